@@ -1,0 +1,146 @@
+"""Facts: past tense. The engine takes market and order events in, and tells what followed from them."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from tradepulse.domain.market import Candle, SeriesKey
+from tradepulse.domain.orders import Fill
+from tradepulse.domain.portfolio import LedgerEntry, Position, Trade
+from tradepulse.domain.signals import Regime, Setup, Verdict
+
+# --- taken in
+
+
+@dataclass(frozen=True, slots=True)
+class CandleClosed:
+    series: SeriesKey
+    candle: Candle
+
+    @property
+    def close_time(self) -> int:
+        return self.candle.open_time + self.series.timeframe.milliseconds
+
+
+@dataclass(frozen=True, slots=True)
+class OrderAccepted:
+    client_id: str
+    time: int
+
+
+@dataclass(frozen=True, slots=True)
+class OrderRejected:
+    """Refused by the exchange."""
+
+    client_id: str
+    reason: str
+    time: int
+
+
+@dataclass(frozen=True, slots=True)
+class OrderFilled:
+    fill: Fill
+
+
+@dataclass(frozen=True, slots=True)
+class OrderEnded:
+    """Ended without a fill: expired, cancelled, or dropped because the entry was no longer worth it."""
+
+    client_id: str
+    verdict: Verdict | None
+    reason: str
+    time: int
+
+
+OrderEvent = OrderAccepted | OrderRejected | OrderFilled | OrderEnded
+MarketEvent = CandleClosed | OrderAccepted | OrderRejected | OrderFilled | OrderEnded
+
+# --- told
+
+
+@dataclass(frozen=True, slots=True)
+class GapFound:
+    """Candles of a series are missing from ``since`` (inclusive) to ``until`` (exclusive), open times in UTC ms."""
+
+    series: SeriesKey
+    since: int
+    until: int
+
+
+@dataclass(frozen=True, slots=True)
+class RegimeChanged:
+    exchange: str
+    symbol: str
+    regime: Regime
+    time: int
+
+
+@dataclass(frozen=True, slots=True)
+class SetupEvaluated:
+    """Every evaluated setup, taken or not; ``verdict`` says why. Later facts about the same setup repeat it."""
+
+    setup: Setup
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class EntryPlanned:
+    """The intent of an entry: sized and written down before it is sent."""
+
+    client_id: str
+    setup_id: str
+    lots: int
+    planned_price: Decimal
+    stop_price: Decimal
+    time: int
+
+
+@dataclass(frozen=True, slots=True)
+class SetupDropped:
+    """An accepted setup that did not become a position after all."""
+
+    setup_id: str
+    verdict: Verdict
+    reason: str
+    time: int
+
+
+@dataclass(frozen=True, slots=True)
+class PositionOpened:
+    position: Position
+    time: int
+
+
+@dataclass(frozen=True, slots=True)
+class PositionClosed:
+    trade: Trade
+    time: int
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerPosted:
+    entries: tuple[LedgerEntry, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class EquityMarked:
+    time: int
+    cash: Decimal
+    equity: Decimal
+
+
+EngineEvent = (
+    CandleClosed
+    | GapFound
+    | RegimeChanged
+    | SetupEvaluated
+    | EntryPlanned
+    | SetupDropped
+    | OrderAccepted
+    | OrderRejected
+    | OrderFilled
+    | OrderEnded
+    | PositionOpened
+    | PositionClosed
+    | LedgerPosted
+    | EquityMarked
+)

@@ -1,0 +1,70 @@
+"""Words of orders. Prices are ticks and quantities lots of the market's ``MarketSpec``; money is Decimal."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+
+from tradepulse.domain.market import MarketKey
+from tradepulse.domain.signals import Direction
+
+
+class OrderRole(StrEnum):
+    ENTRY = "entry"
+    STOP = "stop"
+    TARGET = "target"
+    EXIT = "exit"
+
+
+class OrderStatus(StrEnum):
+    INTENDED = "intended"
+    """Written down by us, not yet known to the exchange."""
+    OPEN = "open"
+    FILLED = "filled"
+    CANCELLED = "cancelled"
+    REJECTED = "rejected"
+    EXPIRED = "expired"
+
+    @property
+    def terminal(self) -> bool:
+        return self not in (OrderStatus.INTENDED, OrderStatus.OPEN)
+
+
+@dataclass(frozen=True, slots=True)
+class EntryPlan:
+    """What an entry must still be worth when it fills; checked against the opening price, never chased."""
+
+    planned_ticks: int
+    stop_ticks: int
+    fixed_target_ticks: int
+    """0 when the target follows from ``reward_risk``."""
+    reward_risk: float
+    min_reward_risk: float
+    valid_for_open: int
+    """The one open time (UTC ms) at which the entry may fill."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fill:
+    """An execution reported by a gateway. ``fill_id`` is unique on the exchange and account."""
+
+    fill_id: str
+    client_id: str
+    market: MarketKey
+    role: OrderRole
+    side: Direction
+    """LONG buys, SHORT sells."""
+    ticks: int
+    lots: int
+    fee: Decimal
+    funding: Decimal
+    time: int
+
+
+@dataclass(frozen=True, slots=True)
+class OrderReport:
+    """What the exchange says of one order when asked by client id."""
+
+    client_id: str
+    status: OrderStatus
+    reason: str
+    fill: Fill | None

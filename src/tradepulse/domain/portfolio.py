@@ -1,0 +1,81 @@
+"""Words of the book: positions, trades, ledger entries."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+
+from tradepulse.domain.market import MarketKey, SeriesKey
+from tradepulse.domain.signals import Direction, ExitReason, Regime
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """An open position with the levels that protect it."""
+
+    position_id: str
+    setup_id: str
+    strategy: str
+    parameters_id: str
+    series: SeriesKey
+    direction: Direction
+    lots: int
+    entry_ticks: int
+    entry_time: int
+    entry_fee: Decimal
+    stop_ticks: int
+    target_ticks: int
+    close_after: int
+    """Closed at market once a candle of its timeframe closes at or after this time (UTC ms)."""
+    regime: Regime
+    risk: Decimal
+    """Loss in quote money, fees and slippage included, if the stop is hit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trade:
+    """A closed position. ``profit`` is after fees and funding; ``r_multiple`` is profit in units of the risk taken."""
+
+    trade_id: str
+    setup_id: str
+    strategy: str
+    parameters_id: str
+    series: SeriesKey
+    direction: Direction
+    quantity: Decimal
+    entry_price: Decimal
+    entry_time: int
+    exit_price: Decimal
+    exit_time: int
+    exit_reason: ExitReason
+    fees: Decimal
+    funding: Decimal
+    profit: Decimal
+    risk: Decimal
+    r_multiple: float
+    regime: Regime
+    stop_price: Decimal
+    target_price: Decimal
+
+
+class LedgerKind(StrEnum):
+    DEPOSIT = "deposit"
+    BUY = "buy"
+    SELL = "sell"
+    FEE = "fee"
+    FUNDING = "funding"
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerEntry:
+    """One movement of money or asset: the sum of all of them is the book, to the last unit."""
+
+    entry_id: str
+    time: int
+    kind: LedgerKind
+    market: MarketKey | None
+    cash: Decimal
+    """Change of quote money."""
+    quantity: Decimal
+    """Change of the signed position in the base asset."""
+    reference: str
+    """Fill id or the reason of a deposit."""

@@ -1,0 +1,90 @@
+"""Words of judgement: conditions, setups, and the reasons for trading or not."""
+
+from dataclasses import dataclass
+from enum import IntEnum, StrEnum
+
+from tradepulse.domain.market import SeriesKey
+
+
+class Direction(IntEnum):
+    LONG = 1
+    SHORT = -1
+
+
+class Regime(StrEnum):
+    BULL = "bull"
+    BEAR = "bear"
+    SIDEWAYS = "sideways"
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """One line of a setup's condition table: what was measured, what was asked for, whether it held.
+
+    ``comparison`` is ``>=`` or ``<=``; ``required`` conditions are the strategy's own, the others are context.
+    """
+
+    name: str
+    value: float
+    comparison: str
+    threshold: float
+    passed: bool
+    required: bool
+    weight: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """A strategy's finding on the closed candle that opened at ``bar_time``; known from ``found_at`` on.
+
+    ``target`` is a price, or ``None`` when the target is ``reward_risk`` times the risk of the actual entry.
+    ``valid`` says whether every required condition held; ``confluence`` is the weighted share of all that held.
+    """
+
+    setup_id: str
+    strategy: str
+    parameters_id: str
+    series: SeriesKey
+    bar_time: int
+    found_at: int
+    direction: Direction
+    close: float
+    stop: float
+    target: float | None
+    reward_risk: float
+    min_reward_risk: float
+    max_bars_in_trade: int
+    regime: Regime
+    conditions: tuple[Condition, ...]
+    valid: bool
+    confluence: float
+
+
+class Verdict(StrEnum):
+    """Why a setup did or did not become a trade. The order matches the codes of ``kernels.fills``."""
+
+    ACCEPTED = "accepted"
+    CONFLUENCE_TOO_LOW = "confluence too low"
+    SHORT_NOT_POSSIBLE = "shorts are not traded on a spot market"
+    POSITION_OPEN = "a position of this strategy is open"
+    STOP_ON_WRONG_SIDE = "the stop is on the wrong side of the price"
+    BELOW_MIN_NOTIONAL = "the size that the risk allows is below the exchange's minimum"
+    NO_CASH = "not enough free cash"
+    NEXT_BAR_MISSING = "the next candle did not open on time"
+    PRICE_BEYOND_STOP = "the price opened beyond the stop"
+    PRICE_BEYOND_TARGET = "the price opened beyond the target"
+    REWARD_RISK_TOO_LOW = "reward to risk after fees is too low"
+    PRICE_RAN_AWAY = "the price ran away before the entry"
+    AWAITING_NEXT_BAR = "waiting for the next candle to open"
+    TRADING_PAUSED = "trading is paused"
+    LATE_CANDLE = "the candle arrived late"
+
+
+VERDICTS = tuple(Verdict)
+
+
+class ExitReason(StrEnum):
+    STOP = "stop"
+    TARGET = "target"
+    TIME = "time"
+    MANUAL = "manual"

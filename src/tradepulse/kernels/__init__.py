@@ -1,0 +1,1 @@
+"""Arithmetic on plain arrays. Imports nothing of ours."""

@@ -1,0 +1,17 @@
+"""One place that says how kernels are compiled."""
+
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar, cast
+
+import numba
+
+Parameters = ParamSpec("Parameters")
+Result = TypeVar("Result")
+
+
+def compiled(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
+    """Compile to machine code without Python objects, cached on disk.
+
+    ``fastmath`` stays off: reassociation would make results depend on the machine, and NaN must stay NaN.
+    """
+    return cast("Callable[Parameters, Result]", numba.njit(cache=True, fastmath=False)(function))

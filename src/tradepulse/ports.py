@@ -1,0 +1,130 @@
+"""Sockets in the wall. Each docstring is a contract with one test suite, run over every member."""
+
+from collections.abc import AsyncIterator, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from tradepulse.domain.commands import Command
+from tradepulse.domain.events import EngineEvent, MarketEvent, OrderEvent
+from tradepulse.domain.market import Candles, MarketKey, MarketSpec, SeriesKey
+from tradepulse.domain.orders import OrderReport
+
+JsonObject = dict[str, Any]
+
+
+class Clock(Protocol):
+    """Now, in UTC milliseconds; never goes backwards."""
+
+    def now(self) -> int: ...
+
+
+class CandleFeed(Protocol):
+    """Closed candles only, in order of close time, no duplicates; a missing candle stays missing, never invented.
+
+    A feed that is also a simulated exchange yields its order events in between, in the order of market time, and
+    does not move on before the consumer asks for the next event: what was commanded meanwhile takes part.
+    """
+
+    def events(self) -> AsyncIterator[MarketEvent]: ...
+
+    async def history(self, series: SeriesKey, since: int, until: int) -> Candles:
+        """Closed candles with ``since <= open_time < until``, as far as the source has them."""
+        ...
+
+
+class OrderGateway(Protocol):
+    """Idempotent by client order id: executing a command a second time changes nothing and answers the same.
+
+    Every command ends accepted, rejected, or (after a doubtful answer) is found out through ``report``.
+    """
+
+    async def execute(self, command: Command) -> Sequence[OrderEvent]: ...
+
+    async def report(self, client_ids: Iterable[str]) -> dict[str, OrderReport]:
+        """What the exchange knows of these orders; an id it never got is absent from the answer."""
+        ...
+
+    async def markets(self) -> dict[MarketKey, MarketSpec]: ...
+
+
+class VenueStore(Protocol):
+    """Where a simulated exchange keeps its own book, apart from ours, so that it survives a kill like a real one."""
+
+    async def load(self, venue: str) -> JsonObject | None: ...
+
+    async def save(self, venue: str, state: JsonObject, orders: dict[str, JsonObject]) -> None:
+        """Replace the venue's state and upsert these orders, in one transaction."""
+        ...
+
+    async def order(self, venue: str, client_id: str) -> JsonObject | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class StepRecord:
+    """What one step of the engine changed. Committed in one transaction, before any command is executed.
+
+    ``snapshot`` is the engine's whole mutable state after the step (JSON); candles are kept in their own table.
+    """
+
+    book: str
+    sequence: int
+    time: int
+    events: tuple[EngineEvent, ...]
+    commands: tuple[Command, ...]
+    snapshot: JsonObject | None
+    """``None`` when the step changed nothing that must be remembered."""
+
+
+class Journal(Protocol):
+    """The engine's memory: intents before action, facts in order, and the state to start from after a kill."""
+
+    async def commit(self, record: StepRecord) -> None:
+        """All or nothing. Committing the same ``sequence`` of a book twice raises ``InvariantError``."""
+        ...
+
+    async def recover(self, book: str) -> tuple[int, JsonObject] | None:
+        """Last committed sequence and snapshot, or ``None`` for a book that never began."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesCoverage:
+    """What is stored of one series; ``missing`` counts the candles absent between the first and the last."""
+
+    series: SeriesKey
+    rows: int
+    first: int
+    last: int
+    missing: int
+    simulated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class WriteResult:
+    """What a write of candles did: new rows, rows that were there already, rows whose values differ (kept as were)."""
+
+    inserted: int
+    unchanged: int
+    conflicting: tuple[int, ...]
+
+
+class CandleStore(Protocol):
+    """Candles by series, unique by open time. Stored values never change silently: a conflict is reported."""
+
+    async def write(self, series: SeriesKey, candles: Candles, *, simulated: bool = False) -> WriteResult: ...
+
+    async def read(self, series: SeriesKey, since: int | None = None, until: int | None = None) -> Candles: ...
+
+    async def tail(self, series: SeriesKey, count: int) -> Candles:
+        """The last ``count`` candles, ascending."""
+        ...
+
+    async def coverage(self) -> list[SeriesCoverage]: ...
+
+    async def gaps(self, series: SeriesKey) -> list[tuple[int, int]]:
+        """Missing stretches as (first missing open time, first present open time after it)."""
+        ...
+
+    async def write_market(self, spec: MarketSpec) -> None: ...
+
+    async def read_market(self, key: MarketKey) -> MarketSpec | None: ...
