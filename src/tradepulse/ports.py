@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, Protocol
 
 from tradepulse.domain.commands import Command
@@ -128,3 +129,60 @@ class CandleStore(Protocol):
     async def write_market(self, spec: MarketSpec) -> None: ...
 
     async def read_market(self, key: MarketKey) -> MarketSpec | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerCheck:
+    """Does the book add up? ``difference`` must be exactly zero: start + trades = cash + positions + fees."""
+
+    start: Decimal
+    cash: Decimal
+    open_positions_cost: Decimal
+    realised_profit: Decimal
+    open_fees: Decimal
+    difference: Decimal
+
+
+class BookReader(Protocol):
+    """What watchers may read of a book. Answers are JSON-ready: money as decimal strings, time as UTC ms.
+
+    Lists are newest first and paged by ``before`` (an exclusive row number from the previous page's ``cursor``).
+    """
+
+    async def books(self) -> list[JsonObject]: ...
+
+    async def summary(self, book: str) -> JsonObject | None: ...
+
+    async def positions(self, book: str) -> list[JsonObject]: ...
+
+    async def trades(self, book: str, *, limit: int, before: int | None = None) -> list[JsonObject]: ...
+
+    async def trade(self, book: str, trade_id: str) -> JsonObject | None:
+        """One trade with its setup, orders, fills and ledger entries."""
+        ...
+
+    async def setups(
+        self, book: str, *, limit: int, before: int | None = None, taken: bool | None = None, symbol: str | None = None
+    ) -> list[JsonObject]: ...
+
+    async def equity(self, book: str, *, since: int | None = None, limit: int = 5000) -> list[JsonObject]: ...
+
+    async def ledger_check(self, book: str) -> LedgerCheck: ...
+
+    async def events_since(self, sequence: int, *, limit: int = 1000) -> list[JsonObject]:
+        """Logged events with a global, gap-tolerant, ascending ``sequence`` greater than the one given."""
+        ...
+
+    def changes(self) -> AsyncIterator[JsonObject]:
+        """Wakes up at every commit: ``{"kind": "events", "sequence": n}`` or ``{"kind": "candle", ...}``."""
+        ...
+
+
+class ResultStore(Protocol):
+    """Finished backtests, opened again by id: request, data hash, code version, figures, trades, equity."""
+
+    async def save_backtest(self, report: JsonObject, trades: Sequence[JsonObject]) -> str: ...
+
+    async def backtests(self, *, limit: int = 50) -> list[JsonObject]: ...
+
+    async def backtest(self, backtest_id: str) -> JsonObject | None: ...

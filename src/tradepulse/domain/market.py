@@ -211,6 +211,8 @@ class MarketSpec:
 
     def units(self, money: Decimal) -> int:
         """Whole money units in ``money``, rounded down (towards minus infinity)."""
-        return int(money // self.money_unit) if money >= 0 else -int(-money // self.money_unit) - int(
-            -money % self.money_unit != 0
+        return (
+            int(money // self.money_unit)
+            if money >= 0
+            else -int(-money // self.money_unit) - int(-money % self.money_unit != 0)
         )

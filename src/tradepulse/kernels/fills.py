@@ -102,9 +102,11 @@ def loss_per_lot_ppm(entry: int, stop: int, direction: int, taker_ppm: int, slip
 @compiled
 def worst_entry(planned: int, stop: int) -> int:
     """The last price at which the entry is still worth its risk; the limit of the entry order."""
-    return planned + (planned - stop) * RISK_DRIFT_PPM // PPM if planned > stop else planned - (
-        stop - planned
-    ) * RISK_DRIFT_PPM // PPM
+    return (
+        planned + (planned - stop) * RISK_DRIFT_PPM // PPM
+        if planned > stop
+        else planned - (stop - planned) * RISK_DRIFT_PPM // PPM
+    )
 
 
 @compiled
