@@ -173,6 +173,10 @@ class BookReader(Protocol):
         """Logged events with a global, gap-tolerant, ascending ``sequence`` greater than the one given."""
         ...
 
+    async def last_sequence(self) -> int:
+        """The highest global ``sequence`` logged so far; 0 while nothing is."""
+        ...
+
     def changes(self) -> AsyncIterator[JsonObject]:
         """Wakes up at every commit: ``{"kind": "events", "sequence": n}`` or ``{"kind": "candle", ...}``."""
         ...
