@@ -78,6 +78,7 @@ class Verdict(StrEnum):
     AWAITING_NEXT_BAR = "waiting for the next candle to open"
     TRADING_PAUSED = "trading is paused"
     LATE_CANDLE = "the candle arrived late"
+    REJECTED_BY_EXCHANGE = "the exchange refused the order"
 
 
 VERDICTS = tuple(Verdict)
@@ -88,3 +89,5 @@ class ExitReason(StrEnum):
     TARGET = "target"
     TIME = "time"
     MANUAL = "manual"
+    UNPROTECTED = "unprotected"
+    """The exchange refused the protective orders, so the position was closed at market."""

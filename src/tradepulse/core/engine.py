@@ -1,0 +1,193 @@
+"""One synchronous, deterministic method from fact to decision: ``handle(event) -> Step``.
+
+It reads no clock, touches no network and no disk. Backtest, paper and live give it the same events and get the same
+commands; what differs stands in ``bootstrap``.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import cached_property
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from tradepulse.core.data_handler import ClosedBar, DataHandler
+from tradepulse.core.execution_core import ExecutionCore, ExecutionState
+from tradepulse.core.portfolio import Portfolio
+from tradepulse.core.risk_manager import RiskLimits, SizedEntry, size_entry
+from tradepulse.core.signal_library import SignalLibrary, Subscription
+from tradepulse.domain.commands import Command
+from tradepulse.domain.events import (
+    CandleClosed,
+    EngineEvent,
+    EquityMarked,
+    GapFound,
+    LedgerPosted,
+    MarketEvent,
+    OrderAccepted,
+    OrderEnded,
+    OrderFilled,
+    OrderRejected,
+    PositionClosed,
+    RegimeChanged,
+    SetupEvaluated,
+)
+from tradepulse.domain.market import Candles, MarketKey, MarketSpec, SeriesKey, Timeframe
+from tradepulse.domain.portfolio import Position
+from tradepulse.domain.signals import Setup, Verdict
+
+JsonObject = dict[str, Any]
+# Facts that change nothing which a restart could not find in the candle table.
+FORGETTABLE = (CandleClosed, EquityMarked, GapFound, RegimeChanged)
+
+
+@dataclass(frozen=True, slots=True)
+class EngineConfig:
+    """``equity_interval``: equity is told once per so many ms of market time, and whenever a trade closes."""
+
+    book: str
+    limits: RiskLimits
+    equity_interval: int = 300_000
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """``memorable``: something happened that must survive a kill; a candle alone is kept in the candle table."""
+
+    time: int
+    events: tuple[EngineEvent, ...]
+    commands: tuple[Command, ...]
+    memorable: bool
+
+
+@dataclass(slots=True)
+class _Memory:
+    """The engine's whole mutable state, apart from candle windows, which come from the candle store."""
+
+    cash: Decimal
+    positions: dict[str, Position]
+    execution: ExecutionState
+    equity_marked_at: int
+    now: int
+
+
+class Engine:
+    def __init__(
+        self,
+        config: EngineConfig,
+        markets: Mapping[MarketKey, MarketSpec],
+        bases: Mapping[MarketKey, Timeframe],
+        subscriptions: Iterable[Subscription],
+    ) -> None:
+        self.config = config
+        self.portfolio = Portfolio(markets)
+        self.execution = ExecutionCore(config.book, self.portfolio)
+        self.signals = SignalLibrary(subscriptions)
+        self.data = DataHandler(bases, self.signals.capacities)
+        self._equity_marked_at = -1
+        self._now = 0
+
+    def begin(self, cash: Decimal, time: int) -> Step:
+        """The first step of a book: the money it starts with."""
+        entry = self.portfolio.deposit(cash, time, "start")
+        self._now = self._equity_marked_at = time
+        return Step(time, (LedgerPosted((entry,)), self._equity()), (), True)
+
+    def warm_up(self, series: SeriesKey, candles: Candles) -> None:
+        self.data.warm_up(series, candles)
+        if len(candles):
+            self.portfolio.mark(series.market, float(candles.close[-1]))
+
+    def handle(self, event: MarketEvent) -> Step:
+        events, commands = self._answer(event)
+        memorable = any(not isinstance(fact, FORGETTABLE) for fact in events)
+        return Step(self._now, tuple(events), tuple(commands), memorable or bool(commands))
+
+    def unfinished(self, known: Iterable[str]) -> Step:
+        """After a restart: commands to send again, given the ids of the orders that the exchange knows."""
+        return Step(self._now, (), tuple(self.execution.unfinished(known)), False)
+
+    def snapshot(self) -> JsonObject:
+        memory = _Memory(
+            self.portfolio.cash,
+            self.portfolio.positions,
+            self.execution.state,
+            self._equity_marked_at,
+            self._now,
+        )
+        plain: JsonObject = self._memory.dump_python(memory, mode="json")
+        return plain
+
+    def restore(self, snapshot: JsonObject) -> None:
+        memory = self._memory.validate_python(snapshot)
+        self.portfolio.cash = memory.cash
+        self.portfolio.positions = memory.positions
+        self.execution.state = memory.execution
+        self._equity_marked_at, self._now = memory.equity_marked_at, memory.now
+        for entry in memory.execution.entries.values():
+            plan = entry.sized.plan
+            self.portfolio.reserve(
+                entry.client_id, entry.setup.series.market, entry.sized.lots, plan.planned_ticks, plan.stop_ticks
+            )
+
+    def _answer(self, event: MarketEvent) -> tuple[list[EngineEvent], list[Command]]:
+        match event:
+            case CandleClosed():
+                return self._on_candle(event)
+            case OrderAccepted():
+                self._now = max(self._now, event.time)
+                return self.execution.on_accepted(event)
+            case OrderRejected():
+                self._now = max(self._now, event.time)
+                return self.execution.on_rejected(event)
+            case OrderEnded():
+                self._now = max(self._now, event.time)
+                return self.execution.on_ended(event)
+            case OrderFilled():
+                return self._on_filled(event)
+
+    def _on_candle(self, event: CandleClosed) -> tuple[list[EngineEvent], list[Command]]:
+        if event.candle.open_time <= self.data.last_open(event.series):
+            return [], []
+        self._now = max(self._now, event.close_time)
+        closed, notices = self.data.add(event)
+        self.portfolio.mark(event.series.market, event.candle.close)
+        events: list[EngineEvent] = [event, *notices]
+        commands: list[Command] = []
+        for bar in closed:
+            _, exits = self.execution.leave_overdue(bar.series, bar.close_time)
+            commands += exits
+            for setup in self.signals.find(bar.series, self.data):
+                facts, entries = self._judge(setup, bar)
+                events += facts
+                commands += entries
+        if self._now // self.config.equity_interval > self._equity_marked_at // self.config.equity_interval:
+            events.append(self._equity())
+        return events, commands
+
+    def _judge(self, setup: Setup, bar: ClosedBar) -> tuple[list[EngineEvent], list[Command]]:
+        spec = self.portfolio.spec(setup.series.market)
+        busy = self.execution.busy(setup.strategy, setup.series)
+        verdict = size_entry(setup, spec, self.portfolio, self.config.limits, busy=busy)
+        if isinstance(verdict, SizedEntry) and bar.late:
+            verdict = Verdict.LATE_CANDLE
+        if not isinstance(verdict, SizedEntry):
+            return [SetupEvaluated(setup, verdict)], []
+        facts, commands = self.execution.enter(setup, verdict)
+        return [SetupEvaluated(setup, Verdict.ACCEPTED), *facts], commands
+
+    def _on_filled(self, event: OrderFilled) -> tuple[list[EngineEvent], list[Command]]:
+        self._now = max(self._now, event.fill.time)
+        events, commands = self.execution.on_filled(event)
+        if any(isinstance(fact, PositionClosed) for fact in events):
+            events.append(self._equity())
+        return events, commands
+
+    def _equity(self) -> EquityMarked:
+        self._equity_marked_at = self._now
+        return EquityMarked(self._now, self.portfolio.cash, self.portfolio.equity)
+
+    @cached_property
+    def _memory(self) -> TypeAdapter[_Memory]:
+        return TypeAdapter(_Memory)

@@ -1,0 +1,135 @@
+"""The asynchronous rim of the engine: commit the step, then act, then tell. Start-up is recovery."""
+
+import logging
+from collections import deque
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
+
+from tradepulse.core.engine import Engine, Step
+from tradepulse.core.event_system import EventBus
+from tradepulse.domain.events import CandleClosed, MarketEvent, OrderEnded, OrderFilled, OrderRejected
+from tradepulse.domain.market import MarketKey
+from tradepulse.domain.orders import OrderReport, OrderStatus
+from tradepulse.domain.signals import VERDICTS
+from tradepulse.ports import CandleFeed, CandleStore, Clock, Journal, OrderGateway, StepRecord
+
+logger = logging.getLogger(__name__)
+
+
+class Runner:
+    """Drives one engine over one feed and one gateway.
+
+    Every step is committed in one transaction before any of its commands is executed, so a kill at any instant leaves
+    either the intent with its command to be repeated, or nothing.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        feed: CandleFeed,
+        gateway: OrderGateway,
+        journal: Journal,
+        clock: Clock,
+        candles: CandleStore | None = None,
+        observers: EventBus | None = None,
+    ) -> None:
+        self._engine = engine
+        self._feed = feed
+        self._gateway = gateway
+        self._journal = journal
+        self._clock = clock
+        self._candles = candles
+        self._bus = observers or EventBus()
+        self._sequence = 0
+
+    async def run(self, initial_cash: Decimal) -> None:
+        """Until the feed ends. Errors of the engine are not caught: trading halts, protections stay where they are."""
+        await self.recover(initial_cash)
+        async for event in self._feed.events():
+            await self.take(event)
+
+    async def recover(self, initial_cash: Decimal) -> None:
+        """Load the book, fill the windows, ask the exchange what became of our orders, catch up on candles."""
+        remembered = await self._journal.recover(self._engine.config.book)
+        if remembered is not None:
+            self._sequence, snapshot = remembered
+            self._engine.restore(snapshot)
+        await self._fill_windows()
+        if remembered is None:
+            await self._perform(self._engine.begin(initial_cash, self._clock.now()))
+        await self._settle_orders()
+        await self._catch_up()
+
+    async def take(self, event: MarketEvent) -> None:
+        """One event, and then every answer of the exchange to what it made us do."""
+        waiting: deque[MarketEvent] = deque([event])
+        while waiting:
+            waiting.extend(await self._perform(self._engine.handle(waiting.popleft())))
+
+    async def _perform(self, step: Step) -> list[MarketEvent]:
+        if step.events:
+            self._sequence += 1
+            record = StepRecord(
+                self._engine.config.book,
+                self._sequence,
+                step.time,
+                step.events,
+                step.commands,
+                self._engine.snapshot() if step.memorable else None,
+            )
+            await self._journal.commit(record)
+        answers: list[MarketEvent] = []
+        for command in step.commands:
+            answers.extend(await self._gateway.execute(command))
+        self._bus.tell(step.events)
+        return answers
+
+    async def _fill_windows(self) -> None:
+        if self._candles is None:
+            return
+        for series in self._engine.data.base_series():
+            wanted = self._engine.data.history_needed(series)
+            self._engine.warm_up(series, await self._candles.tail(series, wanted))
+
+    async def _settle_orders(self) -> None:
+        ids = self._engine.execution.open_order_ids()
+        reports = await self._gateway.report(ids)
+        for event in _news_in(ids, reports, self._clock.now()):
+            logger.info("Found out after the restart: %s", event)
+            await self.take(event)
+        for answer in await self._perform(self._engine.unfinished(reports)):
+            await self.take(answer)
+
+    async def _catch_up(self) -> None:
+        """Candles that closed between our last committed step and now, in the order of time."""
+        missed: list[CandleClosed] = []
+        now = self._clock.now()
+        for series in self._engine.data.base_series():
+            last = self._engine.data.last_open(series)
+            if last < 0:
+                continue
+            candles = await self._feed.history(series, last + series.timeframe.milliseconds, now)
+            missed += [CandleClosed(series, candles.row(row)) for row in range(len(candles))]
+        for event in sorted(missed, key=_feed_order):
+            await self.take(event)
+
+
+def _feed_order(event: CandleClosed) -> tuple[int, MarketKey]:
+    return event.close_time, event.series.market
+
+
+def _news_in(ids: Iterable[str], reports: dict[str, OrderReport], now: int) -> Sequence[MarketEvent]:
+    """Order events that we were not there to hear."""
+    news: list[MarketEvent] = []
+    for client_id in ids:
+        report = reports.get(client_id)
+        if report is None:
+            continue
+        if report.fill is not None:
+            news.append(OrderFilled(report.fill))
+        elif report.status is OrderStatus.REJECTED:
+            news.append(OrderRejected(client_id, report.reason, now))
+        elif report.status.terminal:
+            verdict = next((verdict for verdict in VERDICTS if verdict == report.reason), None)
+            news.append(OrderEnded(client_id, verdict, report.reason, now))
+    return news
