@@ -1,0 +1,99 @@
+"""Figures computed from rows of the book."""
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from decimal import Decimal
+
+from tradepulse.api.models import (
+    ActivePosition,
+    ConditionLine,
+    OpenPosition,
+    SetupLine,
+    SetupRow,
+    TradeRow,
+    TradeStatistics,
+)
+from tradepulse.domain.signals import Verdict
+
+CONFIDENCE = 0.95
+NORMAL_QUANTILE = 1.6448536269514722
+"""One-sided 95 %."""
+
+
+def wilson_lower_bound(wins: int, trades: int) -> float:
+    """Lower end of the one-sided 95 % Wilson score interval (Wilson 1927) for a share of ``wins`` in ``trades`` > 0."""
+    share = wins / trades
+    squared = NORMAL_QUANTILE**2
+    centre = share + squared / (2 * trades)
+    margin = NORMAL_QUANTILE * math.sqrt(share * (1 - share) / trades + squared / (4 * trades**2))
+    return max(0.0, (centre - margin) / (1 + squared / trades))
+
+
+def statistics(trades: Sequence[TradeRow]) -> TradeStatistics:
+    profits = [Decimal(trade.profit) for trade in trades]
+    gain = sum((profit for profit in profits if profit > 0), Decimal(0))
+    loss = -sum((profit for profit in profits if profit < 0), Decimal(0))
+    wins = sum(profit > 0 for profit in profits)
+    count = len(trades)
+    results = [trade.r_multiple for trade in trades]
+    return TradeStatistics.model_validate(
+        {
+            "trades": count,
+            "wins": wins,
+            "precision": wins / count if count else None,
+            "precision_lower_bound": wilson_lower_bound(wins, count) if count else None,
+            "confidence": CONFIDENCE,
+            "expectancy_r": math.fsum(results) / count if count else None,
+            "profit": gain - loss,
+            "fees": sum((Decimal(trade.fees) for trade in trades), Decimal(0)),
+            "funding": sum((Decimal(trade.funding) for trade in trades), Decimal(0)),
+            "gross_gain": gain,
+            "gross_loss": loss,
+            "profit_factor": float(gain / loss) if loss else None,
+            "best_r": max(results, default=None),
+            "worst_r": min(results, default=None),
+            "exit_reasons": Counter(trade.exit_reason for trade in trades),
+        }
+    )
+
+
+def valued(position: OpenPosition, mark_price: float | None, mark_time: int | None) -> ActivePosition:
+    """The position at a price. The entry fee is paid and counts; what closing would cost does not yet."""
+    fields = position.model_dump()
+    if mark_price is None:
+        return ActivePosition(**fields, mark_price=None, mark_time=None, unrealised_profit=None, unrealised_r=None)
+    sign = 1 if position.direction == "long" else -1
+    move = (Decimal(str(mark_price)) - Decimal(position.entry_price)) * sign
+    profit = move * Decimal(position.quantity) - Decimal(position.entry_fee)
+    risk = Decimal(position.risk)
+    return ActivePosition.model_validate(
+        {
+            **fields,
+            "mark_price": str(mark_price),
+            "mark_time": mark_time,
+            "unrealised_profit": profit,
+            "unrealised_r": float(profit / risk) if risk else None,
+        }
+    )
+
+
+def explained(setup: SetupRow) -> SetupLine:
+    taken = setup.verdict == Verdict.ACCEPTED
+    return SetupLine(**setup.model_dump(), taken=taken, explanation=_explanation(setup, taken=taken))
+
+
+def _explanation(setup: SetupRow, *, taken: bool) -> str:
+    held = sum(condition.passed for condition in setup.conditions)
+    tally = f"{held} of {len(setup.conditions)} conditions held, confluence {setup.confluence:.2f}"
+    if taken:
+        return f"Taken: {tally}."
+    failed = [_shortfall(condition) for condition in setup.conditions if not condition.passed]
+    because = f" Short of it: {'; '.join(failed)}." if failed else ""
+    detail = f" ({setup.reason})" if setup.reason and setup.reason != setup.verdict else ""
+    return f"Not taken: {setup.verdict}{detail}. {tally}.{because}"
+
+
+def _shortfall(condition: ConditionLine) -> str:
+    value = "unknown" if condition.value is None else f"{condition.value:.4g}"
+    return f"{condition.name} was {value}, asked for {condition.comparison} {condition.threshold:.4g}"

@@ -1,0 +1,256 @@
+"""The live hub: what is committed reaches every watcher in order, and a slow watcher never holds up the others.
+
+Logged events carry the global sequence. A client that names the last one it saw gets what it missed from the log
+before anything new; a client too far behind is told to read everything anew (``reset``). Candles are pushed without
+a sequence: they are stored data, and are read anew over HTTP.
+"""
+
+import asyncio
+import logging
+import re
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+
+from fastapi import WebSocket
+from starlette.websockets import WebSocketDisconnect
+
+from tradepulse.api.models import LiveMessage, LiveRequest, Topic
+from tradepulse.ports import BookReader, Clock, JsonObject
+from tradepulse.shared.errors import TradePulseError
+
+logger = logging.getLogger(__name__)
+
+QUEUE_LIMIT = 1000
+REPLAY_PAGE = 1000
+REPLAY_LIMIT = 5000
+HEARTBEAT_SECONDS = 3.0
+RETRY_SECONDS = 1.0
+SUBSCRIBE_SECONDS = 10.0
+
+SERVER_ERROR, TRY_AGAIN_LATER, POLICY_VIOLATION = 1011, 1013, 1008
+
+TOPIC_OF_KIND = {
+    "candle_closed": Topic.CANDLES,
+    "gap_found": Topic.GAPS,
+    "regime_changed": Topic.REGIMES,
+    "setup_evaluated": Topic.SETUPS,
+    "entry_planned": Topic.SETUPS,
+    "setup_dropped": Topic.SETUPS,
+    "order_accepted": Topic.ORDERS,
+    "order_rejected": Topic.ORDERS,
+    "order_filled": Topic.ORDERS,
+    "order_ended": Topic.ORDERS,
+    "position_opened": Topic.POSITIONS,
+    "position_closed": Topic.TRADES,
+    "ledger_posted": Topic.LEDGER,
+    "equity_marked": Topic.EQUITY,
+}
+
+
+def topic_of(kind: str) -> Topic:
+    """Topic of an event by its kind, written as the class (``PositionOpened``) or in words (``position_opened``)."""
+    return TOPIC_OF_KIND.get(re.sub(r"(?<=[a-z])(?=[A-Z])", "_", kind).lower(), Topic.OTHER)
+
+
+def event_message(event: JsonObject) -> LiveMessage:
+    topic = topic_of(str(event["kind"]))
+    return LiveMessage(topic=topic, sequence=int(event["sequence"]), data=event)
+
+
+@dataclass(eq=False, slots=True)
+class Client:
+    """One connected watcher; ``seen`` is the last sequence it was sent or skipped."""
+
+    topics: frozenset[str]
+    seen: int
+    queue: asyncio.Queue[LiveMessage | None] = field(default_factory=lambda: asyncio.Queue(QUEUE_LIMIT))
+    close_code: int | None = None
+
+    def offer(self, message: LiveMessage) -> None:
+        if self.close_code is None and self.queue.full():
+            self.end(TRY_AGAIN_LATER)
+        elif self.close_code is None:
+            self.queue.put_nowait(message)
+
+    def end(self, code: int) -> None:
+        """Drop what waits: a client that is let go reads the log again when it comes back."""
+        if self.close_code is not None:
+            return
+        self.close_code = code
+        while not self.queue.empty():
+            self.queue.get_nowait()
+        self.queue.put_nowait(None)
+
+    def wants(self, message: LiveMessage) -> bool:
+        """Also moves ``seen`` on, so that an event that came by replay is not sent a second time by the push."""
+        if message.sequence is not None:
+            if message.sequence <= self.seen:
+                return False
+            self.seen = message.sequence
+        return message.topic in self.topics
+
+
+class LiveHub:
+    """Follows the book's changes with one reader for all clients. ``run`` lives as long as the app."""
+
+    def __init__(self, books: BookReader, clock: Clock, *, heartbeat_seconds: float = HEARTBEAT_SECONDS) -> None:
+        self._books = books
+        self._clock = clock
+        self._heartbeat_seconds = heartbeat_seconds
+        self._clients: set[Client] = set()
+        self._sequence = 0
+        self._following = asyncio.Event()
+
+    @property
+    def client_count(self) -> int:
+        return len(self._clients)
+
+    async def run(self) -> None:
+        """An edge: whatever fails here is logged, the clients see the connection go, and following starts again."""
+        while True:
+            try:
+                await self._follow()
+            except TradePulseError as error:
+                logger.warning("The live feed lost the book and tries again: %s", error)
+            except Exception:  # noqa: BLE001 - an edge: logged with its trace, visible to clients, tried again
+                logger.exception("The live feed failed and starts again")
+            self._following.clear()
+            self._end_all(SERVER_ERROR)
+            await asyncio.sleep(RETRY_SECONDS)
+
+    async def _follow(self) -> None:
+        changes = self._books.changes()
+        self._sequence = await self._books.last_sequence()
+        self._following.set()
+        async for change in changes:
+            if change["kind"] == "candle":
+                self._tell(LiveMessage(topic=Topic.CANDLES, sequence=None, data=change))
+            else:
+                await self._tell_new_events()
+
+    async def _tell_new_events(self) -> None:
+        async for event in self._events_after(self._sequence):
+            self._sequence = int(event["sequence"])
+            self._tell(event_message(event))
+
+    async def _events_after(self, sequence: int) -> AsyncIterator[JsonObject]:
+        while True:
+            page = await self._books.events_since(sequence, limit=REPLAY_PAGE)
+            for event in page:
+                yield event
+            if len(page) < REPLAY_PAGE:
+                return
+            sequence = int(page[-1]["sequence"])
+
+    def _tell(self, message: LiveMessage) -> None:
+        for client in self._clients:
+            client.offer(message)
+
+    def _end_all(self, code: int) -> None:
+        for client in self._clients:
+            client.end(code)
+
+    async def serve(self, socket: WebSocket) -> None:
+        """One connection, from its subscription to its end."""
+        await socket.accept()
+        request = await _read_request(socket)
+        if request is None:
+            return
+        if not self._following.is_set():
+            await socket.close(TRY_AGAIN_LATER, "the server does not follow the book yet")
+            return
+        client = Client(topics=frozenset(request.subscribe), seen=self._sequence)
+        self._clients.add(client)
+        try:
+            await self._run_client(socket, client, request)
+        finally:
+            self._clients.discard(client)
+
+    async def _run_client(self, socket: WebSocket, client: Client, request: LiveRequest) -> None:
+        tasks = (
+            asyncio.create_task(self._send_all(socket, client, request)),
+            asyncio.create_task(self._send_heartbeats(client)),
+            asyncio.create_task(_wait_until_gone(socket)),
+        )
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        for task in done:
+            error = None if task.cancelled() else task.exception()
+            if error is not None and not isinstance(error, WebSocketDisconnect):
+                logger.error("A live connection failed", exc_info=error)
+                await _close(socket, SERVER_ERROR)
+
+    async def _send_all(self, socket: WebSocket, client: Client, request: LiveRequest) -> None:
+        known = client.seen
+        await _send(socket, LiveMessage(topic="subscribed", sequence=known, data={"topics": sorted(client.topics)}))
+        if request.after is not None and request.after != known:
+            await self._replay(socket, client, request.after, known)
+        while True:
+            message = await client.queue.get()
+            if message is None:
+                await _close(socket, client.close_code or SERVER_ERROR)
+                return
+            if message.topic == "heartbeat" or client.wants(message):
+                await _send(socket, message)
+
+    async def _replay(self, socket: WebSocket, client: Client, after: int, until: int) -> None:
+        """Send what was logged in ``(after, until]``; later events wait in the client's queue meanwhile."""
+        if after > until:
+            await _send(socket, LiveMessage(topic="reset", sequence=until, data={"reason": "another log"}))
+            return
+        missed: list[LiveMessage] = []
+        async for event in self._events_after(after):
+            if int(event["sequence"]) > until:
+                break
+            missed.append(event_message(event))
+            if len(missed) > REPLAY_LIMIT:
+                await _send(socket, LiveMessage(topic="reset", sequence=until, data={"reason": "too far behind"}))
+                return
+        for message in missed:
+            if message.topic in client.topics:
+                await _send(socket, message)
+
+    async def _send_heartbeats(self, client: Client) -> None:
+        while True:
+            await asyncio.sleep(self._heartbeat_seconds)
+            client.offer(
+                LiveMessage(topic="heartbeat", sequence=self._sequence, data={"server_time": self._clock.now()})
+            )
+
+
+async def _read_request(socket: WebSocket) -> LiveRequest | None:
+    try:
+        text = await asyncio.wait_for(socket.receive_text(), SUBSCRIBE_SECONDS)
+        return LiveRequest.model_validate_json(text)
+    except WebSocketDisconnect:
+        return None
+    except (ValueError, KeyError, TimeoutError) as error:
+        topics = ", ".join(Topic)
+        problem = {
+            "problem": f"The first message must subscribe within {SUBSCRIBE_SECONDS:.0f} seconds: {error}",
+            "remedy": f'Send {{"subscribe": [...], "after": null}} with topics of: {topics}.',
+        }
+        await _send(socket, LiveMessage(topic="error", sequence=None, data=problem))
+        await _close(socket, POLICY_VIOLATION)
+        return None
+
+
+async def _wait_until_gone(socket: WebSocket) -> None:
+    """Reads on so that a closed connection is noticed; what a client says after subscribing is ignored."""
+    while True:
+        await socket.receive_text()
+
+
+async def _send(socket: WebSocket, message: LiveMessage) -> None:
+    await socket.send_text(message.model_dump_json())
+
+
+async def _close(socket: WebSocket, code: int) -> None:
+    try:
+        await socket.close(code)
+    except (RuntimeError, WebSocketDisconnect):
+        logger.debug("The live connection was closed by the other side first")

@@ -1,0 +1,1 @@
+"""One router per noun. Each reads through ``Services`` and answers with a model."""

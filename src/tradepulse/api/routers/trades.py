@@ -1,0 +1,83 @@
+"""Open positions, closed trades, and what they add up to."""
+
+from fastapi import APIRouter
+
+from tradepulse.api.deps import BookDep, CursorDep, LimitDep, NotFoundError, Services, ServicesDep
+from tradepulse.api.figures import explained, statistics, valued
+from tradepulse.api.models import (
+    ActivePosition,
+    FillLine,
+    LedgerLine,
+    OpenPosition,
+    OrderLine,
+    Page,
+    SetupRow,
+    TradeRow,
+    TradeStatistics,
+    TradeStory,
+)
+from tradepulse.api.paging import page_of
+from tradepulse.domain.market import SeriesKey
+
+router = APIRouter(prefix="/api/trades", tags=["trades"])
+STATISTICS_PAGE = 1000
+
+
+@router.get("/active")
+async def active(services: ServicesDep, book: BookDep) -> list[ActivePosition]:
+    """Open positions, valued at the latest stored close."""
+    if book is None:
+        return []
+    rows = await services.books.positions(book)
+    return [await _marked(services, OpenPosition.model_validate(row)) for row in rows]
+
+
+async def _marked(services: Services, position: OpenPosition) -> ActivePosition:
+    series = SeriesKey(position.exchange, position.symbol, position.timeframe)
+    latest = await services.candles.tail(series, 1)
+    if not len(latest):
+        return valued(position, None, None)
+    candle = latest.row(0)
+    return valued(position, candle.close, candle.open_time + series.timeframe.milliseconds)
+
+
+@router.get("/history")
+async def history(
+    services: ServicesDep, book: BookDep, limit: LimitDep = 100, cursor: CursorDep = None
+) -> Page[TradeRow]:
+    """Closed trades, newest first."""
+    rows = [] if book is None else await services.books.trades(book, limit=limit, before=cursor)
+    return page_of(rows, limit, TradeRow.model_validate)
+
+
+@router.get("/statistics")
+async def trade_statistics(services: ServicesDep, book: BookDep) -> TradeStatistics:
+    """Over all closed trades of the book."""
+    return statistics([] if book is None else await _all_trades(services, book))
+
+
+async def _all_trades(services: Services, book: str) -> list[TradeRow]:
+    trades: list[TradeRow] = []
+    cursor: int | None = None
+    while True:
+        rows = await services.books.trades(book, limit=STATISTICS_PAGE, before=cursor)
+        trades.extend(TradeRow.model_validate(row) for row in rows)
+        if len(rows) < STATISTICS_PAGE:
+            return trades
+        cursor = int(rows[-1]["cursor"])
+
+
+@router.get("/{trade_id}")
+async def story(trade_id: str, services: ServicesDep, book: BookDep) -> TradeStory:
+    """One trade with its setup, orders, fills and ledger entries."""
+    row = None if book is None else await services.books.trade(book, trade_id)
+    if row is None:
+        raise NotFoundError(f"There is no trade '{trade_id}'.", "GET /api/trades/history lists those there are.")
+    setup = row.get("setup")
+    return TradeStory(
+        **TradeRow.model_validate(row).model_dump(),
+        setup=None if setup is None else explained(SetupRow.model_validate(setup)),
+        orders=[OrderLine.model_validate(line) for line in row.get("orders", ())],
+        fills=[FillLine.model_validate(line) for line in row.get("fills", ())],
+        ledger=[LedgerLine.model_validate(line) for line in row.get("ledger", ())],
+    )
