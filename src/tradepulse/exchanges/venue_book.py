@@ -1,0 +1,343 @@
+"""The simulated exchange's own book: balances with locks, resting orders, and what a price does to them.
+
+Synchronous and without time of its own. Fill rules are those of ``kernels.fills``; amounts are exact decimals.
+"""
+
+from collections.abc import Mapping
+from decimal import Decimal
+
+from tradepulse.domain.commands import CancelProtection, Command, PlaceEntry, PlaceExit, PlaceProtection
+from tradepulse.domain.events import OrderEvent, OrderFilled, OrderRejected
+from tradepulse.domain.market import MarketKey, MarketKind, MarketSpec
+from tradepulse.domain.orders import OrderRole, OrderStatus
+from tradepulse.domain.signals import VERDICTS, Direction, Verdict
+from tradepulse.exchanges.venue_orders import Tranche, VenueOrder
+from tradepulse.kernels import fills
+from tradepulse.ports import JsonObject
+from tradepulse.shared.errors import InvariantError
+
+NOTHING = Decimal(0)
+
+
+class VenueBook:
+    """Balances per currency (``total`` includes ``locked``), open orders per market, and every order in memory."""
+
+    def __init__(self, specs: Mapping[MarketKey, MarketSpec], balances: Mapping[str, Decimal]) -> None:
+        self.specs = dict(specs)
+        self.total: dict[str, Decimal] = dict(balances)
+        self.locked: dict[str, Decimal] = {}
+        self.sequence = 0
+        self.orders: dict[str, VenueOrder] = {}
+        self.open: dict[MarketKey, dict[str, VenueOrder]] = {}
+        self.touched: dict[str, VenueOrder] = {}
+        self._tranches: dict[tuple[MarketKey, Direction], list[Tranche]] = {}
+
+    def free(self, currency: str) -> Decimal:
+        return self.total.get(currency, NOTHING) - self.locked.get(currency, NOTHING)
+
+    # --- commands
+
+    def execute(self, command: Command, now: int) -> list[OrderEvent]:
+        """Answer a command; one whose ids are known already changes nothing and gets the same answer."""
+        if isinstance(command, CancelProtection):
+            return self._cancel(command, now)
+        ids = client_ids(command)
+        if ids[0] not in self.orders:
+            self._place(command, now)
+        return [self.orders[client_id].answer() for client_id in ids]
+
+    def _place(self, command: PlaceEntry | PlaceProtection | PlaceExit, now: int) -> None:
+        orders = self._new_orders(command, now)
+        spec = self.specs.get(command.market)
+        refusal = f"{command.market} is not listed" if spec is None else self._refusal(command, spec)
+        for order in orders:
+            self.sequence += 1
+            self.orders[order.client_id] = self.touched[order.client_id] = order
+            if refusal or spec is None:
+                order.status, order.accepted, order.reason, order.ended_at = OrderStatus.REJECTED, False, refusal, now
+            else:
+                self.open.setdefault(order.market, {})[order.client_id] = order
+        if spec is not None and not refusal:
+            self._lock(orders[0], spec)
+
+    def _new_orders(self, command: PlaceEntry | PlaceProtection | PlaceExit, now: int) -> list[VenueOrder]:
+        market, direction, lots, number = command.market, command.direction, command.lots, self.sequence
+        if isinstance(command, PlaceEntry):
+            entry = VenueOrder(command.client_id, OrderRole.ENTRY, market, direction, lots, number, now)
+            entry.plan = command.plan
+            return [entry]
+        if isinstance(command, PlaceExit):
+            return [VenueOrder(command.client_id, OrderRole.EXIT, market, direction, lots, number, now)]
+        stop = VenueOrder(command.stop_client_id, OrderRole.STOP, market, direction, lots, number, now)
+        target = VenueOrder(command.target_client_id, OrderRole.TARGET, market, direction, lots, number + 1, now)
+        stop.level_ticks, target.level_ticks = command.stop_ticks, command.target_ticks
+        stop.sibling, target.sibling = target.client_id, stop.client_id
+        return [stop, target]
+
+    def _refusal(self, command: PlaceEntry | PlaceProtection | PlaceExit, spec: MarketSpec) -> str:
+        """Why the exchange's filters or the balance refuse the order; empty when they do not."""
+        if command.lots < 1:
+            return f"{command.lots} lots are below the minimum of one lot"
+        if isinstance(command, PlaceEntry):
+            return self._entry_refusal(command, spec)
+        if isinstance(command, PlaceProtection):
+            refusal = _level_refusal(command, spec)
+            if refusal:
+                return refusal
+        if spec.kind is MarketKind.SPOT:
+            wanted, free = spec.quantity(command.lots), self.free(spec.base)
+            if command.direction is Direction.SHORT:
+                return Verdict.SHORT_NOT_POSSIBLE
+        else:
+            held = sum(part.lots for part in self._tranches.get((command.market, command.direction), ()))
+            wanted, free = spec.quantity(command.lots), spec.quantity(held)
+        return f"insufficient balance: {wanted} {spec.base} wanted, {free} free" if wanted > free else ""
+
+    def _entry_refusal(self, command: PlaceEntry, spec: MarketSpec) -> str:
+        if command.direction is Direction.SHORT and spec.kind is MarketKind.SPOT:
+            return Verdict.SHORT_NOT_POSSIBLE
+        plan = command.plan
+        if plan.stop_ticks < 1 or command.direction * (plan.planned_ticks - plan.stop_ticks) <= 0:
+            return Verdict.STOP_ON_WRONG_SIDE
+        if spec.money(command.lots * plan.planned_ticks) < spec.min_notional:
+            return Verdict.BELOW_MIN_NOTIONAL
+        lock = _entry_lock(command.lots, plan.planned_ticks, plan.stop_ticks, spec)
+        free = self.free(spec.quote)
+        return f"insufficient balance: {lock} {spec.quote} wanted, {free} free" if lock > free else ""
+
+    def _cancel(self, command: CancelProtection, now: int) -> list[OrderEvent]:
+        """End both legs; a leg that had ended before answers with the fact that ended it."""
+        answers: list[OrderEvent] = []
+        for client_id in (command.stop_client_id, command.target_client_id):
+            order = self.orders.get(client_id)
+            if order is None:
+                answers.append(OrderRejected(client_id, "unknown order", now))
+                continue
+            if order.status is OrderStatus.OPEN:
+                self._end(order, OrderStatus.CANCELLED, now, "cancelled")
+            answers.append(order.outcome())
+        return answers
+
+    # --- what a price does
+
+    def resting(self, market: MarketKey, before: int) -> list[VenueOrder]:
+        """Open orders that arrived before ``before``: exits, then pairs (their stops), then entries."""
+        orders = [
+            order
+            for order in self.open.get(market, {}).values()
+            if order.sequence < before and order.role is not OrderRole.TARGET
+        ]
+        return sorted(orders, key=lambda order: (_TURN[order.role], order.sequence))
+
+    def meet_open(self, order: VenueOrder, open_time: int, open_ticks: int) -> list[OrderEvent]:
+        """What the opening price of a bar does to an order; empty when it keeps resting."""
+        spec = self.specs[order.market]
+        if order.role is OrderRole.EXIT:
+            price = fills.worsened(open_ticks, -order.direction, spec.slippage_ppm)
+            return [self._fill(order, price, spec.taker_ppm, open_time)]
+        if order.role is OrderRole.ENTRY:
+            return self._meet_entry(order, spec, open_time, open_ticks)
+        target = self.orders[order.sibling].level_ticks
+        reason, price = fills.exit_at_open(open_ticks, order.level_ticks, target, order.direction, spec.slippage_ppm)
+        return self._fill_pair(order, reason, price, open_time)
+
+    def meet_range(
+        self, order: VenueOrder, open_ticks: int, high_ticks: int, low_ticks: int, close_time: int
+    ) -> list[OrderEvent]:
+        """What the high and low of a bar do to a pair; empty when it keeps resting."""
+        if order.role is not OrderRole.STOP:
+            return []
+        stop, target, direction = order.level_ticks, self.orders[order.sibling].level_ticks, int(order.direction)
+        slippage = self.specs[order.market].slippage_ppm
+        # A pair that arrived late may have found the price beyond its stop already: it does not get the stop's price.
+        reason, price = fills.exit_at_open(open_ticks, stop, target, direction, slippage)
+        if reason != fills.STOP:
+            reason, price = fills.exit_in_range(high_ticks, low_ticks, stop, target, direction, slippage)
+        return self._fill_pair(order, reason, price, close_time)
+
+    def _meet_entry(self, order: VenueOrder, spec: MarketSpec, open_time: int, open_ticks: int) -> list[OrderEvent]:
+        plan = order.plan
+        if plan is None:
+            raise InvariantError(f"Entry {order.client_id} has no plan.", "The venue's store is damaged: restore it.")
+        if open_time < plan.valid_for_open:
+            return []
+        code = fills.NEXT_BAR_MISSING
+        if open_time == plan.valid_for_open:
+            price, code = fills.entry_refusal(
+                open_ticks,
+                plan.planned_ticks,
+                plan.stop_ticks,
+                int(order.direction),
+                plan.fixed_target_ticks,
+                plan.reward_risk,
+                plan.min_reward_risk,
+                spec.maker_ppm,
+                spec.taker_ppm,
+                spec.slippage_ppm,
+            )
+            if code == fills.ACCEPTED:
+                return [self._fill(order, price, spec.taker_ppm, open_time)]
+        order.verdict = VERDICTS[code]
+        self._end(order, OrderStatus.EXPIRED, open_time, order.verdict)
+        return [order.outcome()]
+
+    def _fill_pair(self, stop: VenueOrder, reason: int, price: int, time: int) -> list[OrderEvent]:
+        if reason == fills.NO_EXIT:
+            return []
+        spec, target = self.specs[stop.market], self.orders[stop.sibling]
+        if reason == fills.STOP:
+            filled, other, rate = stop, target, spec.taker_ppm
+        else:
+            filled, other, rate = target, stop, spec.maker_ppm
+            target.locked, target.tranches = stop.locked, stop.tranches
+            stop.locked, stop.tranches = NOTHING, []
+        event = self._fill(filled, price, rate, time)
+        self._end(other, OrderStatus.CANCELLED, time, "sibling filled")
+        return [event, other.outcome()]
+
+    # --- money
+
+    def _fill(self, order: VenueOrder, ticks: int, rate_ppm: int, time: int) -> OrderFilled:
+        spec = self.specs[order.market]
+        notional = ticks * order.lots
+        fee = spec.money(fills.fee_units(notional, rate_ppm))
+        entering = order.role is OrderRole.ENTRY
+        if spec.kind is MarketKind.SPOT:
+            funding = NOTHING
+            self._release(order, spec)
+            sign = 1 if entering else -1
+            self._add(self.total, spec.base, sign * spec.quantity(order.lots))
+            self._add(self.total, spec.quote, -sign * spec.money(notional) - fee)
+        elif entering:
+            funding = NOTHING
+            self._release(order, spec)
+            self._add(self.total, spec.quote, -fee)
+            self._add(self.locked, spec.quote, spec.money(notional))
+            tranche = Tranche(ticks, order.lots, time)
+            self._tranches.setdefault((order.market, order.direction), []).append(tranche)
+        else:
+            funding = self._settle(order, spec, ticks, fee, time)
+        order.fill = order.filled(f"{order.client_id}-1", ticks, fee, funding, time)
+        self._close(order, OrderStatus.FILLED, time)
+        return OrderFilled(order.fill)
+
+    def _settle(self, order: VenueOrder, spec: MarketSpec, ticks: int, fee: Decimal, time: int) -> Decimal:
+        """Profit, margin and funding of a swap exit; returns the funding paid."""
+        direction, profit, funding, margin = int(order.direction), 0, 0, 0
+        for part in order.tranches:
+            entry_notional = part.entry_ticks * part.lots
+            profit += fills.profit_units(part.entry_ticks, ticks, part.lots, direction)
+            funding += fills.funding_units(entry_notional, spec.funding_ppm, direction, part.entry_time, time)
+            margin += entry_notional
+        order.tranches = []
+        self._add(self.locked, spec.quote, -spec.money(margin))
+        self._add(self.total, spec.quote, spec.money(profit) - fee - spec.money(funding))
+        return spec.money(funding)
+
+    def _lock(self, order: VenueOrder, spec: MarketSpec) -> None:
+        if order.plan is not None:
+            order.locked = _entry_lock(order.lots, order.plan.planned_ticks, order.plan.stop_ticks, spec)
+            self._add(self.locked, spec.quote, order.locked)
+        elif spec.kind is MarketKind.SPOT:
+            order.locked = spec.quantity(order.lots)
+            self._add(self.locked, spec.base, order.locked)
+        else:
+            order.tranches = self._take_tranches(order)
+
+    def _release(self, order: VenueOrder, spec: MarketSpec) -> None:
+        currency = spec.quote if order.role is OrderRole.ENTRY else spec.base
+        self._add(self.locked, currency, -order.locked)
+        order.locked = NOTHING
+
+    def _take_tranches(self, order: VenueOrder) -> list[Tranche]:
+        """Reserve ``lots`` of the position: the newest tranche of just that size, else the oldest ones."""
+        held = self._tranches[order.market, order.direction]
+        for position in range(len(held) - 1, -1, -1):
+            if held[position].lots == order.lots:
+                return [held.pop(position)]
+        taken: list[Tranche] = []
+        missing = order.lots
+        while missing:
+            part = held.pop(0)
+            if part.lots > missing:
+                held.insert(0, Tranche(part.entry_ticks, part.lots - missing, part.entry_time))
+                part = Tranche(part.entry_ticks, missing, part.entry_time)
+            taken.append(part)
+            missing -= part.lots
+        return taken
+
+    def _end(self, order: VenueOrder, status: OrderStatus, time: int, reason: str) -> None:
+        order.reason = reason
+        self._release(order, self.specs[order.market])
+        if order.tranches:
+            self._tranches.setdefault((order.market, order.direction), []).extend(order.tranches)
+            order.tranches = []
+        self._close(order, status, time)
+
+    def _close(self, order: VenueOrder, status: OrderStatus, time: int) -> None:
+        order.status, order.ended_at = status, time
+        self.touched[order.client_id] = order
+        resting = self.open[order.market]
+        del resting[order.client_id]
+        if not resting:
+            del self.open[order.market]
+
+    @staticmethod
+    def _add(amounts: dict[str, Decimal], currency: str, amount: Decimal) -> None:
+        amounts[currency] = amounts.get(currency, NOTHING) + amount
+
+    # --- memory
+
+    def as_json(self) -> JsonObject:
+        """Everything but the orders that ended; those are kept one by one."""
+        return {
+            "sequence": self.sequence,
+            "total": {currency: str(amount) for currency, amount in self.total.items()},
+            "locked": {currency: str(amount) for currency, amount in self.locked.items()},
+            "open": [order.as_json() for resting in self.open.values() for order in resting.values()],
+            "tranches": [
+                [key.exchange, key.symbol, int(direction), [[p.entry_ticks, p.lots, p.entry_time] for p in parts]]
+                for (key, direction), parts in self._tranches.items()
+                if parts
+            ],
+        }
+
+    def restore(self, state: JsonObject) -> None:
+        self.sequence = state["sequence"]
+        self.total = {currency: Decimal(amount) for currency, amount in state["total"].items()}
+        self.locked = {currency: Decimal(amount) for currency, amount in state["locked"].items()}
+        for stored in state["open"]:
+            order = VenueOrder.from_json(stored)
+            self.orders[order.client_id] = order
+            self.open.setdefault(order.market, {})[order.client_id] = order
+        for exchange, symbol, direction, parts in state["tranches"]:
+            key = MarketKey(exchange, symbol), Direction(direction)
+            self._tranches[key] = [Tranche(*part) for part in parts]
+
+
+_TURN = {OrderRole.EXIT: 0, OrderRole.STOP: 1, OrderRole.ENTRY: 2}
+
+
+def client_ids(command: Command) -> tuple[str, ...]:
+    if isinstance(command, PlaceProtection | CancelProtection):
+        return command.stop_client_id, command.target_client_id
+    return (command.client_id,)
+
+
+def _entry_lock(lots: int, planned: int, stop: int, spec: MarketSpec) -> Decimal:
+    """Money an entry may cost at most: the dearest price at which it still fills, and its fee."""
+    notional = lots * max(planned, fills.worst_entry(planned, stop))
+    return spec.money(notional + fills.fee_units(notional, spec.taker_ppm))
+
+
+def _level_refusal(command: PlaceProtection, spec: MarketSpec) -> str:
+    if min(command.stop_ticks, command.target_ticks) < 1:
+        return "a level must be a positive price"
+    if command.direction * (command.target_ticks - command.stop_ticks) <= 0:
+        return "the relationship of the prices of stop and target is not correct"
+    if (
+        spec.kind is MarketKind.SPOT
+        and spec.money(command.lots * min(command.stop_ticks, command.target_ticks)) < spec.min_notional
+    ):
+        return Verdict.BELOW_MIN_NOTIONAL
+    return ""
