@@ -1,20 +1,73 @@
 """All settings, in one tree. The only reader of the environment.
 
-Precedence: environment, then ``config/.env``, then ``tradepulse.toml``, then the defaults here.
+Precedence: environment, then ``config/.env``, then ``tradepulse.toml``, then the defaults here. A name is either
+``TRADEPULSE__SECTION__KEY`` or one of ``PLAIN_NAMES``.
 """
 
 import os
+import pwd
+from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Any, Literal
+from urllib.parse import quote, urlsplit
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, SecretStr
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails, PydanticCustomError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from tradepulse.shared.errors import ConfigurationError
+from tradepulse.shared.setting_sources import (
+    PREFIX,
+    SettingPath,
+    SettingSource,
+    dotenv_source,
+    environment_source,
+    is_service_key,
+    nearest,
+    toml_source,
+)
+
+DOTENV_FILE = Path("config/.env")
+TOML_FILE = Path("tradepulse.toml")
+PLAIN_NAMES: dict[str, SettingPath] = {
+    "TRADING_MODE": ("trading", "mode"),
+    "RISK_PER_TRADE": ("trading", "risk_per_trade"),
+    "EXCHANGE": ("exchange",),
+    "LOG_LEVEL": ("logging", "level"),
+    "DATABASE_URL": ("database", "url"),
+    "DB_HOST": ("database", "host"),
+    "DB_PORT": ("database", "port"),
+    "DB_NAME": ("database", "name"),
+    "DB_USER": ("database", "user"),
+    "DB_PASSWORD": ("database", "password"),
+}
 
 
 def default_data_directory() -> Path:
-    base = os.environ.get("XDG_DATA_HOME") or str(Path.home() / ".local" / "share")
+    base = os.environ.get("XDG_DATA_HOME") or f"{_home()}/.local/share"
     return Path(base) / "tradepulse"
+
+
+def _home() -> str:
+    return os.environ.get("HOME") or pwd.getpwuid(os.getuid()).pw_dir
+
+
+def _list_of_names(value: object) -> object:
+    return [name.strip() for name in value.split(",") if name.strip()] if isinstance(value, str) else value
+
+
+Names = Annotated[tuple[str, ...], BeforeValidator(_list_of_names), Field(min_length=1)]
 
 
 class Section(BaseModel):
@@ -22,8 +75,45 @@ class Section(BaseModel):
 
 
 class DatabaseSettings(Section):
+    """A PostgreSQL server of yours, by URL or by its parts. Without either an embedded one is started."""
+
     url: SecretStr | None = None
-    """A PostgreSQL server of yours; without it an embedded one runs in the data directory."""
+    """``postgresql://user:password@host:port/name``. Wins over the parts."""
+    host: str | None = None
+    port: int = Field(default=5432, ge=1, le=65535)
+    name: str = "tradepulse"
+    user: str | None = None
+    password: SecretStr | None = None
+
+    @field_validator("url")
+    @classmethod
+    def _is_postgresql(cls, url: SecretStr | None) -> SecretStr | None:
+        if url is not None:
+            _check_database_url(url.get_secret_value())
+        return url
+
+    @model_validator(mode="after")
+    def _url_from_parts(self) -> "DatabaseSettings":
+        if self.url is None and self.model_fields_set - {"url"}:
+            object.__setattr__(self, "url", SecretStr(self._composed_url()))
+        return self
+
+    def _composed_url(self) -> str:
+        password = f":{quote(self.password.get_secret_value(), safe='')}" if self.password else ""
+        user = f"{quote(self.user, safe='')}{password}@" if self.user else ""
+        return f"postgresql://{user}{self.host or 'localhost'}:{self.port}/{quote(self.name, safe='')}"
+
+
+def _check_database_url(url: str) -> None:
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError as error:
+        raise PydanticCustomError("database_url", "Input should be a database URL: {reason}", {"reason": str(error)})  # noqa: B904
+    if parts.scheme not in ("postgresql", "postgres"):
+        raise PydanticCustomError("database_url", "Input should start with postgresql://")
+    if not (host or parts.query) or not parts.path.strip("/"):
+        raise PydanticCustomError("database_url", "Input should look like postgresql://user:password@host:5432/name")
 
 
 class ApiSettings(Section):
@@ -40,13 +130,20 @@ class TradingSettings(Section):
     """Largest position as a share of equity."""
     min_confluence: float = Field(default=1.0, gt=0, le=1)
 
+    @field_validator("mode")
+    @classmethod
+    def _live_is_not_there_yet(cls, mode: str) -> str:
+        if mode == "live":
+            raise PydanticCustomError("live_trading", "live trading is not available in this version")
+        return mode
+
 
 class SimulatedSettings(Section):
     """The embedded simulated exchange."""
 
     seed: int = Field(default=7, ge=0)
-    symbols: tuple[str, ...] = ("BTC/USDT", "ETH/USDT", "SOL/USDT", "XRP/USDT")
-    timeframes: tuple[str, ...] = ("1m", "5m", "15m")
+    symbols: Names = ("BTC/USDT", "ETH/USDT", "SOL/USDT", "XRP/USDT")
+    timeframes: Names = ("1m", "5m", "15m")
     history_days: int = Field(default=30, ge=1, le=3650)
     minutes_per_second: float = Field(default=4.0, gt=0, le=10_000)
     """Simulated minutes per second of real time."""
@@ -56,24 +153,28 @@ class LoggingSettings(Section):
     level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     format: Literal["text", "json"] = "text"
 
+    @field_validator("level", mode="before")
+    @classmethod
+    def _any_case(cls, level: object) -> object:
+        return level.upper() if isinstance(level, str) else level
+
 
 class Settings(BaseSettings):
-    model_config = SettingsConfigDict(
-        env_prefix="TRADEPULSE__",
-        env_nested_delimiter="__",
-        env_file="config/.env",
-        toml_file="tradepulse.toml",
-        extra="forbid",
-        frozen=True,
-    )
+    model_config = SettingsConfigDict(extra="forbid", frozen=True)
 
     data_directory: Path = Field(default_factory=default_data_directory)
-    exchange: str = Field(default="simulated", validation_alias=AliasChoices("TRADEPULSE__EXCHANGE", "EXCHANGE"))
+    exchange: str = Field(default="simulated", min_length=1)
     database: DatabaseSettings = DatabaseSettings()
     api: ApiSettings = ApiSettings()
     trading: TradingSettings = TradingSettings()
     simulated: SimulatedSettings = SimulatedSettings()
     logging: LoggingSettings = LoggingSettings()
+
+    @field_validator("data_directory")
+    @classmethod
+    def _absolute(cls, directory: Path) -> Path:
+        text = str(directory)
+        return Path(_home() + text[1:] if text == "~" or text.startswith("~/") else text).absolute()
 
     @classmethod
     def settings_customise_sources(
@@ -84,4 +185,99 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return (init_settings, env_settings, dotenv_settings, TomlConfigSettingsSource(settings_cls))
+        return (init_settings, *(_Values(settings_cls, source) for source in setting_sources()))
+
+
+class _Values(PydanticBaseSettingsSource):
+    def __init__(self, settings_cls: type[BaseSettings], source: SettingSource) -> None:
+        super().__init__(settings_cls)
+        self._source = source
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:  # noqa: ARG002
+        return self._source.values.get(field_name), field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        return self._source.values
+
+
+def setting_sources() -> tuple[SettingSource, ...]:
+    """What is set where, strongest first."""
+    return (
+        environment_source(os.environ, PLAIN_NAMES),
+        dotenv_source(DOTENV_FILE, PLAIN_NAMES),
+        toml_source(TOML_FILE),
+    )
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """The settings in force. Raises ``ConfigurationError`` in one line: what is wrong where, the rule, the remedy."""
+    try:
+        return Settings(**overrides)
+    except ValidationError as error:
+        problems, remedies = zip(*(_explained(detail) for detail in error.errors()), strict=True)
+        raise ConfigurationError("; ".join(problems) + ".", " ".join(dict.fromkeys(remedies))) from None
+
+
+def unused_service_keys() -> list[str]:
+    """Names of exchange and service keys that are set although nothing in this version reads them."""
+    return sorted(name for name in os.environ if is_service_key(name) and os.environ[name])
+
+
+def settings_table(settings: Settings) -> Iterator[tuple[str, Any, str]]:
+    """Every setting as (dotted name, JSON-ready value without secrets, where it comes from)."""
+    sources = setting_sources()
+    for path in _known_paths(Settings):
+        value: Any = settings
+        for key in path:
+            value = getattr(value, key)
+        found = next((source for source in sources if path in source.names), None)
+        yield ".".join(path), _shown(value), f"{found.names[path]} in {found.place}" if found else "default"
+
+
+def _shown(value: object) -> Any:
+    if isinstance(value, SecretStr):
+        return _without_password(value.get_secret_value())
+    return value if value is None or isinstance(value, int | float | tuple) else str(value)
+
+
+def _without_password(secret: str) -> str:
+    parts = urlsplit(secret)
+    if not parts.scheme or not parts.hostname:
+        return "**********"
+    user = f"{parts.username}:**********@" if parts.username else ""
+    port = f":{parts.port}" if parts.port else ""
+    return f"{parts.scheme}://{user}{parts.hostname}{port}{parts.path}"
+
+
+def _known_paths(model: type[BaseModel], above: SettingPath = ()) -> Iterator[SettingPath]:
+    for name, info in model.model_fields.items():
+        if isinstance(info.annotation, type) and issubclass(info.annotation, BaseModel):
+            yield from _known_paths(info.annotation, (*above, name))
+        else:
+            yield (*above, name)
+
+
+def _explained(detail: ErrorDetails) -> tuple[str, str]:
+    """Problem and remedy of one validation error, with the name as the user wrote it."""
+    path = tuple(str(key) for key in detail["loc"] if not isinstance(key, int))
+    source = next((source for source in setting_sources() if path in source.names), None)
+    name = source.names[path] if source else ".".join(path)
+    place = f" in {source.place}" if source else ""
+    if detail["type"] == "extra_forbidden":
+        return f"'{name}'{place} is not a setting", _near_miss(name, dotted=name == ".".join(path))
+    if detail["type"] == "live_trading":
+        return f"{name}=live{place}: {detail['msg']}", "Set TRADING_MODE=paper."
+    secret = path in (("database", "url"), ("database", "password"))
+    shown = "" if secret else f"={str(detail['input'])[:60]}"
+    rule = detail["msg"].replace("Input should", "should").replace("Value should", "should")
+    return f"{name}{shown}{place}: the value {rule}", f"Correct {name}, or remove it to use the default."
+
+
+def _near_miss(name: str, *, dotted: bool) -> str:
+    paths = list(_known_paths(Settings))
+    if dotted and name.upper() != name:
+        known = {".".join(path) for path in paths}
+    else:
+        known = {*PLAIN_NAMES, *(PREFIX + "__".join(path).upper() for path in paths)}
+    near = nearest(name, known)
+    return f"Did you mean '{near}'?" if near else "'tradepulse show-config' lists every setting."
