@@ -1,0 +1,109 @@
+"""The database: a pool of connections to the embedded server or to one named by a URL, and one tree of errors."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+import psycopg
+from psycopg import sql
+from psycopg.types.json import set_json_dumps, set_json_loads
+from psycopg_pool import AsyncConnectionPool
+
+from tradepulse.storage.driver_errors import database_errors
+from tradepulse.storage.embedded import EmbeddedServer
+from tradepulse.storage.schema import sync_schema
+
+EMBEDDED_DATABASE = "tradepulse"
+CONNECT_SECONDS = 10
+POOL_SECONDS = 30.0
+
+Connection = psycopg.AsyncConnection[tuple[Any, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """An open database. ``url`` may be given to other processes and to ``sync_schema``."""
+
+    url: str
+    pool: AsyncConnectionPool[Connection]
+    embedded: bool
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Connection]:
+        """A connection inside one transaction: committed at the end, rolled back by any error."""
+        with database_errors(self.url):
+            async with self.pool.connection() as connection:
+                yield connection
+
+
+@asynccontextmanager
+async def open_database(
+    url: str | None, data_directory: Path, *, sync: bool = True, pool_size: int = 8
+) -> AsyncIterator[Database]:
+    """The database at ``url``, or the embedded one in ``data_directory / "postgres"`` when there is no URL.
+
+    ``sync`` brings the schema up to date first (one query when it is). Errors: ``ConfigurationError`` (a person must
+    act) or ``TransientError`` (try again), each with one clear line and a remedy.
+    """
+    if url is not None:
+        async with _open_pool(url, embedded=False, sync=sync, pool_size=pool_size) as database:
+            yield database
+        return
+    server = EmbeddedServer(data_directory / "postgres")
+    try:
+        await asyncio.to_thread(server.start)
+        await asyncio.to_thread(create_database, server.url("postgres"), EMBEDDED_DATABASE)
+        async with _open_pool(server.url(EMBEDDED_DATABASE), embedded=True, sync=sync, pool_size=pool_size) as database:
+            yield database
+    finally:
+        # Not in a thread: a second Ctrl-C must not leave the server behind.
+        server.stop()
+
+
+@asynccontextmanager
+async def _open_pool(url: str, *, embedded: bool, sync: bool, pool_size: int) -> AsyncIterator[Database]:
+    await _probe(url)
+    if sync:
+        await asyncio.to_thread(sync_schema, url)
+    pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
+        url, min_size=1, max_size=pool_size, open=False, timeout=POOL_SECONDS, configure=_configure, name="tradepulse"
+    )
+    with database_errors(url):
+        await pool.open(wait=True, timeout=POOL_SECONDS)
+    try:
+        yield Database(url, pool, embedded)
+    finally:
+        await pool.close()
+
+
+async def connect(url: str) -> Connection:
+    """A connection of one's own, outside the pool (listening, long reads), in autocommit mode."""
+    with database_errors(url):
+        connection = await psycopg.AsyncConnection.connect(url, autocommit=True, connect_timeout=CONNECT_SECONDS)
+    await _configure(connection)
+    return connection
+
+
+async def _probe(url: str) -> None:
+    connection = await connect(url)
+    await connection.close()
+
+
+async def _configure(connection: Connection) -> None:
+    set_json_dumps(orjson.dumps, connection)
+    set_json_loads(orjson.loads, connection)
+
+
+def create_database(server_url: str, name: str, *, template: str | None = None) -> None:
+    """Create database ``name`` on the server, unless it is there."""
+    with database_errors(server_url), psycopg.connect(server_url, autocommit=True) as connection:
+        if connection.execute("select 1 from pg_database where datname = %s", (name,)).fetchone():
+            return
+        command = sql.SQL("create database {}").format(sql.Identifier(name))
+        if template is not None:
+            command += sql.SQL(" template {}").format(sql.Identifier(template))
+        connection.execute(command)

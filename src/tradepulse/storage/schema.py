@@ -1,0 +1,112 @@
+"""Bringing a database to the schema of this program, and saying what would change before it does."""
+
+import io
+from typing import TYPE_CHECKING
+
+import psycopg
+from psycopg import errors as pg
+
+from tradepulse.shared.errors import ConfigurationError
+from tradepulse.storage.driver_errors import database_errors
+
+if TYPE_CHECKING:
+    from alembic.config import Config
+    from sqlalchemy import Engine
+
+HEAD = "0001"
+# Two programs that start at once must not migrate at once.
+MIGRATION_LOCK = 7_318_001
+
+
+def sync_schema(url: str, *, dry_run: bool = False) -> list[str]:
+    """Migrate the database to this program's schema; answers the SQL statements, none when it is up to date.
+
+    ``dry_run`` runs nothing and adds ``-- drift: ...`` lines where an up-to-date database differs from the tables of
+    this program. Blocks. Errors: ``ConfigurationError`` for a database that a newer program has made.
+    """
+    with database_errors(url):
+        current = _current_revision(url)
+        if dry_run:
+            return _differences(url) if current == HEAD else _statements(url, current)
+        return [] if current == HEAD else _upgrade(url)
+
+
+def _current_revision(url: str) -> str | None:
+    with psycopg.connect(url, autocommit=True) as connection:
+        try:
+            found = connection.execute("select version_num from alembic_version").fetchone()
+        except pg.UndefinedTable:
+            return None
+    return None if found is None else str(found[0])
+
+
+def _upgrade(url: str) -> list[str]:
+    from alembic import command
+
+    with psycopg.connect(url, autocommit=True) as guard:
+        guard.execute("select pg_advisory_lock(%s)", (MIGRATION_LOCK,))
+        current = _current_revision(url)
+        statements = _statements(url, current)
+        if statements:
+            engine = _engine(url)
+            try:
+                with engine.begin() as connection:
+                    configuration = _configuration()
+                    configuration.attributes["connection"] = connection
+                    command.upgrade(configuration, "head")
+            finally:
+                engine.dispose()
+    return statements
+
+
+def _statements(url: str, current: str | None) -> list[str]:
+    """The SQL of the migrations from ``current`` to the head, one statement per element."""
+    from alembic import command
+    from alembic.script import ScriptDirectory
+
+    known = {revision.revision for revision in ScriptDirectory.from_config(_configuration()).walk_revisions()}
+    if current is not None and current not in known:
+        raise ConfigurationError(
+            f"The database has schema revision {current}, which this program does not know.",
+            "It was made by a newer TradePulse; update this one.",
+        )
+    if current == HEAD:
+        return []
+    output = io.StringIO()
+    configuration = _configuration()
+    configuration.output_buffer = output
+    configuration.attributes["offline_url"] = url
+    command.upgrade(configuration, f"{current or 'base'}:head", sql=True)
+    parts = (part.strip() for part in output.getvalue().split(";\n"))
+    return [part for part in parts if part and part not in ("BEGIN", "COMMIT")]
+
+
+def _differences(url: str) -> list[str]:
+    from alembic.autogenerate import compare_metadata
+    from alembic.migration import MigrationContext
+
+    from tradepulse.storage.tables import metadata
+
+    engine = _engine(url)
+    try:
+        with engine.connect() as connection:
+            context = MigrationContext.configure(connection, opts={"compare_type": True})
+            return [f"-- drift: {difference}" for difference in compare_metadata(context, metadata)]
+    finally:
+        engine.dispose()
+
+
+def _engine(url: str) -> "Engine":
+    from sqlalchemy import create_engine
+    from sqlalchemy.pool import NullPool
+
+    return create_engine("postgresql+psycopg://", creator=lambda: psycopg.connect(url), poolclass=NullPool)
+
+
+def _configuration() -> "Config":
+    from alembic.config import Config
+
+    configuration = Config()
+    configuration.set_main_option("script_location", "tradepulse.storage:migrations")
+    configuration.set_main_option("path_separator", "os")
+    return configuration

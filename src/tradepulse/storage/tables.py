@@ -1,0 +1,256 @@
+"""The schema's master: every table in one place. Migrations bring a database to it; ``sync_schema`` reports drift.
+
+Time is UTC milliseconds (bigint), money and quantities are numeric (exact), prices of candles float8. A ``book`` is
+one engine's account; ``row`` is the order of arrival and the cursor of paged lists.
+"""
+
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    ForeignKey,
+    Identity,
+    Index,
+    Integer,
+    MetaData,
+    Numeric,
+    SmallInteger,
+    Table,
+    Text,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.types import TypeEngine
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "%(table_name)s_pkey",
+        "fk": "%(table_name)s_%(column_0_name)s_fkey",
+        "ix": "%(table_name)s_%(column_0_N_name)s_idx",
+        "uq": "%(table_name)s_%(column_0_N_name)s_key",
+    }
+)
+
+Double = Float(53)
+
+
+def _key(name: str, kind: type[Text] | type[BigInteger] | type[Integer] = Text) -> Column[Any]:
+    return Column(name, kind, primary_key=True, autoincrement=False)
+
+
+def _row() -> Column[Any]:
+    return Column("row", BigInteger, Identity(always=True), nullable=False)
+
+
+def _columns(kind: type[TypeEngine[Any]] | TypeEngine[Any], *names: str, nullable: bool = False) -> list[Column[Any]]:
+    return [Column(name, kind, nullable=nullable) for name in names]
+
+
+# --- market data
+
+series = Table(
+    "series",
+    metadata,
+    Column("id", Integer, Identity(always=True), primary_key=True),
+    *_columns(Text, "exchange", "symbol", "timeframe"),
+    Column("simulated", Boolean, nullable=False),
+    Column("row_count", BigInteger, nullable=False, server_default=text("0")),
+    *_columns(BigInteger, "first_open", "last_open", nullable=True),
+    Index("series_key", "exchange", "symbol", "timeframe", unique=True),
+)
+
+candles = Table(
+    "candles",
+    metadata,
+    Column("series_id", Integer, ForeignKey("series.id"), primary_key=True, autoincrement=False),
+    _key("open_time", BigInteger),
+    *_columns(Double, "open", "high", "low", "close", "volume"),
+)
+
+markets = Table(
+    "markets",
+    metadata,
+    _key("exchange"),
+    _key("symbol"),
+    *_columns(Text, "base", "quote", "kind"),
+    *_columns(Numeric, "tick_size", "lot_size", "min_notional"),
+    *_columns(Integer, "maker_ppm", "taker_ppm", "slippage_ppm", "funding_ppm"),
+    Column("simulated", Boolean, nullable=False),
+    *_columns(Text, "source"),
+)
+
+# --- the journal
+
+event_log = Table(
+    "event_log",
+    metadata,
+    Column("sequence", BigInteger, Identity(always=True), primary_key=True),
+    Column("book", Text, nullable=False),
+    *_columns(BigInteger, "step", "time"),
+    Column("type", Text, nullable=False),
+    Column("payload", JSONB, nullable=False),
+    Index(None, "book", "step"),
+)
+
+snapshots = Table(
+    "snapshots",
+    metadata,
+    _key("book"),
+    *_columns(BigInteger, "sequence", "time"),
+    # json, not jsonb: the text is kept as written, so every float comes back to the last bit.
+    Column("snapshot", JSON(none_as_null=True), nullable=True),
+)
+
+# --- the book's tables, written with the journal
+
+setups = Table(
+    "setups",
+    metadata,
+    _key("book"),
+    _key("setup_id"),
+    _row(),
+    *_columns(Text, "strategy", "parameters_id", "exchange", "symbol", "timeframe"),
+    *_columns(BigInteger, "bar_time", "found_at"),
+    Column("direction", SmallInteger, nullable=False),
+    *_columns(Double, "close", "stop", nullable=True),
+    *_columns(Double, "target", nullable=True),
+    *_columns(Double, "reward_risk", "min_reward_risk", nullable=True),
+    Column("max_bars_in_trade", Integer, nullable=False),
+    Column("regime", Text, nullable=False),
+    Column("valid", Boolean, nullable=False),
+    Column("confluence", Double, nullable=True),
+    Column("conditions", JSONB, nullable=False),
+    *_columns(Text, "verdict", "reason"),
+    Column("opened_at", BigInteger, nullable=True),
+    Column("updated", BigInteger, nullable=False),
+    Index(None, "book", "row"),
+)
+
+orders = Table(
+    "orders",
+    metadata,
+    _key("book"),
+    _key("client_id"),
+    _row(),
+    Column("setup_id", Text, nullable=True),
+    *_columns(Text, "exchange", "symbol", "role", "status"),
+    Column("side", SmallInteger, nullable=False),
+    Column("lots", BigInteger, nullable=False),
+    *_columns(BigInteger, "stop_ticks", "limit_ticks", nullable=True),
+    Column("plan", JSONB, nullable=True),
+    *_columns(Text, "verdict", "reason", "fill_id", nullable=True),
+    *_columns(BigInteger, "intended_at", "updated"),
+    Column("cancel_requested_at", BigInteger, nullable=True),
+    Index(None, "book", "setup_id"),
+)
+
+fills = Table(
+    "fills",
+    metadata,
+    _key("book"),
+    _key("fill_id"),
+    _row(),
+    *_columns(Text, "client_id", "exchange", "symbol", "role"),
+    Column("side", SmallInteger, nullable=False),
+    *_columns(BigInteger, "ticks", "lots"),
+    *_columns(Numeric, "price", "quantity", nullable=True),
+    *_columns(Numeric, "fee", "funding"),
+    Column("time", BigInteger, nullable=False),
+    Index(None, "book", "client_id"),
+)
+
+positions = Table(
+    "positions",
+    metadata,
+    _key("book"),
+    _key("position_id"),
+    _row(),
+    *_columns(Text, "setup_id", "strategy", "parameters_id", "exchange", "symbol", "timeframe"),
+    Column("direction", SmallInteger, nullable=False),
+    *_columns(BigInteger, "lots", "entry_ticks", "entry_time"),
+    Column("entry_fee", Numeric, nullable=False),
+    *_columns(BigInteger, "stop_ticks", "target_ticks", "close_after"),
+    Column("regime", Text, nullable=False),
+    Column("risk", Numeric, nullable=False),
+    *_columns(Numeric, "quantity", "entry_price", "stop_price", "target_price", nullable=True),
+    Index(None, "book", "setup_id"),
+)
+
+trades = Table(
+    "trades",
+    metadata,
+    _key("book"),
+    _key("trade_id"),
+    _row(),
+    *_columns(Text, "setup_id", "strategy", "parameters_id", "exchange", "symbol", "timeframe"),
+    Column("direction", SmallInteger, nullable=False),
+    *_columns(Numeric, "quantity", "entry_price"),
+    Column("entry_time", BigInteger, nullable=False),
+    Column("exit_price", Numeric, nullable=False),
+    Column("exit_time", BigInteger, nullable=False),
+    Column("exit_reason", Text, nullable=False),
+    *_columns(Numeric, "fees", "funding", "profit", "risk"),
+    Column("r_multiple", Double, nullable=False),
+    Column("regime", Text, nullable=False),
+    *_columns(Numeric, "stop_price", "target_price"),
+    Index(None, "book", "row"),
+)
+
+ledger = Table(
+    "ledger",
+    metadata,
+    _key("book"),
+    _key("entry_id"),
+    _row(),
+    *_columns(BigInteger, "step", "time"),
+    Column("kind", Text, nullable=False),
+    *_columns(Text, "exchange", "symbol", nullable=True),
+    *_columns(Numeric, "cash", "quantity"),
+    Column("reference", Text, nullable=False),
+    Index(None, "book", "reference"),
+)
+
+equity = Table(
+    "equity",
+    metadata,
+    _key("book"),
+    _key("time", BigInteger),
+    Column("step", BigInteger, nullable=False),
+    *_columns(Numeric, "cash", "equity"),
+)
+
+# --- the simulated exchange's own book
+
+venues = Table("venues", metadata, _key("venue"), Column("state", JSON, nullable=False))
+
+venue_orders = Table(
+    "venue_orders",
+    metadata,
+    _key("venue"),
+    _key("client_id"),
+    Column("order", JSON, nullable=False),
+)
+
+# --- finished work
+
+backtests = Table(
+    "backtests",
+    metadata,
+    _key("backtest_id"),
+    _row(),
+    Column("created_at", BigInteger, nullable=False),
+    Column("report", JSON, nullable=False),
+    Index("backtests_row_idx", "row"),
+)
+
+backtest_trades = Table(
+    "backtest_trades",
+    metadata,
+    Column("backtest_id", Text, ForeignKey("backtests.backtest_id", ondelete="CASCADE"), primary_key=True),
+    _key("position", Integer),
+    Column("trade", JSON, nullable=False),
+)

@@ -1,0 +1,45 @@
+"""Shared fixtures: one embedded PostgreSQL per test session, a fresh database per test.
+
+``database_url`` is the URL of an empty database with the schema in it, ``database`` the same one opened.
+"""
+
+import itertools
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from tradepulse.storage.db import Database, create_database, open_database
+from tradepulse.storage.embedded import EmbeddedServer
+from tradepulse.storage.schema import sync_schema
+
+TEMPLATE = "template_with_schema"
+_numbers = itertools.count()
+
+
+@pytest.fixture(scope="session")
+def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServer]:
+    server = EmbeddedServer(tmp_path_factory.mktemp("data") / "postgres", durable=False)
+    server.start()
+    try:
+        create_database(server.url("postgres"), TEMPLATE)
+        sync_schema(server.url(TEMPLATE))
+        yield server
+    finally:
+        server.stop()
+
+
+@pytest.fixture
+def database_url(postgres_server: EmbeddedServer) -> Iterator[str]:
+    name = f"test_{next(_numbers)}"
+    create_database(postgres_server.url("postgres"), name, template=TEMPLATE)
+    yield postgres_server.url(name)
+    with psycopg.connect(postgres_server.url("postgres"), autocommit=True) as connection:
+        connection.execute(f"drop database {name} with (force)")
+
+
+@pytest.fixture
+async def database(database_url: str, tmp_path: Path) -> AsyncIterator[Database]:
+    async with open_database(database_url, tmp_path, sync=False) as opened:
+        yield opened
