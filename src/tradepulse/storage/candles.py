@@ -8,7 +8,7 @@ from psycopg import sql
 from tradepulse.domain.market import Candles, IntArray, MarketKey, MarketKind, MarketSpec, SeriesKey, Timeframe
 from tradepulse.ports import SeriesCoverage, WriteResult
 from tradepulse.shared.errors import ConfigurationError, RefusedError
-from tradepulse.storage.copy_format import COLUMNS, decode_candles, encode_candles
+from tradepulse.storage.copy_format import COLUMNS, decode_columns, encode_candles
 from tradepulse.storage.db import Connection, Database
 
 EARLIEST, LATEST = -(2**63), 2**63 - 1
@@ -56,22 +56,30 @@ class PostgresCandleStore:
             return await write_candles(connection, series, candles, simulated=simulated)
 
     async def read(self, series: SeriesKey, since: int | None = None, until: int | None = None) -> Candles:
-        query = sql.SQL(
-            "select {columns} from candles where series_id = {series} and open_time >= {since} and open_time < {until} "
-            "order by open_time"
-        )
         low = EARLIEST if since is None else since
         high = LATEST if until is None else until
-        async with self._database.transaction() as connection:
-            return await _copy_out(connection, series, query, since=low, until=high)
+        rows = "candles where series_id = %(series)s and open_time >= %(low)s and open_time < %(high)s"
+        return await self._columns(series, rows, {"low": low, "high": high})
 
     async def tail(self, series: SeriesKey, count: int) -> Candles:
-        query = sql.SQL(
-            "select * from (select {columns} from candles where series_id = {series} "
-            "order by open_time desc limit {count}) as newest order by open_time"
-        )
+        rows = "(select * from candles where series_id = %(series)s order by open_time desc limit %(count)s) as newest"
+        return await self._columns(series, rows, {"count": count})
+
+    async def _columns(self, series: SeriesKey, rows: str, bounds: dict[str, int]) -> Candles:
+        """Whole columns in one answer: several times faster than a million rows."""
+        aggregates = ", ".join(f"array_send(array_agg({name}))" for name in COLUMNS)
+        query = f"select {aggregates} from (select * from {rows} order by open_time) as ascending"  # noqa: S608 - names
         async with self._database.transaction() as connection:
-            return await _copy_out(connection, series, query, count=count)
+            found = await connection.execute(
+                "select id from series where exchange = %s and symbol = %s and timeframe = %s",
+                (series.exchange, series.symbol, series.timeframe),
+            )
+            stored = await found.fetchone()
+            if stored is None:
+                return Candles.empty()
+            cursor = connection.cursor(binary=True)
+            answer = await (await cursor.execute(query, {"series": stored[0], **bounds})).fetchone()
+        return Candles.empty() if answer is None or answer[0] is None else decode_columns(answer)
 
     async def coverage(self) -> list[SeriesCoverage]:
         async with self._database.transaction() as connection:
@@ -188,23 +196,6 @@ async def _copy_in(connection: Connection, table: str, payload: bytes) -> None:
         cursor.copy(sql.SQL(_COPY_IN).format(sql.Identifier(table))) as copy,
     ):
         await copy.write(payload)
-
-
-async def _copy_out(connection: Connection, series: SeriesKey, query: sql.SQL, **bounds: int) -> Candles:
-    found = await connection.execute(
-        "select id from series where exchange = %s and symbol = %s and timeframe = %s",
-        (series.exchange, series.symbol, series.timeframe),
-    )
-    row = await found.fetchone()
-    if row is None:
-        return Candles.empty()
-    selected = query.format(columns=sql.SQL(", ").join(map(sql.Identifier, COLUMNS)), series=row[0], **bounds)
-    received = bytearray()
-    command = sql.SQL("copy ({}) to stdout (format binary)").format(selected)
-    async with connection.cursor() as cursor, cursor.copy(command) as copy:
-        async for chunk in copy:
-            received += chunk
-    return decode_candles(received)
 
 
 def _coverage(

@@ -1,10 +1,14 @@
-"""Candles in PostgreSQL's binary COPY format, made and read by numpy without a loop over rows.
+"""Candles in PostgreSQL's binary formats, made and read by numpy without a loop over rows.
 
 https://www.postgresql.org/docs/current/sql-copy.html#SQL-COPY-FILE-FORMATS: a signature, flags and an extension length;
 then per row the number of fields and per field its length and its value in network byte order; then -1.
 """
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 
 from tradepulse.domain.market import Candles
 from tradepulse.shared.errors import InvariantError
@@ -15,7 +19,6 @@ COLUMNS = ("open_time", "open", "high", "low", "close", "volume")
 
 _VALUE_TYPES = {"open_time": ">i8"} | dict.fromkeys(COLUMNS[1:], ">f8")
 _CANDLE_FIELDS = [field for name in COLUMNS for field in ((f"{name}_length", ">i4"), (name, _VALUE_TYPES[name]))]
-CANDLE_ROW = np.dtype([("fields", ">i2"), *_CANDLE_FIELDS])
 STORED_ROW = np.dtype([("fields", ">i2"), ("series_length", ">i4"), ("series_id", ">i4"), *_CANDLE_FIELDS])
 
 
@@ -31,11 +34,17 @@ def encode_candles(series_id: int, candles: Candles) -> bytes:
     return HEADER + rows.tobytes() + TRAILER
 
 
-def decode_candles(data: bytes | bytearray) -> Candles:
-    """Rows of (open_time int8, open, high, low, close, volume float8), none of them null."""
-    body = memoryview(data)[len(HEADER) : len(data) - len(TRAILER)]
-    if not data.startswith(HEADER[:11]) or len(body) % CANDLE_ROW.itemsize:
-        raise InvariantError("The database answered candles in an unknown layout.", "Run 'tradepulse db sync'.")
-    rows = np.frombuffer(body, dtype=CANDLE_ROW)
-    prices = [rows[name].astype(np.float64) for name in COLUMNS[1:]]
-    return Candles(rows["open_time"].astype(np.int64), *prices)
+def decode_columns(arrays: Sequence[bytes]) -> Candles:
+    """Arrays as ``array_send`` writes them: int8[] open times, then five float8[], none of them with a null."""
+    open_time, *prices = (_decode_array(array, name) for array, name in zip(arrays, COLUMNS, strict=True))
+    return Candles(open_time.astype(np.int64), *(price.astype(np.float64) for price in prices))
+
+
+def _decode_array(data: bytes, name: str) -> npt.NDArray[Any]:
+    """20 bytes (dimensions, null flag, element type, length, lower bound), then each length and value."""
+    has_nulls = int.from_bytes(data[4:8], "big")
+    if has_nulls:
+        raise InvariantError(f"A stored candle has no {name}.", "Run 'tradepulse db sync'; restore from a backup.")
+    element = np.dtype([("length", ">i4"), ("value", _VALUE_TYPES[name])])
+    values: npt.NDArray[Any] = np.frombuffer(data, dtype=element, offset=20)["value"]
+    return values

@@ -22,6 +22,17 @@ def upgrade() -> None:
     )
     op.create_index("backtests_row_idx", "backtests", ["row"], unique=False)
     op.create_table(
+        "candles",
+        sa.Column("series_id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("open_time", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("open", sa.Float(precision=53), nullable=False),
+        sa.Column("high", sa.Float(precision=53), nullable=False),
+        sa.Column("low", sa.Float(precision=53), nullable=False),
+        sa.Column("close", sa.Float(precision=53), nullable=False),
+        sa.Column("volume", sa.Float(precision=53), nullable=False),
+        sa.PrimaryKeyConstraint("series_id", "open_time", name=op.f("candles_pkey")),
+    )
+    op.create_table(
         "equity",
         sa.Column("book", sa.Text(), autoincrement=False, nullable=False),
         sa.Column("time", sa.BigInteger(), autoincrement=False, nullable=False),
@@ -253,22 +264,9 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("backtest_id", "position", name=op.f("backtest_trades_pkey")),
     )
-    op.create_table(
-        "candles",
-        sa.Column("series_id", sa.Integer(), autoincrement=False, nullable=False),
-        sa.Column("open_time", sa.BigInteger(), autoincrement=False, nullable=False),
-        sa.Column("open", sa.Float(precision=53), nullable=False),
-        sa.Column("high", sa.Float(precision=53), nullable=False),
-        sa.Column("low", sa.Float(precision=53), nullable=False),
-        sa.Column("close", sa.Float(precision=53), nullable=False),
-        sa.Column("volume", sa.Float(precision=53), nullable=False),
-        sa.ForeignKeyConstraint(["series_id"], ["series.id"], name=op.f("candles_series_id_fkey")),
-        sa.PrimaryKeyConstraint("series_id", "open_time", name=op.f("candles_pkey")),
-    )
 
 
 def downgrade() -> None:
-    op.drop_table("candles")
     op.drop_table("backtest_trades")
     op.drop_table("venues")
     op.drop_table("venue_orders")
@@ -291,5 +289,6 @@ def downgrade() -> None:
     op.drop_index(op.f("event_log_book_step_idx"), table_name="event_log")
     op.drop_table("event_log")
     op.drop_table("equity")
+    op.drop_table("candles")
     op.drop_index("backtests_row_idx", table_name="backtests")
     op.drop_table("backtests")
