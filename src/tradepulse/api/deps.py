@@ -9,6 +9,7 @@ from tradepulse.domain.market import Timeframe
 from tradepulse.ports import BookReader, CandleStore, Clock, JsonObject, ResultStore
 from tradepulse.shared.errors import ConfigurationError
 from tradepulse.shared.settings import Settings
+from tradepulse.strategies.base_strategy import Strategy
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +21,7 @@ class Services:
     results: ResultStore
     clock: Clock
     database: str
+    strategies: tuple[Strategy, ...] = ()
 
 
 class NotFoundError(LookupError):

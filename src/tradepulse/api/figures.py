@@ -14,7 +14,6 @@ from tradepulse.api.models import (
     TradeRow,
     TradeStatistics,
 )
-from tradepulse.domain.signals import Verdict
 
 CONFIDENCE = 0.95
 NORMAL_QUANTILE = 1.6448536269514722
@@ -79,17 +78,19 @@ def valued(position: OpenPosition, mark_price: float | None, mark_time: int | No
 
 
 def explained(setup: SetupRow) -> SetupLine:
-    taken = setup.verdict == Verdict.ACCEPTED
-    return SetupLine(**setup.model_dump(), taken=taken, explanation=_explanation(setup, taken=taken))
+    return SetupLine(**setup.model_dump(), explanation=_explanation(setup))
 
 
-def _explanation(setup: SetupRow, *, taken: bool) -> str:
+def _explanation(setup: SetupRow) -> str:
     held = sum(condition.passed for condition in setup.conditions)
-    tally = f"{held} of {len(setup.conditions)} conditions held, confluence {setup.confluence:.2f}"
-    if taken:
+    confluence = "unknown" if setup.confluence is None else f"{setup.confluence:.2f}"
+    tally = f"{held} of {len(setup.conditions)} conditions held, confluence {confluence}"
+    if setup.taken:
         return f"Taken: {tally}."
+    if setup.taken is None:
+        return f"Accepted, not entered yet: {tally}."
     failed = [_shortfall(condition) for condition in setup.conditions if not condition.passed]
-    because = f" Short of it: {'; '.join(failed)}." if failed else ""
+    because = f" {'; '.join(failed)}." if failed else ""
     detail = f" ({setup.reason})" if setup.reason and setup.reason != setup.verdict else ""
     return f"Not taken: {setup.verdict}{detail}. {tally}.{because}"
 

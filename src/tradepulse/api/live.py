@@ -47,14 +47,15 @@ TOPIC_OF_KIND = {
 }
 
 
-def topic_of(kind: str) -> Topic:
-    """Topic of an event by its kind, written as the class (``PositionOpened``) or in words (``position_opened``)."""
-    return TOPIC_OF_KIND.get(re.sub(r"(?<=[a-z])(?=[A-Z])", "_", kind).lower(), Topic.OTHER)
+def kind_in_words(kind: str) -> str:
+    """``position_opened`` for an event written as its class, ``PositionOpened``, or in words already."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", kind).lower()
 
 
 def event_message(event: JsonObject) -> LiveMessage:
-    topic = topic_of(str(event["kind"]))
-    return LiveMessage(topic=topic, sequence=int(event["sequence"]), data=event)
+    kind = kind_in_words(str(event["kind"]))
+    data = {"kind": kind, "book": event["book"], "time": event["time"], "payload": event["data"]}
+    return LiveMessage(topic=TOPIC_OF_KIND.get(kind, Topic.OTHER), sequence=int(event["sequence"]), data=data)
 
 
 @dataclass(eq=False, slots=True)
@@ -112,7 +113,7 @@ class LiveHub:
                 await self._follow()
             except TradePulseError as error:
                 logger.warning("The live feed lost the book and tries again: %s", error)
-            except Exception:  # noqa: BLE001 - an edge: logged with its trace, visible to clients, tried again
+            except Exception:
                 logger.exception("The live feed failed and starts again")
             self._following.clear()
             self._end_all(SERVER_ERROR)

@@ -176,10 +176,13 @@ class OrderLine(View):
     client_id: str
     role: OrderRole
     status: OrderStatus
-    quantity: Money
-    price: Money | None = None
-    reason: str = ""
-    time: Time
+    side: Side
+    quantity: Money | None = None
+    stop_price: Money | None = None
+    limit_price: Money | None = None
+    reason: str | None = None
+    intended_at: Time
+    updated: Time
 
 
 class FillLine(View):
@@ -187,8 +190,8 @@ class FillLine(View):
     client_id: str
     role: OrderRole
     side: Side
-    price: Money
-    quantity: Money
+    price: Money | None
+    quantity: Money | None
     fee: Money
     funding: Money
     time: Time
@@ -246,23 +249,23 @@ class SetupRow(View):
     bar_time: Time
     found_at: Time
     direction: Side
-    close: Money
-    stop: Money
-    target: Money | None
-    reward_risk: float
-    min_reward_risk: float
+    close: Money | None
+    stop: Money | None
+    target: Money | None = Field(description="null when the target is `reward_risk` times the risk of the entry")
+    reward_risk: float | None
+    min_reward_risk: float | None
     regime: Regime
     conditions: list[ConditionLine]
     valid: bool
-    confluence: float
+    confluence: float | None
     verdict: str
     reason: str = ""
+    taken: bool | None = Field(description="became a position, or not; null: accepted and not yet decided")
 
 
 class SetupLine(SetupRow):
     """A setup with its whole condition table and the verdict in words."""
 
-    taken: bool
     explanation: str
 
 
@@ -275,13 +278,31 @@ class TradeStory(TradeRow):
     ledger: list[LedgerLine]
 
 
+class ParameterLine(View):
+    name: str
+    kind: Literal["int", "float", "choice"]
+    default: int | float | str
+    description: str
+    low: float
+    high: float
+    choices: tuple[str, ...]
+
+
+class RequirementLine(View):
+    """A condition with what it asks for at the default parameters."""
+
+    name: str
+    comparison: str
+    threshold: float
+    required: bool
+    weight: float
+
+
 class StrategyLine(View):
     strategy: str
     title: str
-    summary: str
-    parameters: dict[str, int | float | str]
-    setups: int = Field(description="evaluated setups among the most recent ones looked at")
-    taken: int
+    parameters: list[ParameterLine]
+    conditions: list[RequirementLine]
 
 
 # --- analytics and data
@@ -378,7 +399,7 @@ class Topic(StrEnum):
 
 
 class LiveMessage(View):
-    """``topic`` is a subscribed one, or ``subscribed``, ``heartbeat``, ``reset`` (read everything anew) or ``error``."""
+    """``topic`` is a subscribed one, or ``subscribed``, ``heartbeat``, ``reset`` (read all anew) or ``error``."""
 
     topic: str
     sequence: int | None

@@ -1,21 +1,21 @@
 """Candles with the regime they closed in."""
 
+import asyncio
 from typing import Annotated
 
 from fastapi import APIRouter, Query
 
 from tradepulse.api.deps import NotFoundError, ServicesDep, SymbolDep, TimeframeDep
 from tradepulse.api.models import CandleBar, CandleSeries
-from tradepulse.domain.market import Candles, SeriesKey, Timeframe
-from tradepulse.domain.signals import Regime
+from tradepulse.domain.market import Candles, SeriesKey
 from tradepulse.ports import CandleStore
-from tradepulse.strategies.base_strategy import regimes_of
+from tradepulse.strategies.base_strategy import regime_timeframe, regimes_of
+from tradepulse.strategies.setup_table import REGIMES, RegimeArray
 
 router = APIRouter(prefix="/api/analytics", tags=["analytics"])
 
-REGIME_WARM_UP = 1000
-"""Candles read before the first one shown, so that its regime is known as it was then."""
-REGIMES = {1: Regime.BULL, -1: Regime.BEAR, 0: Regime.SIDEWAYS}
+REGIME_BARS = 260
+"""Bars of the regime timeframe read before the first candle shown, so that its regime is known as it was then."""
 
 
 @router.get("/candles")
@@ -24,30 +24,37 @@ async def candles(
     exchange: str,
     symbol: SymbolDep,
     timeframe: TimeframeDep,
-    limit: Annotated[int, Query(ge=1, le=5000)] = 500,
+    limit: Annotated[int, Query(ge=1, le=5000)] = 1500,
     until: Annotated[int | None, Query(ge=0, description="only candles that opened before; UTC ms")] = None,
 ) -> CandleSeries:
     """The newest closed candles, ascending, each with the regime in force at its close."""
     series = SeriesKey(exchange, symbol, timeframe)
-    stored = await _newest(services.candles, series, limit + REGIME_WARM_UP, until)
-    if not len(stored) and until is None:
+    shown = await _newest(services.candles, series, limit + 1, until)
+    if not len(shown):
+        if until is not None:
+            return CandleSeries(exchange=exchange, symbol=symbol, timeframe=timeframe, candles=[], more=False)
         raise NotFoundError(f"No candles of {series} are stored.", "GET /api/data/coverage lists the series there are.")
-    labels = regimes_of(stored, timeframe) if len(stored) else []
-    first = max(0, len(stored) - limit)
-    bars = [_bar(stored, row, REGIMES[int(labels[row])]) for row in range(first, len(stored))]
-    return CandleSeries(exchange=exchange, symbol=symbol, timeframe=timeframe, candles=bars, more=first > 0)
+    more = len(shown) > limit
+    shown = shown[1:] if more else shown
+    regimes = await _regimes_in_force(services.candles, series, shown)
+    bars = [_bar(shown, row, REGIMES[int(regimes[row])]) for row in range(len(shown))]
+    return CandleSeries(exchange=exchange, symbol=symbol, timeframe=timeframe, candles=bars, more=more)
 
 
 async def _newest(store: CandleStore, series: SeriesKey, count: int, until: int | None) -> Candles:
+    """The last ``count`` candles before ``until``; twice their span is read so that gaps do not leave too few."""
     if until is None:
         return await store.tail(series, count)
-    stored = await store.read(series, until - _reach(series.timeframe, count), until)
+    stored = await store.read(series, until - 2 * count * series.timeframe.milliseconds, until)
     return stored[max(0, len(stored) - count) :]
 
 
-def _reach(timeframe: Timeframe, count: int) -> int:
-    """Twice the span of ``count`` candles, so that gaps do not leave the page short."""
-    return 2 * count * timeframe.milliseconds
+async def _regimes_in_force(store: CandleStore, series: SeriesKey, shown: Candles) -> RegimeArray:
+    first, last = int(shown.open_time[0]), int(shown.open_time[-1])
+    warm_up = REGIME_BARS * regime_timeframe(series.timeframe).milliseconds
+    history = await store.read(series, first - warm_up, last + 1)
+    labels = await asyncio.to_thread(regimes_of, history, series.timeframe)
+    return labels[len(history) - len(shown) :]
 
 
 def _bar(stored: Candles, row: int, regime: Regime) -> CandleBar:

@@ -1,20 +1,37 @@
 """What the strategies look for, and every setup they found, taken or not."""
 
+from dataclasses import asdict
 from typing import Annotated
 
 from fastapi import APIRouter, Query
 
 from tradepulse.api.deps import BookDep, CursorDep, LimitDep, OptionalSymbolDep, ServicesDep
 from tradepulse.api.figures import explained
-from tradepulse.api.models import Page, SetupLine, SetupRow, StrategyLine
+from tradepulse.api.models import Page, ParameterLine, RequirementLine, SetupLine, SetupRow, StrategyLine
 from tradepulse.api.paging import page_of
 from tradepulse.ports import JsonObject
+from tradepulse.strategies.base_strategy import Strategy
 
 router = APIRouter(prefix="/api/patterns", tags=["patterns"])
 
 
 def _setup_line(row: JsonObject) -> SetupLine:
     return explained(SetupRow.model_validate(row))
+
+
+@router.get("/strategies")
+async def strategies(services: ServicesDep) -> list[StrategyLine]:
+    """What each strategy asks for and which of its numbers may be chosen, within which bounds."""
+    return [_strategy_line(strategy) for strategy in services.strategies]
+
+
+def _strategy_line(strategy: Strategy) -> StrategyLine:
+    return StrategyLine(
+        strategy=strategy.strategy_id,
+        title=strategy.title,
+        parameters=[ParameterLine.model_validate(asdict(spec)) for spec in strategy.parameter_specs],
+        conditions=[RequirementLine.model_validate(rule._asdict()) for rule in strategy.rules(strategy.parameters())],
+    )
 
 
 @router.get("/setups")
