@@ -121,6 +121,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/patterns/strategies": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Strategies
+         * @description What each strategy asks for and which of its numbers may be chosen, within which bounds.
+         */
+        get: operations["strategies_api_patterns_strategies_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/portfolio/history": {
         parameters: {
             query?: never;
@@ -725,6 +745,26 @@ export interface components {
             /** Next Cursor */
             next_cursor: number | null;
         };
+        /** ParameterLine */
+        ParameterLine: {
+            /** Choices */
+            choices: string[];
+            /** Default */
+            default: number | string;
+            /** Description */
+            description: string;
+            /** High */
+            high: number;
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "int" | "float" | "choice";
+            /** Low */
+            low: number;
+            /** Name */
+            name: string;
+        };
         /** PortfolioSummary */
         PortfolioSummary: {
             /** Book */
@@ -800,6 +840,22 @@ export interface components {
          */
         Regime: "bull" | "bear" | "sideways";
         /**
+         * RequirementLine
+         * @description A condition with what it asks for at the default parameters.
+         */
+        RequirementLine: {
+            /** Comparison */
+            comparison: string;
+            /** Name */
+            name: string;
+            /** Required */
+            required: boolean;
+            /** Threshold */
+            threshold: number;
+            /** Weight */
+            weight: number;
+        };
+        /**
          * SetupLine
          * @description A setup with its whole condition table and the verdict in words.
          */
@@ -866,6 +922,17 @@ export interface components {
             valid: boolean;
             /** Verdict */
             verdict: string;
+        };
+        /** StrategyLine */
+        StrategyLine: {
+            /** Conditions */
+            conditions: components["schemas"]["RequirementLine"][];
+            /** Parameters */
+            parameters: components["schemas"]["ParameterLine"][];
+            /** Strategy */
+            strategy: string;
+            /** Title */
+            title: string;
         };
         /** SystemStatus */
         SystemStatus: {
@@ -1207,10 +1274,13 @@ export type OrderRole = components['schemas']['OrderRole'];
 export type OrderStatus = components['schemas']['OrderStatus'];
 export type PageSetupLine = components['schemas']['Page_SetupLine_'];
 export type PageTradeRow = components['schemas']['Page_TradeRow_'];
+export type ParameterLine = components['schemas']['ParameterLine'];
 export type PortfolioSummary = components['schemas']['PortfolioSummary'];
 export type Problem = components['schemas']['Problem'];
 export type Regime = components['schemas']['Regime'];
+export type RequirementLine = components['schemas']['RequirementLine'];
 export type SetupLine = components['schemas']['SetupLine'];
+export type StrategyLine = components['schemas']['StrategyLine'];
 export type SystemStatus = components['schemas']['SystemStatus'];
 export type Timeframe = components['schemas']['Timeframe'];
 export type Topic = components['schemas']['Topic'];
@@ -1590,6 +1660,71 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Page_SetupLine_"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    strategies_api_patterns_strategies_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StrategyLine"][];
                 };
             };
             /** @description Bad Request */

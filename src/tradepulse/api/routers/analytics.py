@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query
 from tradepulse.api.deps import NotFoundError, ServicesDep, SymbolDep, TimeframeDep
 from tradepulse.api.models import CandleBar, CandleSeries
 from tradepulse.domain.market import Candles, SeriesKey
+from tradepulse.domain.signals import Regime
 from tradepulse.ports import CandleStore
 from tradepulse.strategies.base_strategy import regime_timeframe, regimes_of
 from tradepulse.strategies.setup_table import REGIMES, RegimeArray
