@@ -39,7 +39,8 @@ def resampled(candles: Candles, timeframe: Timeframe) -> Candles:
     offset = MONDAY_OFFSET if timeframe is Timeframe.W1 else 0
     step = timeframe.milliseconds
     open_time = (candles.open_time - offset) // step * step + offset
-    first = np.flatnonzero(np.concatenate(([True], open_time[1:] != open_time[:-1])))
+    begins = np.concatenate(([True], open_time[1:] != open_time[:-1]))
+    first = np.flatnonzero(begins)
     last = np.concatenate((first[1:], [len(candles)])) - 1
     return Candles(
         open_time[first],
@@ -47,5 +48,6 @@ def resampled(candles: Candles, timeframe: Timeframe) -> Candles:
         np.maximum.reduceat(candles.high, first),
         np.minimum.reduceat(candles.low, first),
         candles.close[last],
-        np.add.reduceat(candles.volume, first),
+        # Summed one by one from the left, like the resampling kernel: equal to the last bit.
+        np.bincount(np.cumsum(begins) - 1, weights=candles.volume),
     )

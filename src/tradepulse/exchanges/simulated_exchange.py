@@ -160,8 +160,9 @@ class SimulatedExchange:
                 f"{series.timeframe} candles cannot be made from {self._tape.timeframe} ones.",
                 f"Ask for {self._tape.timeframe} or a multiple of it.",
             )
-        duration, now = series.timeframe.milliseconds, self.clock.now()
-        last = min(until - 1, now - duration)
+        duration = series.timeframe.milliseconds
+        # The cursor, not the clock: while pairs meet a bar's range, its candle is not yet told.
+        last = min(until - 1, self._cursor.open_time - duration)
         first = max(series.timeframe.open_time_of(since + duration - 1), self._tape.begin)
         finer = self._tape.between(series.market, first, series.timeframe.open_time_of(last) + duration)
         return resampled(finer, series.timeframe).between(first, last + 1)
