@@ -36,7 +36,7 @@ def is_swing_low(low: FloatArray, bar: int, before: int, after: int) -> bool:
         if lowest <= low[bar]:
             return False
         lowest = min(lowest, low[row])
-    return lowest > low[bar]
+    return bool(lowest > low[bar])
 
 
 @compiled
