@@ -78,7 +78,7 @@ check: setup-dev $(STAMPS)/node-modules  ## lint, types, architecture, dashboard
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
-	$(NODE) npm --prefix dashboard run lint
+	$(NODE) npm --prefix dashboard run --if-present lint
 	$(NODE) npm --prefix dashboard run typecheck
 
 format: setup-dev  ## format the Python sources

@@ -20,17 +20,9 @@ ROOT = Path(__file__).resolve().parents[2]
 PLANTS: list[tuple[Rule, str, str]] = [
     (source_rules.run_mode_conditions, "core/planted.py", "def f(mode):\n    return 1 if mode == 'live' else 2\n"),
     (source_rules.run_mode_conditions, "api/planted.py", "def f(mode):\n    return mode in ('paper', 'x')\n"),
-    (
-        source_rules.run_mode_conditions,
-        "core/planted.py",
-        "def f(m):\n    match m:\n        case 'backtest':\n            pass\n",
-    ),
+    (source_rules.run_mode_conditions, "core/planted.py", "match m:\n    case 'backtest':\n        pass\n"),
     (source_rules.run_mode_conditions, "core/planted.py", "def f(m):\n    return {'paper': 1, 'live': 2}[m]\n"),
     (source_rules.run_mode_conditions, "core/planted.py", "if settings.trading.mode:\n    pass\n"),
-        source_rules.run_mode_conditions,
-        "core/planted.py",
-        "def f(settings):\n    if settings.trading.mode:\n        pass\n",
-    ),
     (source_rules.ambient_readings, "core/planted.py", "import os\nx = os.environ['A']\n"),
     (source_rules.ambient_readings, "core/planted.py", "from os import getenv\nx = getenv('A')\n"),
     (source_rules.ambient_readings, "core/planted.py", "import time as t\nx = t.time()\n"),
