@@ -46,9 +46,9 @@ _ADD_CANDLE = """
 """
 _TELL_CANDLE = f"""
     select pg_notify('{CHANNEL}', json_build_object('kind', 'candle', 'exchange', %(exchange)s::text,
-        'symbol', %(symbol)s::text, 'timeframe', %(timeframe)s::text, 'candle', json_build_object(
-        'open_time', %(open_time)s::bigint, 'open', %(open)s::float8, 'high', %(high)s::float8, 'low', %(low)s::float8,
-        'close', %(close)s::float8, 'volume', %(volume)s::float8))::text)
+        'symbol', %(symbol)s::text, 'timeframe', %(timeframe)s::text, 'open_time', %(open_time)s::bigint,
+        'open', %(open)s::float8, 'high', %(high)s::float8, 'low', %(low)s::float8, 'close', %(close)s::float8,
+        'volume', %(volume)s::float8)::text)
 """
 
 
