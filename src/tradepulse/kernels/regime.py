@@ -113,7 +113,8 @@ def label_regimes_tstat(
             squares += (moves[row] - mean) ** 2
         deviation = np.sqrt(squares / (window - 1))
         z = mean * np.sqrt(window) / deviation if deviation > 1e-12 else 0.0
-        if abs(z) > enter:
+        # One move in a window that stands still otherwise has z = 1 exactly: a tie must not hang on the last digit.
+        if abs(z) > enter + DUST:
             strong[bar] = 1 if z > 0.0 else -1
-        over[bar] = abs(z) < leave
+        over[bar] = abs(z) < leave - DUST
     return latch(strong, over, min_dwell, max_age)

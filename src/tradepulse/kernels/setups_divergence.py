@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tradepulse.kernels.compiled import compiled
-from tradepulse.kernels.indicators import atr, ema, mean_before, rsi
+from tradepulse.kernels.indicators import DUST, atr, ema, mean_before, rsi
 from tradepulse.kernels.setups_sweep import TIE, is_swing_low
 
 FloatArray = npt.NDArray[np.float64]
@@ -116,7 +116,8 @@ def _find_long_divergences(
         index[found], anchor[found] = bar, later
         stop[found] = low[later] - stop_buffer_atr * average_range[bar]
         target[found] = fast[bar]
-        values[found, TREND] = (slow[bar] - fast[bar]) / abs(close[bar])
+        moving = average_range[bar] > DUST * abs(close[bar])
+        values[found, TREND] = (slow[bar] - fast[bar]) / average_range[bar] if moving else 0.0
         values[found, RSI_GAIN] = strength[later] - strength[earlier]
         values[found, EARLIER_RSI] = strength[earlier]
         values[found, CAPITULATION] = _capitulation(volume, later, volume_period)
@@ -147,7 +148,7 @@ def find_divergences(
 ) -> tuple[IntArray, IntArray, FloatArray, FloatArray, FloatArray, IntArray]:
     """Triggers after a divergence from bar ``first`` on: index, direction, stop, target (EMA), values, second low.
 
-    Values: slow minus fast EMA as a share of the close, RSI gain, RSI of the earlier low, volume at the second low in
+    Values: slow minus fast EMA in ATR, RSI gain, RSI of the earlier low, volume at the second low in
     averages, bars between the lows, bars from the confirmation to the trigger. A short's are those of its mirror
     image, so an RSI of 72 at its earlier high reads 28.
     """

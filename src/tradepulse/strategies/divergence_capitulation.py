@@ -13,7 +13,7 @@ from tradepulse.strategies.base_strategy import (
     trade_specs,
 )
 
-# "Fast below slow" means by at least this share of the price: less is float dust of a market that stands still.
+# "Fast below slow" means by at least this many ATR: less is float dust.
 _LEAST_TREND = 1e-6
 
 
@@ -53,7 +53,7 @@ class DivergenceCapitulation(Strategy):
 
     def _rules(self, parameters: Parameters) -> tuple[ConditionRule, ...]:
         return (
-            ConditionRule("trend", ">=", _LEAST_TREND),
+            ConditionRule("trend_atr", ">=", _LEAST_TREND),
             ConditionRule("rsi_gain", ">=", parameters.number("min_rsi_gain")),
             ConditionRule("earlier_rsi", "<=", parameters.number("rsi_oversold")),
             ConditionRule("capitulation_volume", ">=", parameters.number("capitulation_threshold")),
