@@ -49,5 +49,5 @@ def resampled(candles: Candles, timeframe: Timeframe) -> Candles:
         np.minimum.reduceat(candles.low, first),
         candles.close[last],
         # Summed one by one from the left, like the resampling kernel: equal to the last bit.
-        np.bincount(np.cumsum(begins) - 1, weights=candles.volume),
+        np.asarray(np.bincount(np.cumsum(begins) - 1, weights=candles.volume), dtype=np.float64),
     )
