@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tradepulse.domain.market import Candles
+from tradepulse.domain.market import Candles, IntArray
 from tradepulse.shared.errors import InvariantError
 
 HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
@@ -36,8 +36,12 @@ def encode_candles(series_id: int, candles: Candles) -> bytes:
 
 def decode_columns(arrays: Sequence[bytes]) -> Candles:
     """Arrays as ``array_send`` writes them: int8[] open times, then five float8[], none of them with a null."""
-    open_time, *prices = (_decode_array(array, name) for array, name in zip(arrays, COLUMNS, strict=True))
-    return Candles(open_time.astype(np.int64), *(price.astype(np.float64) for price in prices))
+    prices = (_decode_array(array, name) for array, name in zip(arrays[1:], COLUMNS[1:], strict=True))
+    return Candles(decode_times(arrays[0]), *(price.astype(np.float64) for price in prices))
+
+
+def decode_times(array: bytes) -> IntArray:
+    return _decode_array(array, "open_time").astype(np.int64)
 
 
 def _decode_array(data: bytes, name: str) -> npt.NDArray[Any]:

@@ -36,8 +36,11 @@ _LOG = f"""
     select pg_notify('{CHANNEL}', '{{"kind":"events","sequence":' || max(sequence) || '}}') from logged
 """  # noqa: S608 - a constant
 _ADD_CANDLE = """
-    with added as (
-        insert into candles values (%(series)s, %(open_time)s, %(open)s, %(high)s, %(low)s, %(close)s, %(volume)s)
+    with held as (
+        select id from series where id = %(series)s for update
+    ), added as (
+        insert into candles
+        select id, %(open_time)s, %(open)s, %(high)s, %(low)s, %(close)s, %(volume)s from held
         on conflict do nothing returning open_time
     )
     update series set row_count = row_count + 1, first_open = least(first_open, %(open_time)s),
