@@ -22,7 +22,8 @@ BTC_5M = SeriesKey(EXCHANGE, "BTC/USDT", Timeframe.M5)
 SOL_WITH_GAP = SeriesKey(EXCHANGE, "SOL/USDT", Timeframe.M15)
 START = 1_767_225_600_000
 """2026-01-01 00:00 UTC."""
-CANDLE_COUNT = 1440
+CANDLE_COUNT = 30 * 1440
+LAST_DAY = CANDLE_COUNT - 1440
 STRATEGIES = ("htf_sweep", "volume_breakout", "divergence_capitulation")
 
 
@@ -31,7 +32,7 @@ def walk(seed: int, count: int, price: float, step: int, digits: int) -> list[Ca
     chance = random.Random(seed)  # noqa: S311 - a picture, not a secret
     rows = []
     for index in range(count):
-        drift = math.sin(index / 130) * 0.00045
+        drift = math.sin(index / 900) * 0.00012
         close = price * math.exp(drift + chance.gauss(0, 0.0007))
         high = max(price, close) * (1 + abs(chance.gauss(0, 0.0004)))
         low = min(price, close) * (1 - abs(chance.gauss(0, 0.0004)))
@@ -48,6 +49,22 @@ def walk(seed: int, count: int, price: float, step: int, digits: int) -> list[Ca
         )
         price = close
     return rows
+
+
+def joined(rows: list[Candle], count: int) -> list[Candle]:
+    """Every ``count`` candles as one."""
+    groups = [rows[start : start + count] for start in range(0, len(rows), count)]
+    return [
+        Candle(
+            group[0].open_time,
+            group[0].open,
+            max(row.high for row in group),
+            min(row.low for row in group),
+            group[-1].close,
+            sum(row.volume for row in group),
+        )
+        for group in groups
+    ]
 
 
 class StoredCandles:
@@ -401,12 +418,13 @@ class Scenario:
 
     def __init__(self) -> None:
         self.clock = ManualClock(START + CANDLE_COUNT * 60_000)
+        bitcoin = walk(1, CANDLE_COUNT, 97_000, 60_000, 1)
         sol = walk(3, 200, 190, 900_000, 2)
         self.candles = StoredCandles(
             {
-                BTC: walk(1, CANDLE_COUNT, 97_000, 60_000, 1),
-                BTC_5M: walk(1, 288, 97_000, 300_000, 1),
-                ETH: walk(2, CANDLE_COUNT, 3_400, 60_000, 2),
+                BTC: bitcoin,
+                BTC_5M: joined(bitcoin, 5),
+                ETH: walk(2, 1440, 3_400, 60_000, 2),
                 SOL_WITH_GAP: sol[:80] + sol[84:],
             }
         )
@@ -416,13 +434,15 @@ class Scenario:
 
     def _live_through_the_day(self) -> None:
         chance = random.Random(11)  # noqa: S311 - a picture, not a secret
-        self.book.equity_rows.append({"time": START, "cash": "10000", "equity": "10000"})
+        self.book.equity_rows.append(
+            {"time": self.candles.rows[BTC][LAST_DAY].open_time, "cash": "10000", "equity": "10000"}
+        )
         verdicts = ("accepted", "confluence too low", "a position of this strategy is open", "accepted")
-        bars = CANDLE_COUNT // 45
+        bars = 1440 // 45
         for number in range(1, bars):
-            setup = self.book.evaluate(number, BTC, number * 45, verdicts[number % 4], logged=False)
+            setup = self.book.evaluate(number, BTC, LAST_DAY + number * 45, verdicts[number % 4], logged=False)
             if setup["verdict"] == "accepted" and number < bars - 1:
-                self._trade(setup, number * 45, chance)
+                self._trade(setup, LAST_DAY + number * 45, chance)
         last = self.book.evaluate(bars, BTC, CANDLE_COUNT - 25, "accepted")
         self.position = self.book.open({**last, "direction": 1})
 

@@ -1,0 +1,56 @@
+import type { CoverageLine } from "../../generated/api";
+import { timeframeSpan } from "../../lib/intake";
+import type { Market } from "../../lib/queries";
+
+interface PickerProps {
+  series: CoverageLine[];
+  market: Market;
+  choose: (market: Market) => void;
+}
+
+const same = (line: CoverageLine, market: Market): boolean => line.exchange === market.exchange && line.symbol === market.symbol;
+
+export function MarketPicker({ series, market, choose }: PickerProps) {
+  const assets = [...new Map(series.map((line) => [`${line.exchange} ${line.symbol}`, line])).values()];
+  const timeframes = timeframesOf(series, market);
+  const chooseAsset = (index: number): void => {
+    const asset = assets[index];
+    if (!asset) return;
+    const offered = timeframesOf(series, { ...market, exchange: asset.exchange, symbol: asset.symbol });
+    const timeframe = offered.includes(market.timeframe) ? market.timeframe : (offered[0] ?? market.timeframe);
+    choose({ exchange: asset.exchange, symbol: asset.symbol, timeframe });
+  };
+  return (
+    <div className="picker">
+      <label className="sr-only" htmlFor="asset">
+        Asset
+      </label>
+      <select id="asset" value={assets.findIndex((line) => same(line, market))} onChange={(event) => chooseAsset(Number(event.target.value))}>
+        {assets.map((line, index) => (
+          <option key={`${line.exchange} ${line.symbol}`} value={index}>
+            {line.symbol} · {line.exchange}
+          </option>
+        ))}
+      </select>
+      <fieldset className="segments">
+        <legend className="sr-only">Timeframe</legend>
+        {timeframes.map((timeframe) => (
+          <label key={timeframe}>
+            <input
+              type="radio"
+              name="timeframe"
+              checked={timeframe === market.timeframe}
+              onChange={() => choose({ ...market, timeframe })}
+            />
+            <span>{timeframe}</span>
+          </label>
+        ))}
+      </fieldset>
+    </div>
+  );
+}
+
+function timeframesOf(series: CoverageLine[], market: Market): string[] {
+  const found: string[] = series.filter((line) => same(line, market)).map((line) => line.timeframe);
+  return found.sort((left, right) => timeframeSpan(left) - timeframeSpan(right));
+}

@@ -1,0 +1,116 @@
+import { keepPreviousData, useQuery } from "@tanstack/react-query";
+import { useState } from "react";
+import { Answered, Empty, Loading } from "../../components/Answered";
+import { Panel } from "../../components/Panel";
+import type { SetupLine } from "../../generated/api";
+import { decimal, strategyTitle, utc } from "../../lib/format";
+import type { Precision } from "../../lib/precision";
+import { queries, type SetupFilter } from "../../lib/queries";
+import { Side } from "../trades/Side";
+import { ConditionTable } from "./ConditionTable";
+
+const FILTERS: { filter: SetupFilter; words: string }[] = [
+  { filter: "all", words: "All" },
+  { filter: "taken", words: "Taken" },
+  { filter: "denied", words: "Not taken" },
+];
+
+interface SetupsPanelProps {
+  symbol: string;
+  precision: Precision;
+}
+
+export function SetupsPanel({ symbol, precision }: SetupsPanelProps) {
+  const [filter, setFilter] = useState<SetupFilter>("all");
+  const [onlySymbol, setOnlySymbol] = useState(false);
+  const setups = useQuery({ ...queries.setups(filter, onlySymbol ? symbol : null), placeholderData: keepPreviousData });
+  return (
+    <Panel
+      title="Setups"
+      id="setups"
+      aside={
+        <label className="check">
+          <input type="checkbox" checked={onlySymbol} onChange={(event) => setOnlySymbol(event.target.checked)} /> only {symbol}
+        </label>
+      }
+    >
+      <fieldset className="segments segments-wide">
+        <legend className="sr-only">Which setups</legend>
+        {FILTERS.map(({ filter: one, words }) => (
+          <label key={one}>
+            <input type="radio" name="setup-filter" checked={filter === one} onChange={() => setFilter(one)} />
+            <span>{words}</span>
+          </label>
+        ))}
+      </fieldset>
+      <Answered
+        query={setups}
+        loading={<Loading rows={5} />}
+        isEmpty={(data) => data.items.length === 0}
+        empty={
+          <Empty title={filter === "all" ? "No setup was evaluated yet." : "No setup of this kind."}>
+            {filter === "all"
+              ? "The strategies look at every closed candle; setups appear here with all their conditions, taken or not."
+              : "Choose “All” to see every evaluated setup."}
+          </Empty>
+        }
+      >
+        {(data) => (
+          <ul className="setups" data-testid="setups">
+            {data.items.map((setup) => (
+              <li key={setup.setup_id}>
+                <SetupItem setup={setup} precision={precision} />
+              </li>
+            ))}
+          </ul>
+        )}
+      </Answered>
+    </Panel>
+  );
+}
+
+const OUTCOMES = {
+  taken: { mark: "✓", words: "taken" },
+  denied: { mark: "–", words: "not taken" },
+  pending: { mark: "…", words: "pending" },
+};
+
+const outcomeOf = (setup: SetupLine): keyof typeof OUTCOMES => (setup.taken === null ? "pending" : setup.taken ? "taken" : "denied");
+
+function SetupItem({ setup, precision }: { setup: SetupLine; precision: Precision }) {
+  const outcome = outcomeOf(setup);
+  const held = setup.conditions.filter((condition) => condition.passed).length;
+  const { priceDigits } = precision(setup.exchange, setup.symbol);
+  return (
+    <details className={`setup setup-${outcome}`}>
+      <summary>
+        <span className={`outcome outcome-${outcome}`}>
+          <span aria-hidden="true">{OUTCOMES[outcome].mark}</span> {OUTCOMES[outcome].words}
+        </span>
+        <span className="setup-what">
+          <strong>{strategyTitle(setup.strategy)}</strong>
+          <span className="setup-where">
+            {setup.symbol} {setup.timeframe} · <Side side={setup.direction} /> · {setup.regime}
+          </span>
+        </span>
+        <span className="setup-tally">
+          <span title="conditions that held">
+            {held}/{setup.conditions.length}
+          </span>
+          <time dateTime={new Date(setup.found_at).toISOString()}>{utc(setup.found_at).slice(5)}</time>
+        </span>
+      </summary>
+      <div className="setup-body">
+        <p>{setup.explanation}</p>
+        <ConditionTable conditions={setup.conditions} />
+        <p className="muted setup-levels">
+          close {price(setup.close, priceDigits)} · stop {price(setup.stop, priceDigits)} · target{" "}
+          {setup.target === null ? `${setup.reward_risk ?? "–"} × risk` : price(setup.target, priceDigits)} · confluence{" "}
+          {setup.confluence?.toFixed(2) ?? "unknown"}
+        </p>
+      </div>
+    </details>
+  );
+}
+
+const price = (text: string | null, digits: number): string => (text === null ? "–" : decimal(text, digits));

@@ -1,0 +1,70 @@
+import { useQuery } from "@tanstack/react-query";
+import type { ReactNode } from "react";
+import { Answered, Empty, Loading } from "../../components/Answered";
+import { Panel } from "../../components/Panel";
+import type { PortfolioSummary, TradeStatistics } from "../../generated/api";
+import { decimal, inR, number, percent } from "../../lib/format";
+import { queries } from "../../lib/queries";
+import { EquityChart } from "./EquityChart";
+
+export function PortfolioPanel() {
+  const summary = useQuery(queries.summary());
+  const statistics = useQuery(queries.statistics()).data;
+  const history = useQuery(queries.equity());
+  return (
+    <Panel title="Account" id="account" aside={summary.data && <span className="muted">book “{summary.data.book}”</span>}>
+      <Answered query={summary} loading={<Loading rows={2} />}>
+        {(data) => <Figures summary={data} statistics={statistics} />}
+      </Answered>
+      {summary.data && (
+        <Answered
+          query={history}
+          isEmpty={(data) => data.points.length < 2}
+          empty={<Empty title="No equity curve yet.">It begins with the second closed candle of a running engine.</Empty>}
+        >
+          {(data) => <EquityChart points={data.points} />}
+        </Answered>
+      )}
+    </Panel>
+  );
+}
+
+function Figures({ summary, statistics }: { summary: PortfolioSummary; statistics: TradeStatistics | undefined }) {
+  const change = Number(summary.equity) / Number(summary.start) - 1;
+  return (
+    <dl className="figures">
+      <Figure label={`Equity (${summary.quote})`} main={<span data-testid="equity">{decimal(summary.equity, 2)}</span>}>
+        <span className={change >= 0 ? "gain" : "loss"}>{number(change * 100, 2, { sign: true })} %</span> since the start
+      </Figure>
+      <Figure label="Realised, after costs" main={decimal(summary.realised_profit, 2, { sign: true })}>
+        fees {decimal(summary.fees, 2)}
+      </Figure>
+      {statistics && (
+        <>
+          <Figure label="Precision" main={percent(statistics.precision)}>
+            {statistics.trades ? (
+              <>
+                at least {percent(statistics.precision_lower_bound)}, n = {statistics.trades}
+              </>
+            ) : (
+              "no closed trade yet"
+            )}
+          </Figure>
+          <Figure label="Expectancy" main={inR(statistics.expectancy_r)}>
+            per trade
+          </Figure>
+        </>
+      )}
+    </dl>
+  );
+}
+
+function Figure({ label, main, children }: { label: string; main: ReactNode; children: ReactNode }) {
+  return (
+    <div className="figure">
+      <dt>{label}</dt>
+      <dd className="figure-main">{main}</dd>
+      <dd className="figure-note">{children}</dd>
+    </div>
+  );
+}

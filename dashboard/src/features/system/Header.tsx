@@ -1,0 +1,115 @@
+import { useQuery } from "@tanstack/react-query";
+import { useLive, useNow } from "../../app/LiveProvider";
+import { useTheme } from "../../app/theme";
+import { span, utc } from "../../lib/format";
+import type { Connection } from "../../lib/live";
+import { queries } from "../../lib/queries";
+
+export function Header() {
+  const status = useQuery(queries.status()).data;
+  const { theme, toggle } = useTheme();
+  return (
+    <header className="top">
+      <div className="brand">
+        <img src="/mark.svg" alt="" width="26" height="26" />
+        <h1>
+          TradePulse <span>IQ</span>
+        </h1>
+        {status && (
+          <span className={`badge badge-${status.mode.toLowerCase()}`} data-testid="mode" title={MODE_WORDS[status.mode]}>
+            {status.mode}
+          </span>
+        )}
+        {status?.simulated && (
+          <span className="badge badge-simulated" data-testid="simulated" title="The candles are made up by the embedded exchange: nothing here is a real market.">
+            SIMULATED
+          </span>
+        )}
+      </div>
+      <div className="pulse">
+        <MarketClock simulated={status?.simulated ?? false} serverTime={status?.server_time ?? null} />
+        <Heartbeat heartbeat={status?.heartbeat ?? null} serverTime={status?.server_time ?? null} />
+        <ConnectionState />
+        <button type="button" className="icon-button" onClick={toggle} aria-label={`Switch to the ${theme === "dark" ? "light" : "dark"} theme`}>
+          {theme === "dark" ? <Sun /> : <Moon />}
+        </button>
+      </div>
+    </header>
+  );
+}
+
+const MODE_WORDS = {
+  PAPER: "Paper trading: orders go to a simulated account, no money moves.",
+  LIVE: "Live trading: orders move real money.",
+};
+
+function MarketClock({ simulated, serverTime }: { simulated: boolean; serverTime: number | null }) {
+  const { live } = useLive();
+  const time = Math.max(live.marketTime ?? 0, serverTime ?? 0);
+  return (
+    <div className="vital">
+      <span className="vital-label">{simulated ? "Simulated market clock" : "Market clock"}</span>
+      <span className="vital-value" data-testid="clock">
+        {time ? `${utc(time, { seconds: true })} UTC` : "–"}
+      </span>
+    </div>
+  );
+}
+
+function Heartbeat({ heartbeat, serverTime }: { heartbeat: number | null; serverTime: number | null }) {
+  const { live } = useLive();
+  const latest = Math.max(live.committed ?? 0, heartbeat ?? 0);
+  const market = Math.max(live.marketTime ?? 0, serverTime ?? 0);
+  return (
+    <div className="vital" title="Age of the latest committed event, in the market's own time">
+      <span className="vital-label">Engine heartbeat</span>
+      <span className="vital-value" data-testid="heartbeat">
+        {latest ? `${span(market - latest)} ago` : "no event yet"}
+      </span>
+    </div>
+  );
+}
+
+function ConnectionState() {
+  const { live, retryNow } = useLive();
+  const now = useNow();
+  const { connection, heardAt } = live;
+  return (
+    <div className={`connection connection-${connection.state}`} role="status" data-testid="connection">
+      <span className="connection-mark" aria-hidden="true">
+        {MARKS[connection.state]}
+      </span>
+      <span>{connectionWords(connection, now)}</span>
+      {connection.state === "live" && heardAt !== null && (
+        <span className="connection-age" aria-hidden="true">
+          {span(now - heardAt)}
+        </span>
+      )}
+      {connection.state === "lost" && (
+        <button type="button" onClick={retryNow}>
+          Retry
+        </button>
+      )}
+    </div>
+  );
+}
+
+const MARKS = { live: "●", connecting: "◌", lost: "▲" };
+
+function connectionWords(connection: Connection, now: number): string {
+  if (connection.state === "live") return "Live";
+  if (connection.state === "connecting") return "Connecting…";
+  return `Connection lost ${span(now - connection.since)} ago`;
+}
+
+const Sun = () => (
+  <svg viewBox="0 0 24 24" width="18" height="18" fill="none" stroke="currentColor" strokeWidth="2" strokeLinecap="round" aria-hidden="true">
+    <circle cx="12" cy="12" r="4" />
+    <path d="M12 3v2M12 19v2M3 12h2M19 12h2M5.6 5.6 7 7M17 17l1.4 1.4M18.4 5.6 17 7M7 17l-1.4 1.4" />
+  </svg>
+);
+const Moon = () => (
+  <svg viewBox="0 0 24 24" width="18" height="18" fill="none" stroke="currentColor" strokeWidth="2" strokeLinejoin="round" aria-hidden="true">
+    <path d="M20 14.5A8.5 8.5 0 0 1 9.5 4a8.5 8.5 0 1 0 10.5 10.5Z" />
+  </svg>
+);

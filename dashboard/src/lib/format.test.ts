@@ -1,0 +1,30 @@
+import { describe, expect, it } from "vitest";
+import { decimal, measured, number, places, span, utc } from "./format";
+
+describe("decimal", () => {
+  it("rounds half away from zero without a float in between", () => {
+    expect(decimal("1234.565", 2)).toBe("1,234.57");
+    expect(decimal("-0.995", 2)).toBe("\u22121.00");
+    expect(decimal("99999999999999999.995", 2)).toBe("100,000,000,000,000,000.00");
+  });
+  it("pads to the precision of the symbol and shows no minus before zero", () => {
+    expect(decimal("97000.1", 2)).toBe("97,000.10");
+    expect(decimal("-0.001", 2)).toBe("0.00");
+    expect(decimal("5", 0, { sign: true })).toBe("+5");
+  });
+});
+
+describe("the other formats", () => {
+  it("read the precision from a tick size", () => {
+    expect([places("0.10"), places("0.00001"), places("5"), places(null)]).toEqual([1, 5, 0, 2]);
+  });
+  it("write time in UTC whatever the machine's zone", () => {
+    expect(utc(1767225600000, { seconds: true })).toBe("2026-01-01 00:00:00");
+    expect(utc(1767225600000, { date: false })).toBe("00:00");
+  });
+  it("write spans and measured values", () => {
+    expect([span(900), span(62_000), span(7_500_000), span(349_200_000)]).toEqual(["0 s", "1 m 2 s", "2 h 5 m", "4 d 1 h"]);
+    expect([measured(null), measured(3), measured(3.4249), measured(0.12345)]).toEqual(["unknown", "3", "3.42", "0.1235"]);
+    expect(number(-0.001, 2)).toBe("0.00");
+  });
+});

@@ -1,0 +1,137 @@
+import type { QueryClient } from "@tanstack/react-query";
+import type { CandleSeries, EquityHistory, LiveMessage, Topic } from "../generated/api";
+import { CANDLE_LIMIT } from "./queries";
+
+export const TOPICS: Topic[] = ["candles", "setups", "orders", "positions", "trades", "equity", "regimes", "gaps"];
+
+/** Which answers an event makes out of date. Candles and equity are carried over from the message itself. */
+const OUTDATED: Partial<Record<Topic, string[]>> = {
+  setups: ["setups"],
+  positions: ["positions", "summary", "setups"],
+  trades: ["trades", "positions", "statistics", "summary"],
+  regimes: ["candles"],
+  gaps: ["coverage"],
+};
+
+export interface LiveCandle {
+  exchange: string;
+  symbol: string;
+  timeframe: string;
+  open_time: number;
+  open: number;
+  high: number;
+  low: number;
+  close: number;
+  volume: number;
+}
+
+export interface Mark {
+  price: number;
+  time: number;
+}
+
+/** The latest close of each market, whatever the timeframe: what open positions are valued at. */
+export type Marks = Readonly<Record<string, Mark>>;
+
+export const marketOf = (exchange: string, symbol: string): string => `${exchange}:${symbol}`;
+
+const MILLISECONDS: Record<string, number> = {
+  "1m": 60_000,
+  "5m": 300_000,
+  "15m": 900_000,
+  "1h": 3_600_000,
+  "4h": 14_400_000,
+  "1d": 86_400_000,
+  "1w": 604_800_000,
+};
+
+export const timeframeSpan = (timeframe: string): number => MILLISECONDS[timeframe] ?? 60_000;
+
+/** The series with one more candle; `null` when candles are missing in between and the series must be read anew. */
+export function withCandle(series: CandleSeries, candle: LiveCandle): CandleSeries | null {
+  const last = series.candles.at(-1);
+  if (!last) return null;
+  if (candle.open_time <= last.time) return series;
+  if (candle.open_time !== last.time + timeframeSpan(series.timeframe)) return null;
+  const { open_time: time, open, high, low, close, volume } = candle;
+  const bar = { time, open, high, low, close, volume, regime: last.regime };
+  return { ...series, candles: [...series.candles, bar].slice(-2 * CANDLE_LIMIT) };
+}
+
+export function withEquity(history: EquityHistory, payload: Record<string, unknown>): EquityHistory | null {
+  const { time, cash, equity } = payload;
+  if (typeof time !== "number" || typeof cash !== "string" || typeof equity !== "string") return null;
+  const last = history.points.at(-1);
+  if (last && time <= last.time) return history;
+  return { ...history, points: [...history.points, { time, cash, equity }].slice(-10_000) };
+}
+
+/** Carries what the socket pushes into the answers already on the page; nothing is asked for on a timer. */
+export class Intake {
+  private readonly outdated = new Set<string>();
+  private scheduled = false;
+
+  constructor(
+    private readonly client: QueryClient,
+    private readonly onMark: (market: string, mark: Mark) => void,
+    private readonly onMarketTime: (time: number, committed: boolean) => void,
+  ) {}
+
+  take(message: LiveMessage): void {
+    if (message.topic === "heartbeat") this.onMarketTime(Number(message.data["server_time"]), false);
+    else if (message.topic === "candles" && message.sequence === null) this.candle(message.data as unknown as LiveCandle);
+    else this.event(message);
+  }
+
+  everythingIsOutdated(): void {
+    void this.client.invalidateQueries();
+  }
+
+  candlesAreOutdated(): void {
+    void this.client.invalidateQueries({ queryKey: ["candles"] });
+    void this.client.invalidateQueries({ queryKey: ["coverage"] });
+    void this.client.invalidateQueries({ queryKey: ["status"] });
+  }
+
+  private candle(candle: LiveCandle): void {
+    const key = ["candles", candle.exchange, candle.symbol, candle.timeframe];
+    const series = this.client.getQueryData<CandleSeries>(key);
+    const extended = series && withCandle(series, candle);
+    if (extended) this.client.setQueryData(key, extended);
+    else if (series) this.askAgain("candles");
+    const closed = candle.open_time + timeframeSpan(candle.timeframe);
+    this.onMark(marketOf(candle.exchange, candle.symbol), { price: candle.close, time: closed });
+    this.onMarketTime(closed, false);
+  }
+
+  private event(message: LiveMessage): void {
+    const payload = (message.data["payload"] ?? {}) as Record<string, unknown>;
+    if (message.topic === "equity") this.equity(payload);
+    for (const name of OUTDATED[message.topic as Topic] ?? []) this.askAgain(name);
+    const time = message.data["time"];
+    if (typeof time === "number") this.onMarketTime(time, true);
+  }
+
+  private equity(payload: Record<string, unknown>): void {
+    const history = this.client.getQueryData<EquityHistory>(["equity"]);
+    const extended = history && withEquity(history, payload);
+    if (extended) this.client.setQueryData(["equity"], extended);
+    else this.askAgain("equity");
+    this.client.setQueryData(["summary"], (summary: object | undefined) =>
+      summary && typeof payload["equity"] === "string" ? { ...summary, ...payload } : summary,
+    );
+  }
+
+  /** Gathers what one commit touches, so that each answer is asked for once. */
+  private askAgain(name: string): void {
+    this.outdated.add(name);
+    if (this.scheduled) return;
+    this.scheduled = true;
+    setTimeout(() => {
+      this.scheduled = false;
+      const names = [...this.outdated];
+      this.outdated.clear();
+      for (const key of names) void this.client.invalidateQueries({ queryKey: [key] });
+    }, 150);
+  }
+}

@@ -1,0 +1,39 @@
+import "@fontsource-variable/inter";
+import "./app/styles.css";
+import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
+import { StrictMode } from "react";
+import { createRoot } from "react-dom/client";
+import { App } from "./app/App";
+import { LiveProvider } from "./app/LiveProvider";
+import { ThemeProvider } from "./app/theme";
+import { ApiError } from "./lib/api";
+
+const isTemporary = (error: Error): boolean => error instanceof ApiError && (error.status === 0 || error.status === 503);
+
+const client = new QueryClient({
+  defaultOptions: {
+    queries: {
+      // The live feed says when an answer is out of date.
+      staleTime: Infinity,
+      refetchOnWindowFocus: false,
+      refetchOnReconnect: false,
+      networkMode: "always",
+      retry: (failures, error) => isTemporary(error) && failures < 2,
+      retryDelay: 1000,
+    },
+  },
+});
+
+const root = document.getElementById("root");
+if (!root) throw new Error("index.html has no element with the id 'root'");
+createRoot(root).render(
+  <StrictMode>
+    <QueryClientProvider client={client}>
+      <ThemeProvider>
+        <LiveProvider>
+          <App />
+        </LiveProvider>
+      </ThemeProvider>
+    </QueryClientProvider>
+  </StrictMode>,
+);
