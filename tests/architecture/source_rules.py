@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 RUN_MODES = {"paper", "live", "backtest"}
-MODE_READERS = ("bootstrap.py", "shared/settings.py", "cli/")
+MODE_READERS = ("bootstrap/", "shared/settings.py", "cli/")
 ENVIRONMENT_READERS = ("shared/settings.py",)
 CLOCKS = ("shared/clock.py",)
 PRINTERS = ("cli/",)

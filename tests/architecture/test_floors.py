@@ -28,7 +28,7 @@ def test_contracts_when_checked_on_the_tree_then_all_are_kept() -> None:
         ("domain/market.py", "import tradepulse.core.engine", "floors"),
         ("core/engine.py", "import tradepulse.storage.db", "floors"),
         ("core/engine.py", "import asyncio", "pure rooms stay pure"),
-        ("bootstrap.py", "import ccxt", "ccxt only in exchanges"),
+        ("bootstrap/paper.py", "import ccxt", "ccxt only in exchanges"),
         ("exchanges/simulated_exchange.py", "import psycopg", "the database driver only in storage"),
         ("cli/main.py", "import tradepulse.storage.db", "adapters are built by bootstrap only"),
         ("kernels/fills.py", "import tradepulse.shared.errors", "kernels import nothing of ours"),

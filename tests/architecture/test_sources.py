@@ -54,7 +54,7 @@ def test_rule_when_a_breach_is_planted_then_it_is_caught(rule: Rule, module: str
 @pytest.mark.parametrize(
     ("module", "source"),
     [
-        ("bootstrap.py", "def f(mode):\n    return mode == 'live'\n"),
+        ("bootstrap/paper.py", "def f(mode):\n    return mode == 'live'\n"),
         ("shared/settings.py", "import os\nx = os.environ\n"),
         ("shared/clock.py", "import time\nx = time.time_ns()\n"),
         ("core/planted.py", "import random\nimport numpy as np\nx = random.Random(7)\ny = np.random.default_rng(7)\n"),

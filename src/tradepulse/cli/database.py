@@ -1,0 +1,93 @@
+"""The database: its schema, its state, and whether the book in it adds up."""
+
+from dataclasses import asdict
+from typing import Annotated, Any
+
+import typer
+
+from tradepulse.cli.options import AsJson, BookName, run, settings_for_command
+from tradepulse.cli.screen import show_facts, show_json, show_line
+from tradepulse.shared.errors import ConfigurationError, InvariantError
+from tradepulse.shared.settings import Settings
+
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be changed, change nothing.")]
+
+
+def register(app: typer.Typer) -> None:
+    group = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+    group.command("sync")(sync)
+    group.command("status")(status)
+    app.add_typer(group, name="db", help="The database: its schema and its state.")
+    app.command("ledger")(ledger)
+
+
+def sync(dry_run: DryRun = False, as_json: AsJson = False) -> None:
+    """Bring the database's schema up to date."""
+    from tradepulse import bootstrap
+
+    statements = run(bootstrap.sync_database_schema(settings_for_command(), dry_run=dry_run))
+    if as_json:
+        show_json({"dry_run": dry_run, "statements": statements})
+    elif not statements:
+        show_line("The schema is up to date.")
+    elif dry_run:
+        for statement in statements:
+            show_line(statement if statement.startswith("--") else f"{statement};")
+    else:
+        show_line(f"The schema is up to date now; {len(statements)} statements were run.")
+
+
+def status(as_json: AsJson = False) -> None:
+    """Show where the database is, whether its schema is current, and what it holds."""
+    facts = run(_status(settings_for_command()))
+    if as_json:
+        show_json(facts)
+    else:
+        show_facts((name.replace("_", " "), value) for name, value in facts.items())
+
+
+async def _status(settings: Settings) -> dict[str, Any]:
+    from tradepulse import bootstrap
+
+    pending = await bootstrap.sync_database_schema(settings, dry_run=True)
+    if pending:
+        return {"schema": "behind", "pending_statements": len(pending), "remedy": "tradepulse db sync"}
+    async with bootstrap.open_application(settings) as app:
+        coverage = await app.candles.coverage()
+        return {
+            "database": app.database_label,
+            "schema": "current",
+            "series": len(coverage),
+            "candles": sum(entry.rows for entry in coverage),
+            "books": len(await app.reader.books()),
+            "backtests": len(await app.results.backtests(limit=1000)),
+        }
+
+
+def ledger(book: BookName = None, as_json: AsJson = False) -> None:
+    """Check that the book adds up to the last unit: start + trades = cash + positions + fees."""
+    answer = run(_ledger(settings_for_command(), book))
+    if as_json:
+        show_json(answer)
+    else:
+        show_facts((name.replace("_", " "), value) for name, value in answer.items())
+    if not answer["balanced"]:
+        raise InvariantError(
+            f"The book '{answer['book']}' does not add up: {answer['difference']} is missing.",
+            "Stop trading, keep the database as it is, and report this.",
+        )
+
+
+async def _ledger(settings: Settings, book: str | None) -> dict[str, Any]:
+    from tradepulse import bootstrap
+
+    async with bootstrap.open_application(settings) as app:
+        names = [str(entry["book"]) for entry in await app.reader.books()]
+        if not names:
+            raise ConfigurationError("No book has begun yet.", "Start paper trading first: tradepulse up")
+        if book is not None and book not in names:
+            raise ConfigurationError(f"There is no book '{book}'.", f"Books that exist: {', '.join(names)}.")
+        chosen = book or names[0]
+        check = await app.reader.ledger_check(chosen)
+        sums = {name: str(value) for name, value in asdict(check).items()}
+        return {"book": chosen, **sums, "balanced": check.difference == 0}

@@ -1,0 +1,85 @@
+"""The entry point: all commands, and the one edge where errors become a line and an exit code.
+
+Exit codes: 0 done, 1 unexpected, 2 a person must act, 3 try again, 4 refused, 5 halted, 130 interrupted.
+"""
+
+import logging
+import sys
+from collections.abc import Sequence
+
+import typer
+
+from tradepulse.cli import backtesting, candles, configuration, database, doctor, running
+from tradepulse.cli.screen import show_error
+from tradepulse.shared.errors import ConfigurationError, TradePulseError
+from tradepulse.shared.secrets import Redactor
+
+INTERRUPTED = 130
+DEBUG = "--debug"
+logger = logging.getLogger(__name__)
+
+EPILOG = (
+    "Exit codes: 0 done, 1 unexpected, 2 something for you to correct, 3 try again, 4 refused, "
+    "5 halted because the book would be wrong, 130 interrupted. Every command takes --json; --debug shows tracebacks."
+)
+
+app = typer.Typer(
+    name="tradepulse",
+    help="TradePulse IQ: patience and precision in crypto trading.",
+    epilog=EPILOG,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+for family in (running, backtesting, candles, database, doctor, configuration):
+    family.register(app)
+
+
+def main() -> None:
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command; answers the exit code. Raises nothing unless ``--debug`` is among the arguments."""
+    debug = DEBUG in arguments
+    given = [argument for argument in arguments if argument != DEBUG]
+    try:
+        return _invoke(given)
+    except KeyboardInterrupt:
+        show_error("Interrupted; what was finished is kept.")
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader of our output has gone, for example `| head`.
+        sys.stderr.close()
+        return 1
+    except TradePulseError as error:
+        if debug:
+            raise
+        show_error(Redactor()(str(error)))
+        return error.exit_code
+    except Exception as error:
+        if debug:
+            raise
+        show_error(Redactor()(f"Unexpected {type(error).__name__}: {error}. Run it again with --debug to see where."))
+        return 1
+
+
+def _invoke(arguments: list[str]) -> int:
+    try:
+        code = app(args=arguments, prog_name="tradepulse", standalone_mode=False)
+    except typer.Abort:
+        raise KeyboardInterrupt from None
+    except typer.Exit as leaving:
+        return int(leaving.exit_code)
+    except typer.TyperException as error:
+        problem = error.format_message() if hasattr(error, "format_message") else str(error)
+        show_error(f"{problem.rstrip('.')}. See: tradepulse {_command_in(arguments)}--help")
+        return ConfigurationError.exit_code
+    return code if isinstance(code, int) else 0
+
+
+def _command_in(arguments: list[str]) -> str:
+    known = {command.name for command in app.registered_commands} | {group.name for group in app.registered_groups}
+    named = next((argument for argument in arguments if not argument.startswith("-")), "")
+    return f"{named} " if named in known else ""
