@@ -7,12 +7,17 @@ import itertools
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import hypothesis
 import psycopg
 import pytest
 
 from tradepulse.storage.db import Database, create_database, open_database
 from tradepulse.storage.embedded import EmbeddedServer
 from tradepulse.storage.schema import sync_schema
+
+# The same examples on every run and machine; the first call of a kernel compiles it, so there is no deadline.
+hypothesis.settings.register_profile("project", derandomize=True, deadline=None, print_blob=True)
+hypothesis.settings.load_profile("project")
 
 TEMPLATE = "template_with_schema"
 _numbers = itertools.count()

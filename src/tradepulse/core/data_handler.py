@@ -9,9 +9,10 @@ import numpy.typing as npt
 from tradepulse.domain.events import CandleClosed, GapFound, RegimeChanged
 from tradepulse.domain.market import Candle, Candles, MarketKey, SeriesKey, Timeframe
 from tradepulse.domain.signals import Regime
-from tradepulse.kernels.regime import REGIME_WARMUP_BARS, label_regimes_ema_adx
+from tradepulse.kernels.regime import REGIME_WARMUP_BARS
 from tradepulse.shared.errors import InvariantError
 from tradepulse.strategies.base_strategy import MarketHistory, regime_timeframe
+from tradepulse.strategies.regimes import label_regimes
 
 REGIMES = {1: Regime.BULL, -1: Regime.BEAR, 0: Regime.SIDEWAYS}
 
@@ -105,14 +106,15 @@ class ClosedBar:
 class _Labeller:
     """The regime in force, from the closed candles of one regime timeframe."""
 
-    def __init__(self) -> None:
+    def __init__(self, timeframe: Timeframe) -> None:
+        self.timeframe = timeframe
         self.candles = RollingCandles(REGIME_WARMUP_BARS)
         self.label = 0
 
     def add(self, candle: Candle) -> None:
         self.candles.append(candle, 0)
         window, _ = self.candles.window(REGIME_WARMUP_BARS)
-        self.label = int(label_regimes_ema_adx(window.high, window.low, window.close)[-1])
+        self.label = int(label_regimes(window, self.timeframe)[-1])
 
 
 class _Market:
@@ -120,7 +122,8 @@ class _Market:
         self.base = base
         self.last_open = -1
         self.windows = {timeframe: RollingCandles(capacity) for timeframe, capacity in capacities.items()}
-        self.labellers = {regime_timeframe(timeframe): _Labeller() for timeframe in capacities}
+        labelled = {regime_timeframe(timeframe) for timeframe in capacities}
+        self.labellers = {timeframe: _Labeller(timeframe) for timeframe in labelled}
         needed = sorted(set(self.windows) | set(self.labellers), key=lambda timeframe: timeframe.milliseconds)
         self.resamplers = [Resampler(timeframe) for timeframe in needed if timeframe is not base]
         if any(timeframe.milliseconds < base.milliseconds for timeframe in self.windows):
