@@ -2,15 +2,25 @@
 
 from tradepulse.bootstrap.application import Application, open_application
 from tradepulse.bootstrap.backtests import BacktestRequest, find_strategy, run_backtest
-from tradepulse.bootstrap.data import analyse_stored_series
+from tradepulse.bootstrap.data import (
+    DownloadReport,
+    ImportReport,
+    analyse_stored_series,
+    download_data,
+    import_data,
+)
 from tradepulse.bootstrap.paper import paper_book, run_paper
 from tradepulse.bootstrap.schema import sync_database_schema
 
 __all__ = [
     "Application",
     "BacktestRequest",
+    "DownloadReport",
+    "ImportReport",
     "analyse_stored_series",
+    "download_data",
     "find_strategy",
+    "import_data",
     "open_application",
     "paper_book",
     "run_backtest",

@@ -173,9 +173,7 @@ async def market_spec(app: Application, market: MarketKey, candles: Candles) -> 
     return await app.candles.read_market(market) or spec_for(market, candles)
 
 
-async def _fine_candles(
-    app: Application, request: BacktestRequest, candles: Candles
-) -> tuple[Candles, int] | None:
+async def _fine_candles(app: Application, request: BacktestRequest, candles: Candles) -> tuple[Candles, int] | None:
     if request.fine is None:
         return None
     series = SeriesKey(request.series.exchange, request.series.symbol, request.fine)

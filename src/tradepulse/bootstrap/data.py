@@ -1,10 +1,15 @@
 """Candles in from exchanges and files, and questions about stored candles."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 
 from tradepulse.bootstrap.application import Application
 from tradepulse.bootstrap.backtests import find_strategy, stored_candles
-from tradepulse.domain.market import SeriesKey
+from tradepulse.domain.market import SeriesKey, Timeframe
+from tradepulse.exchanges import backfill_ohlcv
+from tradepulse.exchanges.backfill_ohlcv import DownloadReport
+from tradepulse.storage import candle_files
+from tradepulse.storage.candle_files import ImportReport
 from tradepulse.strategies.base_strategy import MarketHistory, Strategy
 from tradepulse.strategies.causality import LookaheadReport, analyse_lookahead
 
@@ -26,3 +31,32 @@ async def analyse_stored_series(
     candles = await stored_candles(app, series, since, until)
     history = MarketHistory.of(series, candles)
     return analyse_lookahead(chosen, parameters, history, samples=samples, seed=seed)
+
+
+async def download_data(
+    app: Application,
+    exchange: str,
+    symbols: Sequence[str],
+    timeframes: Sequence[Timeframe],
+    since: int,
+    until: int | None = None,
+    progress: backfill_ohlcv.Progress | None = None,
+) -> DownloadReport:
+    """Candles of a real exchange into the store; no key needed. ``until`` (UTC ms, exclusive) defaults to now."""
+    end = app.clock.now() if until is None else until
+    return await backfill_ohlcv.download(exchange, symbols, timeframes, since, end, app.candles, app.clock, progress)
+
+
+async def import_data(
+    app: Application,
+    paths: Iterable[Path],
+    *,
+    exchange: str | None = None,
+    symbol: str | None = None,
+    timeframe: Timeframe | None = None,
+    progress: candle_files.Progress | None = None,
+) -> ImportReport:
+    """Candle files and folders into the store; names say the series unless it is given."""
+    return await candle_files.import_files(
+        paths, app.candles, app.clock.now, exchange=exchange, symbol=symbol, timeframe=timeframe, progress=progress
+    )

@@ -86,9 +86,7 @@ async def _store_history(app: Application, market: SimulatedMarket, until: int) 
         series = SeriesKey(key.exchange, key.symbol, Timeframe.M1)
         stored = await app.candles.read(series, GENESIS, GENESIS + DAY)
         expected = market.between(key, GENESIS, GENESIS + DAY)
-        if len(stored) and not (
-            len(stored) == len(expected) and (stored.close == expected.close).all()
-        ):
+        if len(stored) and not (len(stored) == len(expected) and (stored.close == expected.close).all()):
             raise ConfigurationError(
                 f"The stored SIMULATED candles of {key.symbol} come from another market than seed "
                 f"{app.settings.simulated.seed} makes.",
