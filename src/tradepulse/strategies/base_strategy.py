@@ -11,7 +11,7 @@ from typing import ClassVar
 import numpy as np
 
 from tradepulse.domain.market import Candles, IntArray, SeriesKey, Timeframe
-from tradepulse.domain.signals import Regime, Setup
+from tradepulse.domain.signals import Setup
 from tradepulse.strategies.confluence import CONTEXT_BARS, context_rules, context_values, score
 from tradepulse.strategies.parameters import Parameters, ParameterSpec, ParameterValue, choose_parameters
 from tradepulse.strategies.regimes import higher_bars, regime_timeframe, regimes_at, regimes_of
@@ -76,8 +76,11 @@ class Strategy(ABC):
     title: ClassVar[str]
     parameter_specs: ClassVar[tuple[ParameterSpec, ...]]
 
-    def parameters(self, regime: Regime | None = None, **overrides: object) -> Parameters:
-        """Defaults with ``overrides``; a value out of bounds or an unknown name is a ``ConfigurationError``."""
+    def parameters(self, regime: object = None, **overrides: object) -> Parameters:
+        """Defaults with ``overrides``; a value out of bounds or an unknown name is a ``ConfigurationError``.
+
+        ``regime`` is a ``Regime`` or its word (``"bull"``), or ``None`` for parameters of all regimes.
+        """
         return choose_parameters(self.strategy_id, self.parameter_specs, overrides, regime)
 
     def warmup_bars(self, parameters: Parameters, timeframe: Timeframe) -> int:

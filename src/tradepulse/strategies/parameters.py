@@ -74,7 +74,7 @@ class Parameters:
 
 
 def choose_parameters(
-    strategy: str, specs: Sequence[ParameterSpec], overrides: Mapping[str, object], regime: Regime | None
+    strategy: str, specs: Sequence[ParameterSpec], overrides: Mapping[str, object], regime: object
 ) -> Parameters:
     """Defaults with ``overrides``, every value checked; unknown names are refused with the nearest match."""
     names = [spec.name for spec in specs]
@@ -84,4 +84,13 @@ def choose_parameters(
             remedy = f"Did you mean '{near[0]}'?" if near else f"Use one of: {', '.join(names)}."
             raise ConfigurationError(f"Strategy {strategy} has no parameter '{name}'.", remedy)
     values = tuple((spec.name, spec.checked(overrides.get(spec.name, spec.default))) for spec in specs)
-    return Parameters(strategy, values, regime)
+    return Parameters(strategy, values, _checked_regime(regime))
+
+
+def _checked_regime(regime: object) -> Regime | None:
+    if regime is None:
+        return None
+    if not isinstance(regime, str) or regime not in set(Regime):
+        words = ", ".join(Regime)
+        raise ConfigurationError(f"{regime!r} is not a regime.", f"Use one of: {words}; or none for all of them.")
+    return Regime(regime)

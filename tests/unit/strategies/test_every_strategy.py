@@ -244,6 +244,13 @@ def test_parameters_when_name_is_misspelt_then_nearest_is_offered(strategy: Stra
         strategy.parameters(volume_perid=20)
 
 
+@every_strategy
+def test_parameters_when_regime_is_a_word_then_understood_or_refused(strategy: Strategy) -> None:
+    assert strategy.parameters("bull") == strategy.parameters(regime=Regime.BULL)
+    with pytest.raises(ConfigurationError, match="bull, bear, sideways"):
+        strategy.parameters("moon")
+
+
 @settings(max_examples=10, deadline=None)
 @given(seed=seeds, timeframe=st.sampled_from([Timeframe.M15, Timeframe.H1, Timeframe.H4, Timeframe.D1]))
 def test_regimes_when_later_candles_are_cut_off_then_same_labels(seed: int, timeframe: Timeframe) -> None:
