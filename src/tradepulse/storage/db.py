@@ -2,13 +2,14 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import orjson
 import psycopg
+from psycopg import errors as pg
 from psycopg import sql
 from psycopg.types.json import set_json_dumps, set_json_loads
 from psycopg_pool import AsyncConnectionPool
@@ -106,4 +107,6 @@ def create_database(server_url: str, name: str, *, template: str | None = None) 
         command = sql.SQL("create database {}").format(sql.Identifier(name))
         if template is not None:
             command += sql.SQL(" template {}").format(sql.Identifier(template))
-        connection.execute(command)
+        # Another program may make it at the same time.
+        with suppress(pg.DuplicateDatabase, pg.UniqueViolation):
+            connection.execute(command)

@@ -15,6 +15,10 @@ def without_password(url: str) -> str:
     return re.sub(r"(://[^:/@]*):[^@/]*@", r"\1:***@", url)
 
 
+# While connecting, the driver knows the server's refusals by their words only.
+REFUSED_USER = ("password", "role ", "pg_hba.conf", "permission denied for database")
+
+
 @contextmanager
 def database_errors(url: str) -> Iterator[None]:
     """Turns the driver's errors into ours."""
@@ -31,16 +35,16 @@ def _explained(error: Exception, url: str) -> TradePulseError:
         return InvariantError(f"The database refused a contradiction: {line}", "The book would no longer add up; stop.")
     if isinstance(error, pg.DiskFull) or "No space left" in line:
         return ConfigurationError(f"The database's disk is full ({url}).", "Free some space; nothing was half-written.")
-    if isinstance(error, pg.InvalidPassword | pg.InvalidAuthorizationSpecification) or "password" in line:
-        return ConfigurationError(
-            f"The database refused the user or the password ({url}).", "Correct DATABASE_URL (user:password@host)."
-        )
-    if isinstance(error, pg.InvalidCatalogName) or ("database" in line and "does not exist" in line):
+    if isinstance(error, pg.InvalidCatalogName) or ('database "' in line and "does not exist" in line):
         return ConfigurationError(
             f"The database does not exist ({url}).", "Create it with 'createdb', or correct DATABASE_URL."
         )
     if isinstance(error, pg.InsufficientPrivilege):
         return ConfigurationError(f"The database user may not do this: {line} ({url}).", "Grant it, or own the schema.")
+    if isinstance(error, psycopg.OperationalError) and any(words in line for words in REFUSED_USER):
+        return ConfigurationError(
+            f"The database refused the user or the password ({url}).", "Correct DATABASE_URL (user:password@host)."
+        )
     if isinstance(error, pg.UndefinedTable | pg.UndefinedColumn):
         return ConfigurationError(f"The database schema is not up to date: {line}", "Run 'tradepulse db sync'.")
     if isinstance(error, psycopg.ProgrammingError) and error.sqlstate is None:

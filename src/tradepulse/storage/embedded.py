@@ -12,6 +12,7 @@ import importlib.util
 import logging
 import os
 import pwd
+import re
 import shutil
 import stat
 import subprocess
@@ -33,6 +34,7 @@ SYSTEM_USERS = ("tradepulse", "postgres", "pgserver")
 # A socket's path, file name included, must fit in 107 bytes.
 LONGEST_SOCKET_DIRECTORY = 90
 START_SECONDS = 120
+_TELLING = re.compile(r"(LOG|FATAL|PANIC|error): .*")
 SERVER_OPTIONS = {
     "listen_addresses": "",
     "shared_buffers": "256MB",
@@ -206,6 +208,7 @@ class EmbeddedServer:
 
     def _run(self, program: str, *arguments: str, log: Path | None = None) -> None:
         """Run one of PostgreSQL's programs as the owner, apart from our terminal so that Ctrl-C does not reach it."""
+        before = _size(log)
         with tempfile.TemporaryFile() as output:
             finished = subprocess.run(  # noqa: S603 - our own binaries, no shell
                 [str(self._binaries / program), *arguments],
@@ -223,7 +226,7 @@ class EmbeddedServer:
             output.seek(0)
             said = output.read().decode(errors="replace")
         if finished.returncode != 0:
-            raise _start_error(program, said + _end_of(log), self.directory)
+            raise _start_error(program, said + _written_since(log, before), self.directory)
 
 
 def _binaries() -> Path:
@@ -261,14 +264,18 @@ def _let_traverse(path: Path) -> None:
             parent.chmod(stat.S_IMODE(mode) | stat.S_IXOTH)
 
 
-def _end_of(log: Path | None) -> str:
-    return "" if log is None or not log.exists() else "\n".join(log.read_text(errors="replace").splitlines()[-15:])
+def _size(log: Path | None) -> int:
+    return log.stat().st_size if log is not None and log.exists() else 0
+
+
+def _written_since(log: Path | None, size: int) -> str:
+    return "" if log is None or not log.exists() else log.read_bytes()[size:].decode(errors="replace")
 
 
 def _start_error(program: str, said: str, directory: Path) -> ConfigurationError | TransientError:
     lines = [line.strip() for line in said.splitlines() if line.strip()]
-    telling = [line for line in lines if "FATAL" in line or "PANIC" in line or "error:" in line] or lines or ["nothing"]
-    problem = f"The embedded PostgreSQL in {directory} failed ({program}): {telling[-1]}"
+    telling = [found[0] for line in lines if (found := _TELLING.search(line))] or lines or ["it said nothing"]
+    problem = f"The embedded PostgreSQL in {directory} failed ({program}): {'; '.join(telling[-3:])}."
     if "No space left" in said:
         return ConfigurationError(problem, "Free some disk space and start again; nothing is lost.")
     if "starting up" in said:

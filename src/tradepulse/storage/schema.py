@@ -27,7 +27,7 @@ def sync_schema(url: str, *, dry_run: bool = False) -> list[str]:
     with database_errors(url):
         current = _current_revision(url)
         if dry_run:
-            return _differences(url) if current == HEAD else _statements(url, current)
+            return _differences(url) if current == HEAD else _statements(_script(current))
         return [] if current == HEAD else _upgrade(url)
 
 
@@ -41,44 +41,39 @@ def _current_revision(url: str) -> str | None:
 
 
 def _upgrade(url: str) -> list[str]:
-    from alembic import command
-
-    with psycopg.connect(url, autocommit=True) as guard:
-        guard.execute("select pg_advisory_lock(%s)", (MIGRATION_LOCK,))
-        current = _current_revision(url)
-        statements = _statements(url, current)
-        if statements:
-            engine = _engine(url)
-            try:
-                with engine.begin() as connection:
-                    configuration = _configuration()
-                    configuration.attributes["connection"] = connection
-                    command.upgrade(configuration, "head")
-            finally:
-                engine.dispose()
-    return statements
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("select pg_advisory_lock(%s)", (MIGRATION_LOCK,))
+        script = _script(_current_revision(url))
+        if script:
+            # Exactly the text that a dry run shows; it begins and commits its own transaction.
+            connection.execute(script.encode())
+    return _statements(script)
 
 
-def _statements(url: str, current: str | None) -> list[str]:
-    """The SQL of the migrations from ``current`` to the head, one statement per element."""
+def _script(current: str | None) -> str:
+    """The SQL of the migrations from ``current`` to the head."""
     from alembic import command
     from alembic.script import ScriptDirectory
 
-    known = {revision.revision for revision in ScriptDirectory.from_config(_configuration()).walk_revisions()}
+    configuration = _configuration()
+    known = {revision.revision for revision in ScriptDirectory.from_config(configuration).walk_revisions()}
     if current is not None and current not in known:
         raise ConfigurationError(
             f"The database has schema revision {current}, which this program does not know.",
             "It was made by a newer TradePulse; update this one.",
         )
     if current == HEAD:
-        return []
+        return ""
     output = io.StringIO()
-    configuration = _configuration()
     configuration.output_buffer = output
-    configuration.attributes["offline_url"] = url
     command.upgrade(configuration, f"{current or 'base'}:head", sql=True)
-    parts = (part.strip() for part in output.getvalue().split(";\n"))
-    return [part for part in parts if part and part not in ("BEGIN", "COMMIT")]
+    return output.getvalue()
+
+
+def _statements(script: str) -> list[str]:
+    lines = "\n".join(line for line in script.splitlines() if not line.startswith("--"))
+    parts = (part.strip() for part in lines.split(";\n"))
+    return [part for part in parts if part.rstrip(";") not in ("", "BEGIN", "COMMIT")]
 
 
 def _differences(url: str) -> list[str]:

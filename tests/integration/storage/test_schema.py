@@ -1,0 +1,78 @@
+"""Migrations: what they would do, what they did, and what differs."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import psycopg
+import pytest
+from alembic.script import ScriptDirectory
+
+from tradepulse.shared.errors import ConfigurationError
+from tradepulse.storage import schema
+from tradepulse.storage.db import create_database
+from tradepulse.storage.embedded import EmbeddedServer
+from tradepulse.storage.schema import HEAD, sync_schema
+
+
+@pytest.fixture
+def empty_url(postgres_server: EmbeddedServer, request: pytest.FixtureRequest) -> str:
+    name = f"empty_{abs(hash(request.node.name))}"
+    create_database(postgres_server.url("postgres"), name)
+    return postgres_server.url(name)
+
+
+def tables(url: str) -> set[str]:
+    with psycopg.connect(url) as connection:
+        found = connection.execute("select table_name from information_schema.tables where table_schema = 'public'")
+        return {str(row[0]) for row in found}
+
+
+def test_head_is_the_newest_migration_there_is() -> None:
+    assert ScriptDirectory.from_config(schema._configuration()).get_current_head() == HEAD
+
+
+def test_dry_run_when_the_database_is_empty_then_the_sql_is_told_and_nothing_runs(empty_url: str) -> None:
+    told = sync_schema(empty_url, dry_run=True)
+    assert tables(empty_url) == set()
+    assert any(statement.startswith("create extension if not exists vector") for statement in told)
+    assert any(statement.startswith("CREATE TABLE candles") for statement in told)
+    with psycopg.connect(empty_url, autocommit=True) as connection:
+        for statement in told:
+            connection.execute(statement)
+    assert sync_schema(empty_url, dry_run=True) == []
+
+
+def test_sync_when_run_then_it_did_what_the_dry_run_said_and_a_second_run_does_nothing(empty_url: str) -> None:
+    announced = sync_schema(empty_url, dry_run=True)
+    assert sync_schema(empty_url) == announced
+    assert sync_schema(empty_url) == []
+    assert sync_schema(empty_url, dry_run=True) == []
+
+
+def test_sync_when_two_programs_start_at_once_then_one_migrates(empty_url: str) -> None:
+    with ThreadPoolExecutor() as pool:
+        results = list(pool.map(sync_schema, [empty_url] * 3))
+    assert sorted(map(bool, results)) == [False, False, True]
+
+
+def test_dry_run_when_the_database_was_changed_by_hand_then_the_drift_is_told(database_url: str) -> None:
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute("alter table trades drop column profit")
+        connection.execute("create table stray (id int)")
+    drift = sync_schema(database_url, dry_run=True)
+    assert all(line.startswith("-- drift: ") for line in drift)
+    assert any("profit" in line for line in drift)
+    assert any("stray" in line for line in drift)
+
+
+def test_sync_when_a_newer_program_made_the_database_then_refused(database_url: str) -> None:
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute("update alembic_version set version_num = '9999'")
+    with pytest.raises(ConfigurationError, match="revision 9999"):
+        sync_schema(database_url)
+
+
+def test_sync_when_the_user_may_not_create_tables_then_one_clear_line(empty_url: str) -> None:
+    with psycopg.connect(empty_url, autocommit=True) as connection:
+        connection.execute("create role guest login")
+    with pytest.raises(ConfigurationError, match="may not do this"):
+        sync_schema(empty_url.replace("postgres@", "guest@"))
