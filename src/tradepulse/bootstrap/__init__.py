@@ -2,20 +2,18 @@
 
 from tradepulse.bootstrap.application import Application, open_application
 from tradepulse.bootstrap.backtests import BacktestRequest, find_strategy, run_backtest
-from tradepulse.bootstrap.data import (
-    DownloadReport,
-    ImportReport,
-    analyse_stored_series,
-    download_data,
-    import_data,
-)
+from tradepulse.bootstrap.data import analyse_stored_series, download_data, import_data
 from tradepulse.bootstrap.paper import paper_book, run_paper
 from tradepulse.bootstrap.schema import sync_database_schema
+from tradepulse.exchanges.backfill_ohlcv import DownloadProgress, DownloadReport
+from tradepulse.storage.candle_files import FileReport, ImportReport
 
 __all__ = [
     "Application",
     "BacktestRequest",
+    "DownloadProgress",
     "DownloadReport",
+    "FileReport",
     "ImportReport",
     "analyse_stored_series",
     "download_data",

@@ -20,7 +20,8 @@ EXIT_BY_CODE = {
     fills.TARGET: EXIT_REASONS[OrderRole.TARGET],
     fills.TIME: ExitReason.TIME,
 }
-NO_BARS = np.empty(0, np.int64)
+_NOTHING = np.empty(0, np.int64)
+NO_BARS = backtest.Bars(_NOTHING, _NOTHING, _NOTHING, _NOTHING, _NOTHING, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,7 @@ def backtest_history(
     table = strategy.scan(history, parameters)
     tick = float(spec.tick_size)
     bars = _in_ticks(history.candles, tick, history.series.timeframe.milliseconds)
-    finer = _in_ticks(fine[0], tick, fine[1]) if fine else backtest.Bars(*[NO_BARS] * 5, 1)
+    finer = _in_ticks(fine[0], tick, fine[1]) if fine else NO_BARS
     entries = backtest.Entries(
         table.index.astype(np.int64),
         table.direction.astype(np.int64),
@@ -73,8 +74,14 @@ def backtest_history(
 
 
 def _in_ticks(candles: Candles, tick: float, duration: int) -> backtest.Bars:
-    prices = (candles.open, candles.high, candles.low, candles.close)
-    return backtest.Bars(candles.open_time, *(backtest.bars_in_ticks(column, tick) for column in prices), duration)
+    return backtest.Bars(
+        candles.open_time,
+        backtest.bars_in_ticks(candles.open, tick),
+        backtest.bars_in_ticks(candles.high, tick),
+        backtest.bars_in_ticks(candles.low, tick),
+        backtest.bars_in_ticks(candles.close, tick),
+        duration,
+    )
 
 
 def _trade(row: backtest.IntArray, table: SetupTable, spec: MarketSpec) -> Trade:

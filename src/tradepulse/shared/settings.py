@@ -145,7 +145,7 @@ class SimulatedSettings(Section):
     symbols: Names = ("BTC/USDT", "ETH/USDT", "SOL/USDT", "XRP/USDT")
     timeframes: Names = ("1m", "5m", "15m")
     history_days: int = Field(default=30, ge=1, le=3650)
-    minutes_per_second: float = Field(default=4.0, gt=0, le=10_000)
+    minutes_per_second: float = Field(default=15.0, gt=0, le=10_000)
     """Simulated minutes per second of real time."""
 
 
