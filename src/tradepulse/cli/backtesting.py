@@ -170,7 +170,7 @@ def _known_strategy(name: str) -> None:
 def _summary(report: JsonObject) -> tuple[object, ...]:
     statistics = report["statistics"]
     return (
-        report["id"],
+        _id(report),
         report["strategy"],
         f"{report['exchange']}:{report['symbol']}:{report['timeframe']}",
         utc(report["first"]),
@@ -179,6 +179,11 @@ def _summary(report: JsonObject) -> tuple[object, ...]:
         _precision(statistics),
         report["profit"],
     )
+
+
+def _id(report: JsonObject) -> str:
+    """A fresh report names itself ``id``, a stored one ``backtest_id``."""
+    return str(report.get("backtest_id") or report["id"])
 
 
 def _precision(statistics: JsonObject) -> str:
@@ -209,7 +214,7 @@ def _show_report(report: JsonObject) -> None:
             ("largest drawdown", f"{statistics['max_drawdown']:.2%}"),
             ("profit after costs", f"{report['profit']} (from {account['initial_cash']} to {report['final_cash']})"),
             ("data / code", f"{report['data_hash'][:12]} / {report['code_version']}"),
-            ("id", report["id"]),
+            ("id", _id(report)),
         ],
         title=f"Backtest of {report['strategy']} on {series} ({report['method']}){simulated}",
     )

@@ -152,6 +152,10 @@ def _dashboard() -> Finding:
 async def _database(settings: Settings) -> AsyncIterator[Finding]:
     from tradepulse import bootstrap
 
+    embedded = settings.data_directory / "postgres"
+    if settings.database.url is None and not embedded.exists():
+        yield Finding(State.OK, "database", f"embedded PostgreSQL, made in {embedded} at the first start")
+        return
     try:
         pending = await bootstrap.sync_database_schema(settings, dry_run=True)
     except TradePulseError as error:
@@ -160,7 +164,7 @@ async def _database(settings: Settings) -> AsyncIterator[Finding]:
     changes = [statement for statement in pending if not statement.startswith("-- drift")]
     if changes:
         yield Finding(State.OK, "database", "is reachable")
-        yield Finding(State.WARN, "schema", f"{len(changes)} statements behind", "tradepulse db sync")
+        yield Finding(State.WARN, "schema", f"is {len(changes)} statements behind", "tradepulse db sync")
         return
     async with bootstrap.open_application(settings) as app:
         yield Finding(State.OK, "database", app.database_label)

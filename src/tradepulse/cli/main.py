@@ -74,7 +74,8 @@ def _invoke(arguments: list[str]) -> int:
         return int(leaving.exit_code)
     except typer.TyperException as error:
         problem = error.format_message() if hasattr(error, "format_message") else str(error)
-        show_error(f"{problem.rstrip('.')}. See: tradepulse {_command_in(arguments)}--help")
+        sentence = problem if problem.endswith("?") else f"{problem.rstrip('.')}."
+        show_error(f"{sentence} See: tradepulse {_command_in(arguments)}--help")
         return ConfigurationError.exit_code
     return code if isinstance(code, int) else 0
 

@@ -1,10 +1,10 @@
 """How results, progress and errors look. The only place that writes to the terminal."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Protocol
 
 from rich.console import Console
 from rich.markup import escape
@@ -13,8 +13,13 @@ from rich.table import Table
 from rich.text import Text
 
 JsonValue = Any
-Advance = Callable[[int, int], None]
-"""Called with how much is done and how much there is in all."""
+
+
+class Advance(Protocol):
+    def __call__(self, done: int, total: int, part: str = "") -> None:
+        """How much is done, how much there is in all, and which part of the work it is."""
+
+
 WIDTH_OF_PIPES = 200
 
 
@@ -94,4 +99,8 @@ def progress(title: str, unit: str, *, shown: bool = True) -> Iterator[Advance]:
     )
     with Progress(*columns, console=console, transient=True, disable=not (shown and console.is_terminal)) as bar:
         task = bar.add_task(escape(title), total=1)
-        yield lambda done, total: bar.update(task, completed=done, total=max(total, 1))
+
+        def advance(done: int, total: int, part: str = "") -> None:
+            bar.update(task, completed=done, total=max(total, 1), description=escape(f"{title} {part}".strip()))
+
+        yield advance
