@@ -24,7 +24,15 @@ describe("the other formats", () => {
   });
   it("write spans and measured values", () => {
     expect([span(900), span(62_000), span(7_500_000), span(349_200_000)]).toEqual(["0 s", "1 m 2 s", "2 h 5 m", "4 d 1 h"]);
-    expect([measured(null), measured(3), measured(3.4249), measured(0.12345)]).toEqual(["unknown", "3", "3.42", "0.1235"]);
+    expect([null, 0, 3, 3.42492, 0.41, -0.123456, 97000.25].map(measured)).toEqual([
+      "unknown",
+      "0",
+      "3",
+      "3.425",
+      "0.41",
+      "\u22120.1235",
+      "97,000.3",
+    ]);
     expect(number(-0.001, 2)).toBe("0.00");
   });
 });

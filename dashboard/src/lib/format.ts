@@ -32,10 +32,8 @@ export function number(value: number, digits: number, options: { sign?: boolean 
 /** A measured value: enough digits to compare it with its threshold, no more. */
 export function measured(value: number | null): string {
   if (value === null) return "unknown";
-  if (value === 0) return "0";
-  const size = Math.abs(value);
-  const digits = Number.isInteger(value) ? 0 : size >= 1000 ? 1 : size >= 1 ? 2 : 4;
-  return number(value, digits);
+  const digits = Math.abs(value) >= 1000 ? { maximumFractionDigits: 1 } : { maximumSignificantDigits: 4 };
+  return value.toLocaleString("en-US", digits).replace("-", MINUS);
 }
 
 export const inR = (value: number | null): string => (value === null ? "–" : `${number(value, 2, { sign: true })} R`);

@@ -443,8 +443,8 @@ class Scenario:
             setup = self.book.evaluate(number, BTC, LAST_DAY + number * 45, verdicts[number % 4], logged=False)
             if setup["verdict"] == "accepted" and number < bars - 1:
                 self._trade(setup, LAST_DAY + number * 45, chance)
-        last = self.book.evaluate(bars, BTC, CANDLE_COUNT - 25, "accepted")
-        self.position = self.book.open({**last, "direction": 1})
+        last = self.book.evaluate(bars + 1, BTC, CANDLE_COUNT - 25, "accepted")
+        self.position = self.book.open(last)
 
     def _trade(self, setup: JsonObject, bar: int, chance: random.Random) -> None:
         position = self.book.open(setup, logged=False)

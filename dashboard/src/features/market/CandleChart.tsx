@@ -30,6 +30,7 @@ interface ChartProps {
 }
 
 interface Drawing {
+  host: HTMLElement;
   chart: IChartApi;
   candles: ISeriesApi<"Candlestick">;
   volume: ISeriesApi<"Histogram">;
@@ -39,7 +40,7 @@ interface Drawing {
   drawn: CandleBar[];
 }
 
-const VISIBLE_BARS = 160;
+const BAR_WIDTH = 5.5;
 
 export function CandleChart({ market, series, digits, setups, trades, positions }: ChartProps) {
   const { theme } = useTheme();
@@ -63,7 +64,8 @@ export function CandleChart({ market, series, digits, setups, trades, positions 
   useEffect(() => {
     const made = drawing.current;
     if (!made) return;
-    made.candles.applyOptions({ priceFormat: { type: "price", precision: digits, minMove: 10 ** -digits } });
+    const formatter = (price: number): string => number(price, digits);
+    made.candles.applyOptions({ priceFormat: { type: "custom", formatter, minMove: 10 ** -digits } });
   }, [digits]);
 
   useEffect(() => {
@@ -130,7 +132,7 @@ function draw(host: HTMLElement): Drawing {
   volume.priceScale().applyOptions({ scaleMargins: { top: 0.86, bottom: 0.015 } });
   const shading = new RegimeShading();
   candles.attachPrimitive(shading);
-  return { chart, candles, volume, shading, markers: createSeriesMarkers(candles, []), lines: [], drawn: [] };
+  return { host, chart, candles, volume, shading, markers: createSeriesMarkers(candles, []), lines: [], drawn: [] };
 }
 
 function recolour({ chart, candles }: Drawing, palette: Palette): void {
@@ -173,7 +175,7 @@ function showCandles(made: Drawing, candles: CandleBar[], palette: Palette): voi
   made.volume.setData(candles.map(volumeOf));
   const isAnotherSeries = before.length === 0 || Math.abs((candles[0]?.time ?? 0) - (before[0]?.time ?? 0)) > 86_400_000;
   if (isAnotherSeries || grewBy < 0)
-    made.chart.timeScale().setVisibleLogicalRange({ from: candles.length - VISIBLE_BARS, to: candles.length + 6 });
+    made.chart.timeScale().setVisibleLogicalRange({ from: candles.length - made.host.clientWidth / BAR_WIDTH, to: candles.length + 8 });
 }
 
 function showLevels(made: Drawing, positions: ActivePosition[], palette: Palette): void {

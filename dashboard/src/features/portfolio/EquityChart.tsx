@@ -62,7 +62,7 @@ function draw(host: HTMLElement): Drawing {
     handleScale: false,
   });
   const shared = { lineWidth: 2 as const, priceLineVisible: false, lastValueVisible: true };
-  const equity = chart.addSeries(AreaSeries, { ...shared, priceFormat: { type: "price", precision: 0, minMove: 1 } });
+  const equity = chart.addSeries(AreaSeries, { ...shared, priceFormat: { type: "custom", minMove: 1, formatter: (value: number) => number(value, 0) } });
   const drawdown = chart.addSeries(
     AreaSeries,
     { ...shared, lineWidth: 1, invertFilledArea: true, priceFormat: { type: "custom", minMove: 0.01, formatter: (value: number) => `${number(value, 1)} %` } },

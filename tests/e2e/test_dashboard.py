@@ -1,0 +1,195 @@
+"""The built page in a real browser, against a real server on a loopback port."""
+
+import re
+
+import httpx
+import pytest
+from playwright.sync_api import Browser, Page, expect
+from tests.e2e.conftest import Console
+from tests.integration.api.scenario import BTC, Scenario
+from tests.integration.api.serving import Server
+
+CHART = "candle-chart"
+
+
+def open_page(page: Page, server: Server) -> None:
+    page.goto(server.address)
+    expect(page.get_by_test_id("connection")).to_contain_text("Live")
+    expect(page.get_by_test_id(CHART)).to_be_visible()
+
+
+def plain(number: float) -> str:
+    return f"{number:,.1f}"
+
+
+def test_page_says_in_words_what_it_shows(page: Page, server: Server, console: Console) -> None:
+    open_page(page, server)
+    expect(page.get_by_test_id("mode")).to_have_text("PAPER")
+    expect(page.get_by_test_id("simulated")).to_have_text("SIMULATED")
+    expect(page.get_by_test_id("clock")).to_have_text("2026-01-31 00:00:00 UTC")
+    expect(page.get_by_test_id("heartbeat")).to_have_text("24 m ago")
+    expect(page.get_by_role("link", name="TradingView", exact=True)).to_have_attribute(
+        "href", "https://www.tradingview.com/"
+    )
+    expect(page.get_by_test_id("precision")).to_contain_text(
+        re.compile(r"Precision \d+\.\d %, at least \d+\.\d %.*n = \d+")
+    )
+    assert console.complaints == []
+
+
+def test_candle_when_it_closes_then_chart_clock_and_position_move(page: Page, server: Server, console: Console) -> None:
+    open_page(page, server)
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    count = int(page.get_by_test_id(CHART).get_attribute("data-count") or 0)
+    candle = server.scenario.book.close_candle(BTC, server.scenario.candles.rows[BTC][-1].close + 123.4)
+    expect(page.get_by_test_id(CHART)).to_have_attribute("data-last", str(candle.open_time))
+    expect(page.get_by_test_id(CHART)).to_have_attribute("data-count", str(count + 1))
+    expect(page.get_by_test_id("last-close")).to_have_text(plain(candle.close))
+    expect(page.get_by_test_id("position-now")).to_have_text(plain(candle.close))
+    expect(page.get_by_test_id("clock")).to_have_text("2026-01-31 00:01:00 UTC")
+    assert asked == [], "what the socket pushes is not asked for again"
+    assert console.complaints == []
+
+
+def test_position_has_its_levels_on_the_chart_and_in_the_table(page: Page, server: Server) -> None:
+    open_page(page, server)
+    position = server.scenario.position
+    for name in ("entry", "stop", "target"):
+        price = position[f"{name}_price"]
+        expect(page.get_by_test_id(f"position-{name}")).to_have_text(plain(float(price)))
+        expect(page.get_by_test_id("levels")).to_contain_text(f"{name} {price.removesuffix('.0')}")
+    expect(page.get_by_test_id("position-r")).to_have_text(re.compile(r"^[+−]?\d+\.\d\d R$"))
+
+
+def test_position_when_closed_then_it_becomes_a_trade_and_the_figures_follow(
+    page: Page, server: Server, console: Console
+) -> None:
+    open_page(page, server)
+    book = server.scenario.book
+    trades = len(book.trade_rows)
+    book.close(
+        server.scenario.position, float(server.scenario.position["target_price"]), server.scenario.clock.now(), "target"
+    )
+    expect(page.get_by_text("No open position.")).to_be_visible()
+    expect(page.get_by_test_id("trade-count")).to_have_text(str(trades + 1))
+    expect(page.get_by_test_id("trades").locator("tbody tr").first).to_contain_text("target")
+    expect(page.get_by_test_id("precision")).to_contain_text(f"n = {trades + 1}")
+    expect(page.get_by_test_id("equity")).to_have_text(f"{float(book.equity_rows[-1]['equity']):,.2f}")
+    assert console.complaints == []
+
+
+def test_setup_when_opened_by_keyboard_then_it_tells_every_condition_and_why(page: Page, server: Server) -> None:
+    open_page(page, server)
+    page.get_by_text("Not taken", exact=True).click()
+    setup = page.get_by_test_id("setups").locator("details", has_text="4/5").first
+    setup.locator("summary").focus()
+    page.keyboard.press("Enter")
+    table = setup.get_by_test_id("conditions")
+    expect(table.locator("tbody tr")).to_have_count(5)
+    failed = table.locator("tr", has_text="volume / average volume")
+    expect(failed).to_contain_text(re.compile(r"1\.83.*≥ 2\.5.*not.*required"))
+    expect(table.locator("tr", has_text="regime agrees")).to_contain_text(re.compile("held.*context"))
+    expect(setup).to_contain_text("Not taken: confluence too low.")
+
+
+def test_setup_when_evaluated_then_it_appears_by_itself(page: Page, server: Server) -> None:
+    open_page(page, server)
+    rows = page.get_by_test_id("setups").locator("> li")
+    before = rows.count()
+    server.scenario.book.evaluate(900, BTC, -1, "confluence too low")
+    expect(rows).to_have_count(before + 1)
+
+
+def test_connection_when_lost_then_shown_and_healed_with_what_was_missed(page: Page, server: Server) -> None:
+    open_page(page, server)
+    book = server.scenario.book
+    trades = len(book.trade_rows)
+    server.stop()
+    expect(page.get_by_test_id("connection")).to_contain_text("Connection lost")
+    expect(page.get_by_test_id("loss")).to_contain_text("reconnects by itself")
+    missed = book.close_candle(BTC, 99_999.9)
+    book.close(server.scenario.position, 99_999.9, missed.open_time, "manual")
+    server.start()
+    expect(page.get_by_test_id("connection")).to_contain_text("Live")
+    expect(page.get_by_test_id("loss")).to_have_count(0)
+    expect(page.get_by_test_id("trade-count")).to_have_text(str(trades + 1))
+    expect(page.get_by_test_id(CHART)).to_have_attribute("data-last", str(missed.open_time))
+
+
+def test_asset_and_timeframe_when_chosen_then_shown_kept_in_the_address_and_missing_candles_named(
+    page: Page, server: Server, console: Console
+) -> None:
+    open_page(page, server)
+    page.get_by_role("radio", name="5m").check(force=True)
+    expect(page.get_by_test_id(CHART)).to_have_attribute("aria-label", re.compile("BTC/USDT on simulated, 5m"))
+    page.get_by_label("Asset").select_option(label="SOL/USDT · simulated")
+    expect(page.get_by_test_id(CHART)).to_have_attribute("aria-label", re.compile("SOL/USDT on simulated, 15m"))
+    expect(page.get_by_text("4 candles missing")).to_be_visible()
+    page.reload()
+    expect(page.get_by_test_id(CHART)).to_have_attribute("aria-label", re.compile("SOL/USDT"))
+    page.go_back()
+    expect(page.get_by_test_id(CHART)).to_have_attribute("aria-label", re.compile("BTC/USDT"))
+    assert console.complaints == []
+
+
+def test_theme_when_toggled_then_kept(page: Page, server: Server) -> None:
+    open_page(page, server)
+    page.get_by_role("button", name="Switch to the light theme").click()
+    expect(page.locator("html")).to_have_attribute("data-theme", "light")
+    page.reload()
+    expect(page.locator("html")).to_have_attribute("data-theme", "light")
+
+
+def test_story_of_a_trade_opens_and_closes_by_keyboard(page: Page, server: Server, console: Console) -> None:
+    open_page(page, server)
+    page.get_by_test_id("trades").locator("tbody button").first.focus()
+    page.keyboard.press("Enter")
+    story = page.get_by_test_id("story")
+    for word in ("Setup", "Orders", "Fills", "Result"):
+        expect(story.get_by_role("heading", name=word).first).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(story).to_have_count(0)
+    assert console.complaints == []
+
+
+@pytest.mark.parametrize("width", [360, 768])
+def test_page_when_narrow_then_never_wider_than_the_screen(browser: Browser, server: Server, width: int) -> None:
+    page = browser.new_page(viewport={"width": width, "height": 800})
+    open_page(page, server)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page.close()
+
+
+def test_page_when_nothing_has_happened_yet_then_says_what_to_do(page: Page, server: Server) -> None:
+    server.scenario.candles.rows.clear()
+    page.goto(server.address)
+    expect(page.get_by_text("No candles are stored yet.")).to_be_visible()
+    expect(page.get_by_text("tradepulse up").first).to_be_visible()
+
+
+def test_page_when_no_engine_has_run_then_candles_show_and_each_panel_says_what_is_missing(
+    page: Page, server: Server
+) -> None:
+    server.scenario.book.begun = False
+    open_page(page, server)
+    for words in ("No book has begun yet.", "No open position.", "No closed trade yet.", "No setup was evaluated yet."):
+        expect(page.get_by_text(words)).to_be_visible()
+
+
+def test_api_description_is_drawn_without_any_outside_help(page: Page, server: Server, console: Console) -> None:
+    outside: list[str] = []
+    page.on("request", lambda request: outside.append(request.url) if server.address not in request.url else None)
+    page.goto(f"{server.address}/docs")
+    expect(page.locator(".opblock").first).to_be_visible()
+    assert [url for url in outside if not url.startswith("data:")] == []
+    assert console.complaints == []
+
+
+def test_built_page_has_no_inline_script(server: Server) -> None:
+    html = httpx.get(server.address).text
+    assert re.findall(r"<script(?![^>]*\bsrc=)", html) == []
+
+
+def test_scenario_is_the_same_every_time() -> None:
+    assert Scenario().book.trade_rows == Scenario().book.trade_rows
