@@ -90,6 +90,8 @@ def fitted(spec: MarketSpec, candles: Candles) -> MarketSpec:
     if len(candles) == 0 or fits(spec.tick_size, candles):
         return spec
     tick = _inferred_tick(spec.key, candles)
+    while spec.tick_size % tick != 0:
+        tick /= 10
     lot = max(spec.lot_size, _inferred_lot(candles))
     return replace(spec, tick_size=tick, lot_size=lot, source=f"{spec.source}, tick {INFERRED}")
 

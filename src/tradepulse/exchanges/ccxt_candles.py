@@ -1,0 +1,291 @@
+"""Public candles and market filters of any exchange through ccxt, with its failures turned into three kinds of error.
+
+What ccxt raises is worth a second attempt, needs a person, or is neither; see ``_definite``. Nothing an exchange sends
+is trusted: rows are checked before anyone else sees them.
+"""
+
+import asyncio
+import difflib
+import email.utils
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from decimal import ROUND_CEILING, Decimal
+from typing import Any, TypeVar
+
+import aiohttp
+import ccxt.async_support as ccxt
+import numpy as np
+
+from tradepulse.domain.market import Candles, MarketKey, MarketKind, MarketSpec, Timeframe
+from tradepulse.exchanges.capabilities import fitted, spec_for
+from tradepulse.ports import Clock
+from tradepulse.shared.errors import ConfigurationError, TransientError
+
+ATTEMPTS = 6
+FIRST_WAIT, LONGEST_WAIT = 1.0, 120.0
+"""Seconds. An exchange that asks for a longer pause than the longest is left alone."""
+DEFAULT_PAGE = 500
+REQUEST_TIMEOUT_MS = 20_000
+# An answer that is not what the documentation says makes ccxt's parsers fail with one of these.
+_UNPARSABLE = (TypeError, KeyError, ValueError, IndexError, AttributeError)
+
+Sleep = Callable[[float], Awaitable[None]]
+Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Checked candles of one answer, and how many of its rows were refused as impossible or misaligned."""
+
+    candles: Candles
+    refused: int
+
+
+class CcxtCandles:
+    """One exchange's public market data. Made by ``opened_exchange``."""
+
+    def __init__(self, exchange: ccxt.Exchange, clock: Clock, sleep: Sleep) -> None:
+        self._exchange = exchange
+        self._clock = clock
+        self._sleep = sleep
+        self._server_lead = 0
+        self.exchange_id: str = exchange.id
+        features = (exchange.features or {}).get("spot") or {}
+        self.page_size = int((features.get("fetchOHLCV") or {}).get("limit") or DEFAULT_PAGE)
+
+    def now(self) -> int:
+        """The exchange's own time as far as it tells it, so that a fast clock here cannot take an open candle."""
+        return self._clock.now() + min(0, self._server_lead)
+
+    async def connect(self) -> None:
+        """Load the markets and compare the clocks."""
+        if not self._exchange.has.get("fetchOHLCV"):
+            raise ConfigurationError(
+                f"'{self.exchange_id}' offers no candles through its public interface.",
+                "Choose another exchange, or import a file.",
+            )
+        await self._asked("its markets", self._load_markets)
+        if self._exchange.has.get("fetchTime"):
+            self._server_lead = int(await self._asked("its time", self._exchange.fetch_time)) - self._clock.now()
+
+    async def _load_markets(self) -> None:
+        if not await self._exchange.load_markets(True):
+            raise ValueError("no markets")
+
+    def require(self, symbols: Iterable[str], timeframes: Iterable[Timeframe]) -> None:
+        """Refuse what this exchange does not have, naming what it has."""
+        markets: dict[str, Any] = self._exchange.markets
+        for symbol in symbols:
+            if symbol not in markets:
+                raise ConfigurationError(
+                    f"{self.exchange_id} has no market '{symbol}'.", _suggestion(symbol, list(markets), "markets")
+                )
+        offered = [frame for frame in Timeframe if frame in (self._exchange.timeframes or {})]
+        for timeframe in timeframes:
+            if timeframe not in offered:
+                raise ConfigurationError(
+                    f"{self.exchange_id} offers no {timeframe} candles.",
+                    f"It offers: {', '.join(offered)}; higher ones are resampled from lower ones.",
+                )
+
+    async def page(self, symbol: str, timeframe: Timeframe, since: int) -> Page:
+        """Candles from ``since`` on, as many as the exchange gives at once; the unclosed one may be among them."""
+        rows = await self._asked(
+            f"{timeframe} candles of {symbol}",
+            lambda: self._exchange.fetch_ohlcv(symbol, timeframe.value, since, self.page_size),
+        )
+        return checked_page(rows, timeframe)
+
+    def spec(self, symbol: str, candles: Candles) -> MarketSpec:
+        """Filters and fees as the exchange publishes them; what it leaves out comes from the table or the candles."""
+        return market_spec(self._exchange, self._exchange.market(symbol), candles)
+
+    async def _asked(self, what: str, question: Callable[[], Awaitable[Answer]]) -> Answer:
+        """The answer to a harmless question, asked again while the failure may pass."""
+        problem = ""
+        for attempt in range(ATTEMPTS):
+            self._exchange.last_response_headers = None
+            self._exchange.last_json_response = None
+            try:
+                answer = await question()
+                if self._exchange.last_json_response is not None:
+                    return answer
+                problem = "the answer was not JSON"
+            except ccxt.BaseError as error:
+                refusal = _definite(self.exchange_id, error)
+                if refusal is not None:
+                    raise refusal from error
+                problem = f"{type(error).__name__}: {str(error)[:200]}"
+            except _UNPARSABLE as error:
+                problem = f"the answer could not be read ({type(error).__name__})"
+            if attempt < ATTEMPTS - 1:
+                await self._sleep(self._pause(attempt, problem))
+        raise TransientError(
+            f"{self.exchange_id} did not give {what} in {ATTEMPTS} attempts ({problem}).",
+            "What was stored is kept: start the same download again later and it goes on from there.",
+        )
+
+    def _pause(self, attempt: int, problem: str) -> float:
+        asked = _retry_after(self._exchange.last_response_headers or {}, self._clock.now())
+        if asked is not None and asked > LONGEST_WAIT:
+            raise TransientError(
+                f"{self.exchange_id} asks to be left alone for {asked:.0f} seconds ({problem}).",
+                "Start the same download again after that and it goes on from where it stopped.",
+            )
+        return max(asked or 0.0, min(FIRST_WAIT * 2.0**attempt, LONGEST_WAIT))
+
+
+@asynccontextmanager
+async def opened_exchange(
+    exchange_id: str,
+    clock: Clock,
+    *,
+    derivatives: bool = False,
+    session: aiohttp.ClientSession | None = None,
+    sleep: Sleep = asyncio.sleep,
+) -> AsyncIterator[CcxtCandles]:
+    """The exchange with this ccxt id, connected. A given ``session`` is used as it is and left open."""
+    if exchange_id not in ccxt.exchanges:
+        raise ConfigurationError(
+            f"There is no exchange '{exchange_id}'.", _suggestion(exchange_id, ccxt.exchanges, "exchanges")
+        )
+    settings: dict[str, Any] = {
+        "enableRateLimit": True,
+        "enableLastJsonResponse": True,
+        "timeout": REQUEST_TIMEOUT_MS,
+        "options": {"maxRetriesOnFailure": 0},
+    }
+    if session is not None:
+        settings["session"] = session
+    exchange = getattr(ccxt, exchange_id)(settings)
+    # Currencies tell of deposits and chains; candles do not need them, and some exchanges want a key for them.
+    exchange.has["fetchCurrencies"] = False
+    kinds = exchange.options.get("fetchMarkets")
+    if not derivatives and isinstance(kinds, dict) and "types" in kinds:
+        kinds["types"] = ["spot"]
+    try:
+        source = CcxtCandles(exchange, clock, sleep)
+        await source.connect()
+        yield source
+    finally:
+        await exchange.close()
+
+
+def checked_page(rows: Sequence[Sequence[float | None]], timeframe: Timeframe) -> Page:
+    """Rows of ``[open_time, open, high, low, close, volume]`` as candles: ascending, unique, possible, aligned."""
+    complete = [row[:6] for row in rows if len(row) >= 6 and all(value is not None for value in row[:6])]
+    table = np.array(complete, dtype=np.float64).reshape(-1, 6)
+    opened, high, low, closed = table[:, 1], table[:, 2], table[:, 3], table[:, 4]
+    possible = (
+        np.isfinite(table).all(axis=1)
+        & (low > 0)
+        & (high >= np.maximum(opened, closed))
+        & (low <= np.minimum(opened, closed))
+        & (table[:, 5] >= 0)
+    )
+    table = table[possible]
+    aligned = np.array([timeframe.open_time_of(int(time)) == time for time in table[:, 0]], dtype=bool)
+    table = table[aligned]
+    times, first = np.unique(table[:, 0].astype(np.int64), return_index=True)
+    columns = [np.ascontiguousarray(table[first, column]) for column in range(1, 6)]
+    repeated = len(table) - len(times)
+    return Page(
+        Candles(times, columns[0], columns[1], columns[2], columns[3], columns[4]), len(rows) - len(times) - repeated
+    )
+
+
+def market_spec(exchange: ccxt.Exchange, market: dict[str, Any], candles: Candles) -> MarketSpec:
+    """A ``MarketSpec`` from ccxt's market structure; ``candles`` complete what it leaves out. Needs at least one."""
+    key = MarketKey(exchange.id, market["symbol"])
+    if market.get("inverse"):
+        raise ConfigurationError(
+            f"{key} is an inverse contract, which is settled in its base.", "Choose a spot or a linear market."
+        )
+    known = spec_for(key, candles)
+    price = float(candles.close[-1])
+    precision, limits = market.get("precision") or {}, market.get("limits") or {}
+    tick = _step(precision.get("price"), exchange.precisionMode, price)
+    lot = _step(precision.get("amount"), exchange.precisionMode, 1.0)
+    contract = Decimal(str(market.get("contractSize") or 1))
+    smallest = [
+        _decimal((limits.get("cost") or {}).get("min")),
+        (_decimal((limits.get("amount") or {}).get("min")) or Decimal(0)) * contract * Decimal(str(price)),
+    ]
+    spec = replace(
+        known,
+        base=market["base"],
+        quote=market["quote"],
+        kind=MarketKind.SWAP if market.get("swap") else MarketKind.SPOT,
+        tick_size=tick or known.tick_size,
+        lot_size=lot * contract if lot else known.lot_size,
+        min_notional=max((value for value in smallest if value), default=known.min_notional),
+        maker_ppm=_ppm(market.get("maker"), known.maker_ppm),
+        taker_ppm=_ppm(market.get("taker"), known.taker_ppm),
+        source="exchange",
+    )
+    return fitted(spec, candles)
+
+
+def _decimal(value: float | str | None) -> Decimal | None:
+    return None if value is None else Decimal(str(value))
+
+
+def _ppm(rate: float | None, otherwise: int) -> int:
+    if rate is None:
+        return otherwise
+    return max(0, int((Decimal(str(rate)) * 1_000_000).to_integral_value(ROUND_CEILING)))
+
+
+def _step(precision: float | None, mode: int, level: float) -> Decimal | None:
+    """A price or amount step from ccxt's precision, which is a step, or counts decimals or significant digits."""
+    if precision is None:
+        return None
+    if mode == ccxt.TICK_SIZE:
+        return Decimal(str(precision))
+    decimals = int(precision)
+    if mode == ccxt.SIGNIFICANT_DIGITS:
+        decimals -= int(np.floor(np.log10(level))) + 1
+    return Decimal(1).scaleb(-decimals)
+
+
+def _definite(exchange_id: str, error: ccxt.BaseError) -> ConfigurationError | None:
+    """The refusal that no repetition changes, or ``None`` where trying again may help.
+
+    A bare ``ExchangeError`` is what ccxt makes of a cut answer, so it may pass too; its kinds are refusals.
+    """
+    if isinstance(error, ccxt.RestrictedLocation) or " 451 " in str(error):
+        return ConfigurationError(
+            f"{exchange_id} does not serve this location ({str(error)[:200]}).",
+            "Use an exchange that does, for example binanceus, kraken or coinbase.",
+        )
+    if isinstance(error, ccxt.ExchangeError) and type(error) is not ccxt.ExchangeError:
+        return ConfigurationError(
+            f"{exchange_id} refused the request ({type(error).__name__}: {str(error)[:200]}).",
+            "Check the symbol, the timeframe and the dates.",
+        )
+    return None
+
+
+def _retry_after(headers: dict[str, str], now: int) -> float | None:
+    """Seconds that a ``Retry-After`` header asks for (RFC 9110: a number of seconds, or a date)."""
+    value = next((text for name, text in headers.items() if name.lower() == "retry-after"), None)
+    if value is None:
+        return None
+    try:
+        return max(0.0, float(value))
+    except ValueError:
+        pass
+    try:
+        return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - now / 1000)
+    except ValueError:
+        return None
+
+
+def _suggestion(wanted: str, offered: list[str], noun: str) -> str:
+    by_case = {name.casefold(): name for name in offered}
+    near = difflib.get_close_matches(wanted.casefold(), list(by_case), n=3, cutoff=0.6)
+    hint = f"Did you mean {', '.join(by_case[name] for name in near)}? " if near else ""
+    shown = ", ".join(sorted(offered)[:150])
+    more = f" and {len(offered) - 150} more" if len(offered) > 150 else ""
+    return f"{hint}The {len(offered)} {noun} there are: {shown}{more}."

@@ -1,0 +1,59 @@
+"""A private internet: TLS servers on loopback, a certificate authority of their own, and no way to anywhere else."""
+
+import socket
+import ssl
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import aiohttp
+import trustme
+from aiohttp import web
+from aiohttp.abc import AbstractResolver, ResolveResult
+from tests.local_exchanges.faults import LocalExchange
+
+
+class LoopbackResolver(AbstractResolver):
+    """Knows the hosts of the local exchanges; every other name raises, so that no test can reach the internet."""
+
+    def __init__(self, ports: dict[str, int]) -> None:
+        self._ports = ports
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        if host not in self._ports:
+            raise AssertionError(f"a test tried to reach {host}")
+        return [
+            ResolveResult(
+                hostname=host,
+                host="127.0.0.1",
+                port=self._ports[host],
+                family=socket.AF_INET,
+                proto=0,
+                flags=socket.AI_NUMERICHOST,
+            )
+        ]
+
+    async def close(self) -> None:
+        pass
+
+
+@asynccontextmanager
+async def private_internet(exchanges: Sequence[LocalExchange]) -> AsyncIterator[aiohttp.ClientSession]:
+    """Serve these exchanges under their real names; the session given reaches them and nothing else."""
+    authority = trustme.CA()
+    serving = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert(*(exchange.host for exchange in exchanges)).configure_cert(serving)
+    trusting = ssl.create_default_context()
+    authority.configure_trust(trusting)
+    async with AsyncExitStack() as stack:
+        ports: dict[str, int] = {}
+        for exchange in exchanges:
+            runner = web.AppRunner(exchange.application(), access_log=None, shutdown_timeout=0.1)
+            await runner.setup()
+            stack.push_async_callback(runner.cleanup)
+            site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=serving)
+            await site.start()
+            ports[exchange.host] = runner.addresses[0][1]
+        connector = aiohttp.TCPConnector(resolver=LoopbackResolver(ports), ssl=trusting, force_close=True)
+        yield await stack.enter_async_context(aiohttp.ClientSession(connector=connector))
