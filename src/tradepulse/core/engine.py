@@ -68,6 +68,7 @@ class _Memory:
     cash: Decimal
     positions: dict[str, Position]
     execution: ExecutionState
+    began_at: int
     equity_marked_at: int
     now: int
 
@@ -85,13 +86,15 @@ class Engine:
         self.execution = ExecutionCore(config.book, self.portfolio)
         self.signals = SignalLibrary(subscriptions)
         self.data = DataHandler(bases, self.signals.capacities)
+        self.began_at = 0
+        """When the book began, in market time."""
         self._equity_marked_at = -1
         self._now = 0
 
     def begin(self, cash: Decimal, time: int) -> Step:
         """The first step of a book: the money it starts with."""
         entry = self.portfolio.deposit(cash, time, "start")
-        self._now = self._equity_marked_at = time
+        self._now = self._equity_marked_at = self.began_at = time
         return Step(time, (LedgerPosted((entry,)), self._equity()), (), True)
 
     def warm_up(self, series: SeriesKey, candles: Candles) -> None:
@@ -113,6 +116,7 @@ class Engine:
             self.portfolio.cash,
             self.portfolio.positions,
             self.execution.state,
+            self.began_at,
             self._equity_marked_at,
             self._now,
         )
@@ -124,6 +128,7 @@ class Engine:
         self.portfolio.cash = memory.cash
         self.portfolio.positions = memory.positions
         self.execution.state = memory.execution
+        self.began_at = memory.began_at
         self._equity_marked_at, self._now = memory.equity_marked_at, memory.now
         for entry in memory.execution.entries.values():
             plan = entry.sized.plan

@@ -106,9 +106,8 @@ class Runner:
         now = self._clock.now()
         for series in self._engine.data.base_series():
             last = self._engine.data.last_open(series)
-            if last < 0:
-                continue
-            candles = await self._feed.history(series, last + series.timeframe.milliseconds, now)
+            since = self._engine.began_at if last < 0 else last + series.timeframe.milliseconds
+            candles = await self._feed.history(series, since, now)
             missed += [CandleClosed(series, candles.row(row)) for row in range(len(candles))]
         for event in sorted(missed, key=_feed_order):
             await self.take(event)

@@ -126,7 +126,7 @@ class TradingSettings(Section):
     initial_cash: Decimal = Field(default=Decimal(10_000), gt=0, le=Decimal(1_000_000_000))
     risk_per_trade: Decimal = Field(default=Decimal("0.01"), gt=0, le=Decimal("0.1"))
     """Share of equity lost when a stop is hit, costs included."""
-    max_position: Decimal = Field(default=Decimal(1), gt=0, le=Decimal(1))
+    max_position: Decimal = Field(default=Decimal("0.25"), gt=0, le=Decimal(1))
     """Largest position as a share of equity."""
     min_confluence: float = Field(default=1.0, gt=0, le=1)
 

@@ -1,0 +1,155 @@
+"""Start-up is recovery: a kill at any instant, before or after any write, changes nothing but time."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from decimal import Decimal
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.integration.engine.scripted import CASH, MARKET, OTHER, ScriptedStrategy, rough_candles, series, spec
+from tradepulse.core.engine import Engine, EngineConfig
+from tradepulse.core.risk_manager import RiskLimits
+from tradepulse.core.runner import Runner
+from tradepulse.core.signal_library import Subscription
+from tradepulse.domain.events import CandleClosed, EngineEvent, LedgerPosted, PositionClosed
+from tradepulse.domain.market import Candle, Candles, MarketKind, SeriesKey, Timeframe
+from tradepulse.domain.portfolio import Trade
+from tradepulse.exchanges.replay_feed import StoredTape
+from tradepulse.exchanges.simulated_exchange import SimulatedExchange
+from tradepulse.ports import JsonObject, StepRecord
+from tradepulse.storage.in_memory import InMemoryJournal, InMemoryVenueStore
+
+TIMEFRAMES = (Timeframe.M1, Timeframe.M5)
+LIMITS = RiskLimits(risk_ppm=10_000, max_position_ppm=300_000, min_confluence=0.5)
+
+
+class Killed(BaseException):
+    """Not an Exception: nothing may catch it."""
+
+
+class Fuse:
+    """Kills at the given counts of writes; an even count kills before the write happens, an odd one after."""
+
+    def __init__(self, kills: Sequence[int]) -> None:
+        self._kills = set(kills)
+        self.ticks = 0
+
+    async def around(self, write: Callable[[], Awaitable[None]]) -> None:
+        self._burn()
+        await write()
+        self._burn()
+
+    def _burn(self) -> None:
+        self.ticks += 1
+        if self.ticks in self._kills:
+            raise Killed
+
+
+class FusedJournal(InMemoryJournal):
+    """Keeps the candles of a step in the same transaction as its facts, as the database does."""
+
+    def __init__(self, fuse: Fuse) -> None:
+        super().__init__()
+        self._fuse = fuse
+        self.rows: dict[SeriesKey, list[Candle]] = {}
+        self.told: list[EngineEvent] = []
+
+    async def commit(self, record: StepRecord) -> None:
+        async def write() -> None:
+            await super(FusedJournal, self).commit(record)
+            self.told += record.events
+            for event in record.events:
+                if isinstance(event, CandleClosed):
+                    self.rows.setdefault(event.series, []).append(event.candle)
+
+        await self._fuse.around(write)
+
+    async def tail(self, key: SeriesKey, count: int) -> Candles:
+        return Candles.from_rows(self.rows.get(key, [])[-count:])
+
+
+class FusedVenueStore(InMemoryVenueStore):
+    def __init__(self, fuse: Fuse) -> None:
+        super().__init__()
+        self._fuse = fuse
+
+    async def save(self, venue: str, state: JsonObject, orders: dict[str, JsonObject]) -> None:
+        async def write() -> None:
+            await super(FusedVenueStore, self).save(venue, state, orders)
+
+        await self._fuse.around(write)
+
+
+async def _live_through(
+    tape: StoredTape, kills: Sequence[int]
+) -> tuple[list[EngineEvent], Engine, SimulatedExchange, int]:
+    """Run the tape to its end, starting again after every kill on what was written down."""
+    fuse = Fuse(kills)
+    journal, store = FusedJournal(fuse), FusedVenueStore(fuse)
+    strategy = ScriptedStrategy()
+    subscriptions = [
+        Subscription(strategy, strategy.parameters(max_bars_in_trade=10), series(timeframe, market))
+        for market in tape.specs
+        for timeframe in TIMEFRAMES
+    ]
+    while True:
+        exchange = SimulatedExchange(tape, {"USD": CASH}, store=store, venue="book")
+        engine = Engine(
+            EngineConfig("book", LIMITS), tape.specs, dict.fromkeys(tape.specs, Timeframe.M1), subscriptions
+        )
+        await exchange.recover()
+        runner = Runner(engine, exchange, exchange, journal, exchange.clock, journal)  # type: ignore[arg-type]
+        try:
+            await runner.run(CASH)
+        except Killed:
+            continue
+        return journal.told, engine, exchange, fuse.ticks
+
+
+def _tape(seed: int, kind: MarketKind, bars: int) -> StoredTape:
+    specs = {market: spec(kind, market) for market in (MARKET, OTHER)}
+    candles = {market: rough_candles(seed + n, bars, 60_000) for n, market in enumerate(specs)}
+    return StoredTape(Timeframe.M1, specs, candles)
+
+
+def _trades(told: list[EngineEvent]) -> list[Trade]:
+    return [event.trade for event in told if isinstance(event, PositionClosed)]
+
+
+def _cash(told: list[EngineEvent]) -> Decimal:
+    entries = [entry for event in told if isinstance(event, LedgerPosted) for entry in event.entries]
+    assert len({entry.entry_id for entry in entries}) == len(entries)
+    return sum((entry.cash for entry in entries), Decimal(0))
+
+
+@settings(max_examples=30)
+@given(
+    seed=st.integers(0, 10**6),
+    kind=st.sampled_from(list(MarketKind)),
+    kill_seed=st.integers(0, 10**6),
+    kills=st.integers(1, 25),
+)
+async def test_killed_and_restarted_run_ends_with_the_same_trades_and_book(
+    seed: int, kind: MarketKind, kill_seed: int, kills: int
+) -> None:
+    tape = _tape(seed, kind, 200)
+    told, engine, exchange, writes = await _live_through(tape, [])
+    moments = np.random.default_rng(kill_seed).choice(np.arange(1, writes), kills, replace=False)
+    again, engine_again, exchange_again, _ = await _live_through(tape, [int(moment) for moment in moments])
+    assert _trades(again) == _trades(told)
+    assert _cash(again) == _cash(told) == engine_again.portfolio.cash
+    assert engine_again.portfolio.positions == engine.portfolio.positions
+    assert exchange_again.balances() == exchange.balances()
+    assert exchange_again.balances()["USD"][0] == _cash(again)
+
+
+async def test_kill_at_every_single_write_of_a_short_run_changes_nothing() -> None:
+    tape = _tape(3, MarketKind.SPOT, 60)
+    told, engine, _, writes = await _live_through(tape, [])
+    assert _trades(told)
+    for moment in range(1, writes + 1):
+        again, engine_again, exchange_again, _ = await _live_through(tape, [moment])
+        assert _trades(again) == _trades(told), f"killed at write {moment}"
+        assert engine_again.portfolio.positions == engine.portfolio.positions, f"killed at write {moment}"
+        assert exchange_again.balances()["USD"][0] == _cash(again) == _cash(told), f"killed at write {moment}"
