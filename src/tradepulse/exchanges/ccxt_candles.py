@@ -157,7 +157,8 @@ async def opened_exchange(
         "options": {"maxRetriesOnFailure": 0},
     }
     if session is not None:
-        settings["session"] = session
+        # ccxt waits on exit for its own connections to close; those of a given session are not its to close.
+        settings |= {"session": session, "timeout_on_exit": 0}
     exchange = getattr(ccxt, exchange_id)(settings)
     # Currencies tell of deposits and chains; candles do not need them, and some exchanges want a key for them.
     exchange.has["fetchCurrencies"] = False

@@ -27,6 +27,10 @@ class MarketTape(Protocol):
         """Close time of the last bar; ``None`` for a tape without end."""
         ...
 
+    def begin_of(self, market: MarketKey) -> int:
+        """Open time of this market's own first candle; higher bars that began before are not whole."""
+        ...
+
     def between(self, market: MarketKey, since: int, until: int) -> Candles:
         """Candles of the base timeframe with ``since <= open_time < until``."""
         ...

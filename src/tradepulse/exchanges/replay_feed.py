@@ -22,6 +22,10 @@ class StoredTape:
         self.begin = min((int(times[0]) for times in filled), default=0)
         self.end = max((int(times[-1]) for times in filled), default=0) + timeframe.milliseconds if filled else 0
 
+    def begin_of(self, market: MarketKey) -> int:
+        times = self._candles[market].open_time
+        return int(times[0]) if len(times) else self.end
+
     def between(self, market: MarketKey, since: int, until: int) -> Candles:
         return self._candles[market].between(since, until)
 

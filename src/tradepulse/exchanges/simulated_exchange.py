@@ -150,7 +150,7 @@ class SimulatedExchange:
             since = until
 
     async def history(self, series: SeriesKey, since: int, until: int) -> Candles:
-        """Candles of any timeframe, resampled from the tape; a bar that began before the tape did is left out."""
+        """Candles of any timeframe, resampled from the tape; a bar that began before its market did is left out."""
         await self.recover()
         if series.market not in self._series:
             listed = ", ".join(str(key) for key in self._series)
@@ -163,7 +163,7 @@ class SimulatedExchange:
         duration = series.timeframe.milliseconds
         # The cursor, not the clock: while pairs meet a bar's range, its candle is not yet told.
         last = min(until - 1, self._cursor.open_time - duration)
-        first = max(series.timeframe.open_time_of(since + duration - 1), self._tape.begin)
+        first = max(series.timeframe.open_time_of(since + duration - 1), self._tape.begin_of(series.market))
         finer = self._tape.between(series.market, first, series.timeframe.open_time_of(last) + duration)
         return resampled(finer, series.timeframe).between(first, last + 1)
 

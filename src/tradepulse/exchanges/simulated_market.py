@@ -98,6 +98,10 @@ class SimulatedMarket:
         self._advance(symbol, start, rows)
         return self._as_candles(symbol, first, rows[first - start * CHECKPOINT_BARS :])
 
+    def begin_of(self, market: MarketKey) -> int:
+        del market
+        return self.begin
+
     def between(self, market: MarketKey, since: int, until: int) -> Candles:
         """1m candles with ``since <= open_time < until``."""
         return self.candles(market.symbol, -(-(since - self.genesis_time) // MINUTE), self.bar_at(until - 1))
@@ -137,13 +141,9 @@ class SimulatedMarket:
 
 
 def _scaled(whole: FloatArray, step: Decimal) -> FloatArray:
-    """Whole steps as the floats nearest to the decimals; dividing by a power of ten is correctly rounded."""
-    numerator, denominator = step.as_integer_ratio()
+    """Whole steps as the floats nearest to the decimals: one division by a power of ten is correctly rounded."""
     power = 10 ** max(0, -int(step.as_tuple().exponent))
-    digits = int(step * power)
-    if digits * denominator == numerator * power:
-        return np.asarray(whole * digits / power, dtype=np.float64)
-    return np.asarray(whole * float(step), dtype=np.float64)
+    return np.asarray(whole * int(step * power) / power, dtype=np.float64)
 
 
 def _stream(seed: int, name: str) -> np.uint64:
