@@ -1,12 +1,12 @@
-"""One truth: the kernel over the whole history and the engine candle by candle make the same trades, to the last unit."""
+"""One truth: kernel over the whole history and engine candle by candle make the same trades, to the last unit."""
 
 from decimal import Decimal
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
 from tests.integration.engine.scripted import CASH, MARKET, ScriptedStrategy, rough_candles, series, spec
+
 from tradepulse.bootstrap.backtests import replay
 from tradepulse.core.backtest import backtest_history
 from tradepulse.core.engine import Engine, EngineConfig

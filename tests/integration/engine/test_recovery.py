@@ -6,8 +6,8 @@ from decimal import Decimal
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
 from tests.integration.engine.scripted import CASH, MARKET, OTHER, ScriptedStrategy, rough_candles, series, spec
+
 from tradepulse.core.engine import Engine, EngineConfig
 from tradepulse.core.risk_manager import RiskLimits
 from tradepulse.core.runner import Runner
