@@ -65,7 +65,8 @@ def _broken_rules(candles: Candles, timeframe: Timeframe, now: int) -> IntArray:
     """Per row the number of the first broken rule that concerns the row alone, -1 for none."""
     opened, high, low, close = candles.open, candles.high, candles.low, candles.close
     prices = (opened, high, low, close)
-    finite = np.isfinite(candles.volume)
+    # No market is older than 1970: a negative time is one that could not be read.
+    finite = np.isfinite(candles.volume) & (candles.open_time >= 0)
     for price in prices:
         finite = finite & np.isfinite(price)
     offset = MONDAY_OFFSET if timeframe is Timeframe.W1 else 0
@@ -133,7 +134,7 @@ def _bad_row(candles: Candles, row: int, rule: CandleRule) -> BadRow:
         CandleRule.DUPLICATE: f"open time {bar.open_time} was there before with other values",
     }.get(
         rule,
-        f"open {bar.open:.12g}, high {bar.high:.12g}, low {bar.low:.12g}, close {bar.close:.12g}, "
+        f"open time {bar.open_time}, open {bar.open:.12g}, high {bar.high:.12g}, low {bar.low:.12g}, close {bar.close:.12g}, "
         f"volume {bar.volume:.12g}",
     )
     return BadRow(row, bar.open_time, rule, detail)
