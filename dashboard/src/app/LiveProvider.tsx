@@ -5,16 +5,24 @@ import { browserEnvironment, type Connection, LiveConnection } from "../lib/live
 
 export interface LiveState {
   connection: Connection;
-  /** The market's own clock as far as it was heard: on simulated data it runs faster than the wall's. */
+  /** Market time of the latest candle or event: on simulated data it runs faster than the wall's. */
   marketTime: number | null;
-  /** Market time of the latest event that was committed. */
-  committed: number | null;
+  /** Wall time at which that was heard. */
+  committedAt: number | null;
+  serverTime: number | null;
   /** Wall time of the last message. */
   heardAt: number | null;
   marks: Marks;
 }
 
-const SILENT: LiveState = { connection: { state: "connecting" }, marketTime: null, committed: null, heardAt: null, marks: {} };
+const SILENT: LiveState = {
+  connection: { state: "connecting" },
+  marketTime: null,
+  committedAt: null,
+  serverTime: null,
+  heardAt: null,
+  marks: {},
+};
 /** Messages may come by the hundred; the page is redrawn at most this often. */
 const REDRAW_MILLISECONDS = 200;
 
@@ -40,10 +48,8 @@ export function LiveProvider({ children }: { children: ReactNode }) {
     const intake = new Intake(
       client,
       (market, mark) => change({ marks: { ...heard.marks, [market]: mark } }),
-      (time, committed) => {
-        const marketTime = Math.max(heard.marketTime ?? 0, time);
-        change(committed ? { marketTime, committed: Math.max(heard.committed ?? 0, time) } : { marketTime });
-      },
+      (time) => change({ marketTime: Math.max(heard.marketTime ?? 0, time), committedAt: Date.now() }),
+      (serverTime) => change({ serverTime }),
     );
     const live = new LiveConnection(
       TOPICS,

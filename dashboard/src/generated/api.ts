@@ -699,8 +699,11 @@ export interface components {
              * @example 1767225600000
              */
             intended_at: number;
-            /** Limit Price */
-            limit_price?: string | null;
+            /**
+             * Price
+             * @description planned, stop or limit price; null at market
+             */
+            price?: string | null;
             /** Quantity */
             quantity?: string | null;
             /** Reason */
@@ -712,8 +715,6 @@ export interface components {
              */
             side: "long" | "short";
             status: components["schemas"]["OrderStatus"];
-            /** Stop Price */
-            stop_price?: string | null;
             /**
              * Updated
              * @description UTC milliseconds

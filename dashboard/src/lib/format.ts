@@ -70,3 +70,7 @@ const TITLES: Record<string, string> = {
 };
 
 export const strategyTitle = (id: string): string => TITLES[id] ?? id.replaceAll("_", " ");
+
+/** "range_height_atr" reads "range height ATR". */
+export const conditionTitle = (name: string): string =>
+  name.replaceAll("_", " ").replace(/\b(atr|ema|rsi|adx|htf)\b/g, (word) => word.toUpperCase());

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import type { CandleSeries } from "../generated/api";
-import { type LiveCandle, withCandle, withEquity } from "./intake";
+import type { CandleSeries, SetupLine } from "../generated/api";
+import { type LiveCandle, withCandle, withEquity, withSetup } from "./intake";
 
 const series: CandleSeries = {
   exchange: "simulated",
@@ -41,5 +41,17 @@ describe("an equity mark from the socket", () => {
   });
   it("that cannot be read makes the curve out of date", () => {
     expect(withEquity(history, { time: "6" })).toBeNull();
+  });
+});
+
+describe("a setup from the socket", () => {
+  const setup = { setup_id: "2", symbol: "BTC/USDT", taken: false } as SetupLine;
+  const page = { items: [{ setup_id: "1" } as SetupLine, { setup_id: "2" } as SetupLine], next_cursor: 7 };
+  it("comes on top, once", () => {
+    expect(withSetup(page, "all", null, setup).items.map((item) => item.setup_id)).toEqual(["2", "1"]);
+  });
+  it("is left out where it was not asked for", () => {
+    expect(withSetup(page, "taken", null, setup)).toBe(page);
+    expect(withSetup(page, "denied", "ETH/USDT", setup)).toBe(page);
   });
 });

@@ -1,10 +1,10 @@
 import type { QueryClient } from "@tanstack/react-query";
-import type { CandleSeries, EquityHistory, LiveMessage, Topic } from "../generated/api";
-import { CANDLE_LIMIT } from "./queries";
+import type { CandleSeries, EquityHistory, LiveMessage, PageSetupLine, SetupLine, Topic } from "../generated/api";
+import { CANDLE_LIMIT, SETUP_LIMIT, type SetupFilter } from "./queries";
 
 export const TOPICS: Topic[] = ["candles", "setups", "orders", "positions", "trades", "equity", "regimes", "gaps"];
 
-/** Which answers an event makes out of date. Candles and equity are carried over from the message itself. */
+/** Which answers an event makes out of date. Candles, equity and new setups are carried over from the message itself. */
 const OUTDATED: Partial<Record<Topic, string[]>> = {
   setups: ["setups"],
   positions: ["positions", "summary", "setups"],
@@ -66,6 +66,14 @@ export function withEquity(history: EquityHistory, payload: Record<string, unkno
   return { ...history, points: [...history.points, { time, cash, equity }].slice(-10_000) };
 }
 
+/** The page of setups with one more on top, where the question it answers asks for this one. */
+export function withSetup(page: PageSetupLine, filter: SetupFilter, symbol: string | null, setup: SetupLine): PageSetupLine {
+  const isAskedFor = (filter === "all" || setup.taken === (filter === "taken")) && (symbol === null || symbol === setup.symbol);
+  if (!isAskedFor) return page;
+  const others = page.items.filter((other) => other.setup_id !== setup.setup_id);
+  return { ...page, items: [setup, ...others].slice(0, SETUP_LIMIT) };
+}
+
 /** Carries what the socket pushes into the answers already on the page; nothing is asked for on a timer. */
 export class Intake {
   private readonly outdated = new Set<string>();
@@ -74,11 +82,12 @@ export class Intake {
   constructor(
     private readonly client: QueryClient,
     private readonly onMark: (market: string, mark: Mark) => void,
-    private readonly onMarketTime: (time: number, committed: boolean) => void,
+    private readonly onMarketTime: (time: number) => void,
+    private readonly onServerTime: (time: number) => void,
   ) {}
 
   take(message: LiveMessage): void {
-    if (message.topic === "heartbeat") this.onMarketTime(Number(message.data["server_time"]), false);
+    if (message.topic === "heartbeat") this.onServerTime(Number(message.data["server_time"]));
     else if (message.topic === "candles" && message.sequence === null) this.candle(message.data as unknown as LiveCandle);
     else this.event(message);
   }
@@ -101,15 +110,23 @@ export class Intake {
     else if (series) this.askAgain("candles");
     const closed = candle.open_time + timeframeSpan(candle.timeframe);
     this.onMark(marketOf(candle.exchange, candle.symbol), { price: candle.close, time: closed });
-    this.onMarketTime(closed, false);
+    this.onMarketTime(closed);
   }
 
   private event(message: LiveMessage): void {
     const payload = (message.data["payload"] ?? {}) as Record<string, unknown>;
     if (message.topic === "equity") this.equity(payload);
-    for (const name of OUTDATED[message.topic as Topic] ?? []) this.askAgain(name);
+    if (message.data["kind"] === "setup_evaluated") this.setup(payload as unknown as SetupLine);
+    else for (const name of OUTDATED[message.topic as Topic] ?? []) this.askAgain(name);
     const time = message.data["time"];
-    if (typeof time === "number") this.onMarketTime(time, true);
+    if (typeof time === "number") this.onMarketTime(time);
+  }
+
+  private setup(setup: SetupLine): void {
+    for (const query of this.client.getQueryCache().findAll({ queryKey: ["setups"] })) {
+      const [, filter, symbol] = query.queryKey as [string, SetupFilter, string | null];
+      this.client.setQueryData<PageSetupLine>(query.queryKey, (page) => page && withSetup(page, filter, symbol, setup));
+    }
   }
 
   private equity(payload: Record<string, unknown>): void {
@@ -132,6 +149,6 @@ export class Intake {
       const names = [...this.outdated];
       this.outdated.clear();
       for (const key of names) void this.client.invalidateQueries({ queryKey: [key] });
-    }, 150);
+    }, 250);
   }
 }

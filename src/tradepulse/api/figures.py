@@ -97,4 +97,5 @@ def _explanation(setup: SetupRow) -> str:
 
 def _shortfall(condition: ConditionLine) -> str:
     value = "unknown" if condition.value is None else f"{condition.value:.4g}"
-    return f"{condition.name} was {value}, asked for {condition.comparison} {condition.threshold:.4g}"
+    name = condition.name.replace("_", " ")
+    return f"{name} was {value}, asked for {condition.comparison} {condition.threshold:.4g}"

@@ -14,7 +14,9 @@ from dataclasses import dataclass, field
 from fastapi import WebSocket
 from starlette.websockets import WebSocketDisconnect
 
-from tradepulse.api.models import LiveMessage, LiveRequest, Topic
+from tradepulse.api.figures import explained
+from tradepulse.api.models import LiveMessage, LiveRequest, SetupRow, Topic
+from tradepulse.domain.signals import Verdict
 from tradepulse.ports import BookReader, Clock, JsonObject
 from tradepulse.shared.errors import TradePulseError
 
@@ -53,8 +55,13 @@ def kind_in_words(kind: str) -> str:
 
 
 def event_message(event: JsonObject) -> LiveMessage:
+    """An evaluated setup is told as the setups list answers it, so that a watcher need not ask for it."""
     kind = kind_in_words(str(event["kind"]))
-    data = {"kind": kind, "book": event["book"], "time": event["time"], "payload": event["data"]}
+    payload: JsonObject = event["data"]
+    if kind == "setup_evaluated":
+        row = SetupRow.model_validate({**payload, "taken": payload["verdict"] == Verdict.ACCEPTED})
+        payload = explained(row).model_dump(mode="json")
+    data = {"kind": kind, "book": event["book"], "time": event["time"], "payload": payload}
     return LiveMessage(topic=TOPIC_OF_KIND.get(kind, Topic.OTHER), sequence=int(event["sequence"]), data=data)
 
 

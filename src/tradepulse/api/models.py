@@ -178,8 +178,7 @@ class OrderLine(View):
     status: OrderStatus
     side: Side
     quantity: Money | None = None
-    stop_price: Money | None = None
-    limit_price: Money | None = None
+    price: Money | None = Field(default=None, description="planned, stop or limit price; null at market")
     reason: str | None = None
     intended_at: Time
     updated: Time

@@ -191,7 +191,15 @@ class PaperBook:
         fill = {"fill_id": "f1", "price": row["entry_price"], "fee": "0.5", "funding": "0"}
         return {
             "setup": setup,
-            "orders": [{**order, "status": "filled", "intended_at": row["entry_time"], "updated": row["entry_time"]}],
+            "orders": [
+                {
+                    **order,
+                    "status": "filled",
+                    "price": row["entry_price"],
+                    "intended_at": row["entry_time"],
+                    "updated": row["entry_time"],
+                }
+            ],
             "fills": [{**order, **fill, "time": row["entry_time"]}],
             "ledger": [
                 {

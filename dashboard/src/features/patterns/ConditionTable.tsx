@@ -1,5 +1,5 @@
 import type { ConditionLine } from "../../generated/api";
-import { measured } from "../../lib/format";
+import { conditionTitle, measured } from "../../lib/format";
 
 const COMPARISONS: Record<string, string> = { ">=": "≥", "<=": "≤" };
 
@@ -18,7 +18,7 @@ export function ConditionTable({ conditions }: { conditions: ConditionLine[] }) 
       <tbody>
         {conditions.map((condition) => (
           <tr key={condition.name} className={condition.passed ? "" : "condition-failed"}>
-            <th scope="row">{condition.name}</th>
+            <th scope="row">{conditionTitle(condition.name)}</th>
             <td className="figure-cell">{measured(condition.value)}</td>
             <td className="figure-cell">
               {COMPARISONS[condition.comparison] ?? condition.comparison} {measured(condition.threshold)}

@@ -1,7 +1,10 @@
 import { useQuery } from "@tanstack/react-query";
+import { useState } from "react";
 import { useLive, useNow } from "../../app/LiveProvider";
 import { useTheme } from "../../app/theme";
+import type { SystemStatus } from "../../generated/api";
 import { span, utc } from "../../lib/format";
+import { timeframeSpan } from "../../lib/intake";
 import type { Connection } from "../../lib/live";
 import { queries } from "../../lib/queries";
 
@@ -27,8 +30,8 @@ export function Header() {
         )}
       </div>
       <div className="pulse">
-        <MarketClock simulated={status?.simulated ?? false} serverTime={status?.server_time ?? null} />
-        <Heartbeat heartbeat={status?.heartbeat ?? null} serverTime={status?.server_time ?? null} />
+        <MarketClock status={status} />
+        <Heartbeat status={status} />
         <ConnectionState />
         <button type="button" className="icon-button" onClick={toggle} aria-label={`Switch to the ${theme === "dark" ? "light" : "dark"} theme`}>
           {theme === "dark" ? <Sun /> : <Moon />}
@@ -43,9 +46,14 @@ const MODE_WORDS = {
   LIVE: "Live trading: orders move real money.",
 };
 
-function MarketClock({ simulated, serverTime }: { simulated: boolean; serverTime: number | null }) {
+/** A simulated exchange keeps its own time: it is told by its candles and events, never by the server's clock. */
+function MarketClock({ status }: { status: SystemStatus | undefined }) {
   const { live } = useLive();
-  const time = Math.max(live.marketTime ?? 0, serverTime ?? 0);
+  const coverage = useQuery(queries.coverage()).data?.series ?? [];
+  const simulated = status?.simulated ?? false;
+  const stored = coverage.map((line) => line.last + timeframeSpan(line.timeframe));
+  const told = simulated ? stored : [status?.server_time ?? 0, live.serverTime ?? 0];
+  const time = Math.max(live.marketTime ?? 0, status?.heartbeat ?? 0, ...told);
   return (
     <div className="vital">
       <span className="vital-label">{simulated ? "Simulated market clock" : "Market clock"}</span>
@@ -56,15 +64,22 @@ function MarketClock({ simulated, serverTime }: { simulated: boolean; serverTime
   );
 }
 
-function Heartbeat({ heartbeat, serverTime }: { heartbeat: number | null; serverTime: number | null }) {
+/** Longer silence than this of a running engine deserves a look. */
+const SILENT_ENGINE = 90_000;
+
+function Heartbeat({ status }: { status: SystemStatus | undefined }) {
   const { live } = useLive();
-  const latest = Math.max(live.committed ?? 0, heartbeat ?? 0);
-  const market = Math.max(live.marketTime ?? 0, serverTime ?? 0);
+  const now = useNow();
+  const [openedAt] = useState(() => Date.now());
+  const known = live.committedAt ?? (status?.heartbeat && !status.simulated ? openedAt - (status.server_time - status.heartbeat) : null);
+  const age = now - (known ?? openedAt);
+  const words = known === null ? (status?.heartbeat ? `silent for ${span(age)}` : "no event yet") : `${span(age)} ago`;
   return (
-    <div className="vital" title="Age of the latest committed event, in the market's own time">
+    <div className="vital" title="How long ago the engine last committed a candle or an event">
       <span className="vital-label">Engine heartbeat</span>
-      <span className="vital-value" data-testid="heartbeat">
-        {latest ? `${span(market - latest)} ago` : "no event yet"}
+      <span className={`vital-value ${age > SILENT_ENGINE ? "loss" : ""}`} data-testid="heartbeat">
+        {age > SILENT_ENGINE && <span aria-hidden="true">▲ </span>}
+        {words}
       </span>
     </div>
   );

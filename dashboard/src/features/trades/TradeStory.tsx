@@ -59,8 +59,7 @@ function Story({ story, digits }: { story: TradeStory; digits: number }) {
             <tr>
               <th scope="col">Role</th>
               <th scope="col">Status</th>
-              <th scope="col" className="figure-cell">Stop</th>
-              <th scope="col" className="figure-cell">Limit</th>
+              <th scope="col" className="figure-cell">Price</th>
               <th scope="col">Intended (UTC)</th>
               <th scope="col">Reason</th>
             </tr>
@@ -70,8 +69,7 @@ function Story({ story, digits }: { story: TradeStory; digits: number }) {
               <tr key={order.client_id}>
                 <th scope="row">{order.role}</th>
                 <td>{order.status}</td>
-                <td className="figure-cell">{price(order.stop_price)}</td>
-                <td className="figure-cell">{price(order.limit_price)}</td>
+                <td className="figure-cell">{order.price == null ? "market" : price(order.price)}</td>
                 <td>{utc(order.intended_at, { seconds: true })}</td>
                 <td className="muted">{order.reason || "–"}</td>
               </tr>
