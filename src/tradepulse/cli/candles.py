@@ -144,10 +144,12 @@ def _refusals(report: "ImportReport") -> Iterator[str]:
 
 
 def _refuse_what_was_refused(report: "ImportReport") -> None:
-    errors = report.errors
-    if errors:
-        others = f" (and {len(errors) - 1} more files)" if len(errors) > 1 else ""
-        raise RefusedError(f"{errors[0]}{others}")
+    if report.errors:
+        others = len(report.errors) - 1
+        raise RefusedError(f"{report.errors[0]}{f' (and {others} more files)' if others else ''}")
+    without = [Path(file.file).name for file in report.files if not file.rows]
+    if without:
+        raise RefusedError(f"{', '.join(without)}: there is no candle inside.", "Name files that hold candles.")
     if report.refused:
         first = next(_refusals(report), "")
         raise RefusedError(

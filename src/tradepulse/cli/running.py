@@ -24,9 +24,8 @@ if TYPE_CHECKING:
 SECONDS_TO_CLOSE = 5
 
 Host = Annotated[str | None, typer.Option("--host", help="Address to serve on; default: the api.host setting.")]
-Port = Annotated[
-    int | None, typer.Option("--port", "-p", min=1, max=65535, help="Port to serve on; default: the api.port setting.")
-]
+Port = Annotated[int | None, typer.Option("--port", "-p", help="Port to serve on; default: the api.port setting.")]
+HIGHEST_PORT = 65_535
 
 
 def register(app: typer.Typer) -> None:
@@ -37,6 +36,8 @@ def up(host: Host = None, port: Port = None, as_json: AsJson = False) -> None:
     """Start database, API, dashboard and paper trader in one; Ctrl-C ends all of them cleanly."""
     settings = load_settings()
     configure_logging(settings.logging, known_secrets(settings))
+    if port is not None and not 1 <= port <= HIGHEST_PORT:
+        raise ConfigurationError(f"--port {port} is not a port.", f"Choose one from 1 to {HIGHEST_PORT}.")
     api = ApiSettings(host=host or settings.api.host, port=port or settings.api.port)
     run(_up(settings.model_copy(update={"api": api}), as_json=as_json))
 
@@ -118,7 +119,7 @@ def _cannot_listen(api: ApiSettings, error: OSError) -> ConfigurationError:
     if error.errno == errno.EADDRINUSE:
         return ConfigurationError(
             f"Port {api.port} on {api.host} is taken by another program (perhaps TradePulse IQ already runs).",
-            f"Stop it, or choose another port: tradepulse up --port {api.port % 65535 + 1}",
+            f"Stop it, or choose another port: tradepulse up --port {api.port % HIGHEST_PORT + 1}",
         )
     if error.errno == errno.EACCES:
         return ConfigurationError(f"Port {api.port} may not be used by this account.", "Choose one above 1023.")
