@@ -10,14 +10,24 @@ from tradepulse.strategies import STRATEGIES, MarketHistory
 BREAKOUT = STRATEGIES["volume_breakout"]
 MINUTES = Timeframe.M5.milliseconds
 HOURS = 24
-BARS = HOURS * 12 + 5
 
 
-def breakout(last_hour_close: float, regime: Regime | None = None, in_force: int = 0, hours: int = HOURS) -> Setup:
-    """Quiet 5m bars that break upwards; the last closed hour closed at ``last_hour_close``, all others at 100."""
+def breakout(
+    last_hour_close: float,
+    regime: Regime | None = None,
+    in_force: int = 0,
+    hours: int = HOURS,
+    lower_hours_ago: int | None = None,
+) -> Setup:
+    """Quiet 5m bars that break upwards; the last closed hour closed at ``last_hour_close``, the others at 100.
+
+    But for one that closed at 99.2, so many hours before the last.
+    """
     count = hours * 12 + 5
     closes = np.full(count, 100.0)
     closes[hours * 12 - 1] = last_hour_close
+    if lower_hours_ago is not None:
+        closes[(hours - lower_hours_ago) * 12 - 1] = 99.2
     bars = [Candle(bar * MINUTES, 100.0, 101.0, 99.0, close, 10.0) for bar, close in enumerate(closes)]
     bars.append(Candle(count * MINUTES, 100.0, 104.0, 100.0, 103.0, 30.0))
     labels = np.zeros(len(bars), dtype=np.int8)
@@ -45,6 +55,11 @@ def test_higher_timeframe_when_it_did_not_close_at_a_new_low_then_allows_a_long(
     setup = breakout(close)
     assert higher(setup) == (pytest.approx((close - 100.0) / close), True)
     assert setup.confluence == 1.0
+
+
+@pytest.mark.parametrize(("hours_ago", "passed"), [(20, True), (21, False)])
+def test_higher_timeframe_when_a_lower_close_is_old_then_twenty_bars_count(hours_ago: int, passed: bool) -> None:
+    assert higher(breakout(99.5, lower_hours_ago=hours_ago))[1] is passed
 
 
 def test_higher_timeframe_when_there_are_too_few_bars_then_no_evidence_no_trade() -> None:

@@ -160,6 +160,9 @@ def test_detect_when_window_is_the_warm_up_then_same_setups_as_whole_history(
             else:
                 assert setup.target == pytest.approx(expected.target, rel=1e-9)
             assert [c.passed for c in setup.conditions] == [c.passed for c in expected.conditions]
+            if not still:
+                values = [c.value for c in expected.conditions]
+                assert [c.value for c in setup.conditions] == pytest.approx(values, rel=1e-8, abs=1e-8)
 
 
 @every_strategy
