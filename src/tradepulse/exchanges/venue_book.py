@@ -137,8 +137,9 @@ class VenueBook:
             return [self._fill(order, price, spec.taker_ppm, open_time)]
         if order.role is OrderRole.ENTRY:
             return self._meet_entry(order, spec, open_time, open_ticks)
-        target = self.orders[order.sibling].level_ticks
-        reason, price = fills.exit_at_open(open_ticks, order.level_ticks, target, order.direction, spec.slippage_ppm)
+        # A plain int: numba dispatches on enumerations a hundred times more slowly.
+        target, direction = self.orders[order.sibling].level_ticks, int(order.direction)
+        reason, price = fills.exit_at_open(open_ticks, order.level_ticks, target, direction, spec.slippage_ppm)
         return self._fill_pair(order, reason, price, open_time)
 
     def meet_range(
