@@ -1,4 +1,4 @@
-"""What the doctor looks at: each check answers findings, and changes nothing that was not there."""
+"""This installation: its version, its configuration, and the doctor, who says how to mend what is not right."""
 
 import platform
 import shutil
@@ -13,11 +13,15 @@ from pathlib import Path
 from urllib.error import URLError
 from urllib.request import urlopen
 
+import typer
+from rich.text import Text
+
 import tradepulse
-from tradepulse.cli.options import settings_for_command
+from tradepulse.cli.options import AsJson, run, settings_for_command
+from tradepulse.cli.screen import show_json, show_line, show_table
 from tradepulse.shared.clock import SystemClock
 from tradepulse.shared.errors import ConfigurationError, TradePulseError
-from tradepulse.shared.settings import Settings, unused_service_keys
+from tradepulse.shared.settings import Settings, settings_table, unused_service_keys
 
 OLDEST_PYTHON = (3, 11)
 LEAST_FREE_GIBIBYTES = 2.0
@@ -40,6 +44,34 @@ class Finding:
 
     def as_json(self) -> dict[str, str]:
         return {name: str(value) for name, value in asdict(self).items()}
+
+
+COLOURS = {State.OK: "green", State.WARN: "yellow", State.FAIL: "red"}
+
+
+def register(app: typer.Typer) -> None:
+    app.command("doctor")(doctor)
+    app.command("show-config")(show_config)
+    app.command("version")(version)
+
+
+def doctor(as_json: AsJson = False) -> None:
+    """Check everything and say how to mend it. Ends with exit code 2 when something fails."""
+    findings = run(examine())
+    if as_json:
+        show_json([finding.as_json() for finding in findings])
+    else:
+        show_table(["state", "check", "finding", "how to mend it"], (_row(finding) for finding in findings))
+    failed = [finding.check for finding in findings if finding.state is State.FAIL]
+    if failed:
+        raise ConfigurationError(f"These checks failed: {', '.join(failed)}.", "Do what stands beside them.")
+    if not as_json:
+        show_line("")
+        show_line("Everything that must work works.")
+
+
+def _row(finding: Finding) -> tuple[object, ...]:
+    return Text(finding.state, style=COLOURS[finding.state]), finding.check, finding.finding, finding.remedy
 
 
 async def examine() -> list[Finding]:
@@ -180,3 +212,27 @@ async def _database(settings: Settings) -> AsyncIterator[Finding]:
             yield Finding(State.WARN, "candles", "; ".join(missing[:5]), "tradepulse download-data for those series")
         else:
             yield Finding(State.OK, "candles", f"{len(coverage)} series without gaps")
+
+
+def show_config(as_json: AsJson = False) -> None:
+    """Show every setting, its value (secrets hidden) and where it comes from."""
+    rows = list(settings_table(settings_for_command()))
+    if as_json:
+        show_json({name: {"value": value, "from": place} for name, value, place in rows})
+        return
+    readable = [(name, _readable(value), place) for name, value, place in rows]
+    show_table(["setting", "value", "from"], readable)
+
+
+def _readable(value: object) -> str:
+    if value is None:
+        return "-"
+    return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+def version(as_json: AsJson = False) -> None:
+    """Show the versions of TradePulse IQ and of Python."""
+    if as_json:
+        show_json({"tradepulse": tradepulse.__version__, "python": platform.python_version()})
+        return
+    show_line(f"TradePulse IQ {tradepulse.__version__} (Python {platform.python_version()})")
