@@ -97,6 +97,7 @@ def test_setup_when_opened_by_keyboard_then_it_tells_every_condition_and_why(pag
 def test_setup_when_evaluated_then_it_appears_by_itself(page: Page, server: Server) -> None:
     open_page(page, server)
     rows = page.get_by_test_id("setups").locator("> li")
+    expect(rows.first).to_be_visible()
     before = rows.count()
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
@@ -104,6 +105,20 @@ def test_setup_when_evaluated_then_it_appears_by_itself(page: Page, server: Serv
     expect(rows).to_have_count(before + 1)
     expect(rows.first).to_contain_text("not taken")
     assert asked == [], "what the socket pushes is not asked for again"
+
+
+def test_setups_when_one_is_read_then_the_list_stands_still(page: Page, server: Server) -> None:
+    open_page(page, server)
+    rows = page.get_by_test_id("setups").locator("> li")
+    expect(rows.first).to_be_visible()
+    before = rows.count()
+    rows.nth(1).locator("summary").click()
+    server.scenario.book.evaluate(901, BTC, -1, "confluence too low")
+    newer = page.get_by_role("button", name="1 newer setup: show")
+    expect(newer).to_be_visible()
+    expect(rows).to_have_count(before)
+    newer.click()
+    expect(rows).to_have_count(before + 1)
 
 
 def test_connection_when_lost_then_shown_and_healed_with_what_was_missed(page: Page, server: Server) -> None:

@@ -1,5 +1,5 @@
 import type { QueryClient } from "@tanstack/react-query";
-import type { CandleSeries, EquityHistory, LiveMessage, PageSetupLine, SetupLine, Topic } from "../generated/api";
+import type { CandleSeries, Coverage, EquityHistory, LiveMessage, PageSetupLine, SetupLine, Topic } from "../generated/api";
 import { CANDLE_LIMIT, SETUP_LIMIT, type SetupFilter } from "./queries";
 
 export const TOPICS: Topic[] = ["candles", "setups", "orders", "positions", "trades", "equity", "regimes", "gaps"];
@@ -108,9 +108,19 @@ export class Intake {
     const extended = series && withCandle(series, candle);
     if (extended) this.client.setQueryData(key, extended);
     else if (series) this.askAgain("candles");
+    this.noticeNewSeries(candle);
     const closed = candle.open_time + timeframeSpan(candle.timeframe);
     this.onMark(marketOf(candle.exchange, candle.symbol), { price: candle.close, time: closed });
     this.onMarketTime(closed);
+  }
+
+  /** A series whose first candle was just stored is not in the picker yet. */
+  private noticeNewSeries(candle: LiveCandle): void {
+    const stored = this.client.getQueryData<Coverage>(["coverage"])?.series;
+    const isKnown = stored?.some(
+      (line) => line.exchange === candle.exchange && line.symbol === candle.symbol && line.timeframe === candle.timeframe,
+    );
+    if (isKnown === false) this.askAgain("coverage");
   }
 
   private event(message: LiveMessage): void {

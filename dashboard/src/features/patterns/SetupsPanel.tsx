@@ -23,14 +23,19 @@ interface SetupsPanelProps {
 export function SetupsPanel({ symbol, precision }: SetupsPanelProps) {
   const [filter, setFilter] = useState<SetupFilter>("all");
   const [onlySymbol, setOnlySymbol] = useState(false);
+  const [reading, setReading] = useState<Reading | null>(null);
   const setups = useQuery({ ...queries.setups(filter, onlySymbol ? symbol : null), placeholderData: keepPreviousData });
+  const choose = (change: () => void): void => {
+    setReading(null);
+    change();
+  };
   return (
     <Panel
       title="Setups"
       id="setups"
       aside={
         <label className="check">
-          <input type="checkbox" checked={onlySymbol} onChange={(event) => setOnlySymbol(event.target.checked)} /> only {symbol}
+          <input type="checkbox" checked={onlySymbol} onChange={(event) => choose(() => setOnlySymbol(event.target.checked))} /> only {symbol}
         </label>
       }
     >
@@ -38,7 +43,7 @@ export function SetupsPanel({ symbol, precision }: SetupsPanelProps) {
         <legend className="sr-only">Which setups</legend>
         {FILTERS.map(({ filter: one, words }) => (
           <label key={one}>
-            <input type="radio" name="setup-filter" checked={filter === one} onChange={() => setFilter(one)} />
+            <input type="radio" name="setup-filter" checked={filter === one} onChange={() => choose(() => setFilter(one))} />
             <span>{words}</span>
           </label>
         ))}
@@ -55,17 +60,49 @@ export function SetupsPanel({ symbol, precision }: SetupsPanelProps) {
           </Empty>
         }
       >
-        {(data) => (
-          <ul className="setups" data-testid="setups">
-            {data.items.map((setup) => (
-              <li key={setup.setup_id}>
-                <SetupItem setup={setup} precision={precision} />
-              </li>
-            ))}
-          </ul>
-        )}
+        {(data) => <SetupList items={data.items} reading={reading} read={setReading} precision={precision} />}
       </Answered>
     </Panel>
+  );
+}
+
+/** While a person reads one setup the list stands still; what came since waits behind a button. */
+interface Reading {
+  setupId: string;
+  items: SetupLine[];
+}
+
+interface SetupListProps {
+  items: SetupLine[];
+  reading: Reading | null;
+  read: (reading: Reading | null) => void;
+  precision: Precision;
+}
+
+function SetupList({ items, reading, read, precision }: SetupListProps) {
+  const shown = reading?.items ?? items;
+  const known = new Set(shown.map((setup) => setup.setup_id));
+  const newer = reading ? items.filter((setup) => !known.has(setup.setup_id)).length : 0;
+  return (
+    <>
+      {newer > 0 && (
+        <button type="button" className="newer" onClick={() => read(null)}>
+          {newer} newer {newer === 1 ? "setup" : "setups"}: show
+        </button>
+      )}
+      <ul className="setups" data-testid="setups">
+        {shown.map((setup) => (
+          <li key={setup.setup_id}>
+            <SetupItem
+              setup={setup}
+              precision={precision}
+              open={reading?.setupId === setup.setup_id}
+              toggle={() => read(reading?.setupId === setup.setup_id ? null : { setupId: setup.setup_id, items: shown })}
+            />
+          </li>
+        ))}
+      </ul>
+    </>
   );
 }
 
@@ -77,13 +114,25 @@ const OUTCOMES = {
 
 const outcomeOf = (setup: SetupLine): keyof typeof OUTCOMES => (setup.taken === null ? "pending" : setup.taken ? "taken" : "denied");
 
-function SetupItem({ setup, precision }: { setup: SetupLine; precision: Precision }) {
+interface SetupItemProps {
+  setup: SetupLine;
+  precision: Precision;
+  open: boolean;
+  toggle: () => void;
+}
+
+function SetupItem({ setup, precision, open, toggle }: SetupItemProps) {
   const outcome = outcomeOf(setup);
   const held = setup.conditions.filter((condition) => condition.passed).length;
   const { priceDigits } = precision(setup.exchange, setup.symbol);
   return (
-    <details className={`setup setup-${outcome}`}>
-      <summary>
+    <details className={`setup setup-${outcome}`} open={open}>
+      <summary
+        onClick={(event) => {
+          event.preventDefault();
+          toggle();
+        }}
+      >
         <span className={`outcome outcome-${outcome}`}>
           <span aria-hidden="true">{OUTCOMES[outcome].mark}</span> {OUTCOMES[outcome].words}
         </span>

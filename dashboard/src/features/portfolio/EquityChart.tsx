@@ -68,6 +68,7 @@ function draw(host: HTMLElement): Drawing {
     { ...shared, lineWidth: 1, invertFilledArea: true, priceFormat: { type: "custom", minMove: 0.01, formatter: (value: number) => `${number(value, 1)} %` } },
     1,
   );
+  drawdown.priceScale().applyOptions({ scaleMargins: { top: 0.06, bottom: 0.22 } });
   chart.panes()[0]?.setStretchFactor(0.68);
   chart.panes()[1]?.setStretchFactor(0.32);
   return { chart, equity, drawdown };
