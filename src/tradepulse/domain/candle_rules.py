@@ -134,7 +134,7 @@ def _bad_row(candles: Candles, row: int, rule: CandleRule) -> BadRow:
         CandleRule.DUPLICATE: f"open time {bar.open_time} was there before with other values",
     }.get(
         rule,
-        f"open time {bar.open_time}, open {bar.open:.12g}, high {bar.high:.12g}, low {bar.low:.12g}, close {bar.close:.12g}, "
-        f"volume {bar.volume:.12g}",
+        f"open time {bar.open_time}, open {bar.open:.12g}, high {bar.high:.12g}, low {bar.low:.12g}, "
+        f"close {bar.close:.12g}, volume {bar.volume:.12g}",
     )
     return BadRow(row, bar.open_time, rule, detail)
