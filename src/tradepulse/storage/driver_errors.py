@@ -12,7 +12,8 @@ from tradepulse.shared.errors import ConfigurationError, InvariantError, TradePu
 
 
 def without_password(url: str) -> str:
-    return re.sub(r"(://[^:/@]*):[^@/]*@", r"\1:***@", url)
+    in_user = re.sub(r"(://[^:/@]*):.*@", r"\1:***@", url)
+    return re.sub(r"(password=)[^&\s]*", r"\1***", in_user)
 
 
 # While connecting, the driver knows the server's refusals by their words only.

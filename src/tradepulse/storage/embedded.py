@@ -70,12 +70,12 @@ class EmbeddedServer:
         try:
             self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
             with self._changing():
-                self._hold = os.open(self.directory, os.O_RDONLY)
-                fcntl.flock(self._hold, fcntl.LOCK_SH)
-                atexit.register(self.stop)
                 self._prepare_owner()
                 if not (self.directory / "PG_VERSION").exists():
                     self._create_cluster()
+                self._hold = os.open(self.directory, os.O_RDONLY)
+                fcntl.flock(self._hold, fcntl.LOCK_SH)
+                atexit.register(self.stop)
                 self._check_version()
                 if not self._running():
                     self._launch()
@@ -148,20 +148,16 @@ class EmbeddedServer:
                 f"{self.directory} holds '{leftover.name}' but no database.",
                 "Move its content away, or choose another folder with TRADEPULSE__DATA_DIRECTORY.",
             )
-        # Built beside and renamed, so that an interrupted first start leaves no half-made cluster.
-        building = self.directory.with_name(self.directory.name + ".building")
-        shutil.rmtree(building, ignore_errors=True)
-        building.mkdir(mode=0o700)
+        # Built beside and renamed in one go. A name of its own each time: the initdb of a start that was killed may
+        # still be writing.
+        for abandoned in self.directory.parent.glob(f"{self.directory.name}.building-*"):
+            shutil.rmtree(abandoned, ignore_errors=True)
+        building = Path(tempfile.mkdtemp(prefix=f"{self.directory.name}.building-", dir=self.directory.parent))
         if self._owner is not None:
             os.chown(building, self._owner.pw_uid, self._owner.pw_gid)
         self._run("initdb", "-A", "trust", "-E", "UTF8", "--locale-provider=builtin", "--locale=C.UTF-8", "-N",
                   "-U", SUPERUSER, "-D", str(building))  # fmt: skip
-        for made in building.iterdir():
-            if made.name != "PG_VERSION":
-                made.rename(self.directory / made.name)
-        (building / "PG_VERSION").rename(self.directory / "PG_VERSION")
-        building.rmdir()
-        self.directory.chmod(0o700)
+        building.rename(self.directory)
 
     def _check_version(self) -> None:
         found = (self.directory / "PG_VERSION").read_text().strip()
