@@ -114,7 +114,7 @@ class _SeriesDownload:
         if until > closed:
             self._report.notices.append(f"Ends with the last closed candle, before {_moment(closed)}.")
         if self._report.refused:
-            self._report.notices.append(f"{self._report.refused} impossible or misaligned rows were refused.")
+            self._report.notices.append(f"{self._report.refused} impossible or misplaced rows were refused.")
         if self._report.conflicting:
             self._report.notices.append(
                 f"{len(self._report.conflicting)} candles differ from the stored ones, which were kept."

@@ -17,6 +17,7 @@ import aiohttp
 import ccxt.async_support as ccxt
 import numpy as np
 
+from tradepulse.domain.candle_rules import CandleRule, check_candles
 from tradepulse.domain.market import Candles, MarketKey, MarketKind, MarketSpec, Timeframe
 from tradepulse.exchanges.capabilities import fitted, spec_for
 from tradepulse.ports import Clock
@@ -36,7 +37,7 @@ Answer = TypeVar("Answer")
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Checked candles of one answer, and how many of its rows were refused as impossible or misaligned."""
+    """Fit and closed candles of one answer, and how many of its rows were refused as unfit."""
 
     candles: Candles
     refused: int
@@ -90,12 +91,12 @@ class CcxtCandles:
                 )
 
     async def page(self, symbol: str, timeframe: Timeframe, since: int) -> Page:
-        """Candles from ``since`` on, as many as the exchange gives at once; the unclosed one may be among them."""
+        """Candles from ``since`` on, as many closed ones as the exchange gives at once."""
         rows = await self._asked(
             f"{timeframe} candles of {symbol}",
             lambda: self._exchange.fetch_ohlcv(symbol, timeframe.value, since, self.page_size),
         )
-        return checked_page(rows, timeframe)
+        return checked_page(rows, timeframe, self.now())
 
     def spec(self, symbol: str, candles: Candles) -> MarketSpec:
         """Filters and fees as the exchange publishes them; what it leaves out comes from the table or the candles."""
@@ -173,27 +174,15 @@ async def opened_exchange(
         await exchange.close()
 
 
-def checked_page(rows: Sequence[Sequence[float | None]], timeframe: Timeframe) -> Page:
-    """Rows of ``[open_time, open, high, low, close, volume]`` as candles: ascending, unique, possible, aligned."""
-    complete = [row[:6] for row in rows if len(row) >= 6 and all(value is not None for value in row[:6])]
+def checked_page(rows: Sequence[Sequence[float | None]], timeframe: Timeframe, now: int) -> Page:
+    """Rows of ``[open_time, open, high, low, close, volume]`` as closed candles, each fit to be stored."""
+    complete = [row[:6] for row in rows if len(row) >= 6]
     table = np.array(complete, dtype=np.float64).reshape(-1, 6)
-    opened, high, low, closed = table[:, 1], table[:, 2], table[:, 3], table[:, 4]
-    possible = (
-        np.isfinite(table).all(axis=1)
-        & (low > 0)
-        & (high >= np.maximum(opened, closed))
-        & (low <= np.minimum(opened, closed))
-        & (table[:, 5] >= 0)
-    )
-    table = table[possible]
-    aligned = np.array([timeframe.open_time_of(int(time)) == time for time in table[:, 0]], dtype=bool)
-    table = table[aligned]
-    times, first = np.unique(table[:, 0].astype(np.int64), return_index=True)
-    columns = [np.ascontiguousarray(table[first, column]) for column in range(1, 6)]
-    repeated = len(table) - len(times)
-    return Page(
-        Candles(times, columns[0], columns[1], columns[2], columns[3], columns[4]), len(rows) - len(times) - repeated
-    )
+    times = np.where(np.isfinite(table[:, 0]), table[:, 0], -1.0).astype(np.int64)
+    opened, high, low, closed, volume = (np.ascontiguousarray(table[:, column]) for column in range(1, 6))
+    checked = check_candles(Candles(times, opened, high, low, closed, volume), timeframe, now)
+    unfit = sum(bad.rule is not CandleRule.NOT_CLOSED for bad in checked.bad)
+    return Page(checked.good, unfit + len(rows) - len(complete))
 
 
 def market_spec(exchange: ccxt.Exchange, market: dict[str, Any], candles: Candles) -> MarketSpec:

@@ -9,6 +9,7 @@ The parts, and what they stand for:
 - per symbol: beta on the factor, its own volatility, a weak pull towards its long-run price, rare jumps;
 - consolidations (quiet, held together, low volume) of minutes to hours, ended by a burst with volume that runs on, or
   fails and reverses about as often;
+- cascades: a fall (or a rise) in two waves, the second slower and little further, that ends on high volume;
 - stop hunts: near an old extreme, a push through it on volume that turns round;
 - volume: season of the day and week, persistence, and growth with the size of the move.
 The high and low of a bar are the extremes of a Brownian bridge between its open and close.
@@ -24,7 +25,7 @@ from tradepulse.kernels.compiled import compiled
 FloatArray = npt.NDArray[np.float64]
 
 BULL, BEAR, SIDEWAYS = 0, 1, 2
-NORMAL, QUIET, BURST, HUNT, REBOUND = 0, 1, 2, 3, 4
+NORMAL, QUIET, BURST, HUNT, REBOUND, WAVE, PAUSE, LAST_WAVE = 0, 1, 2, 3, 4, 5, 6, 7
 
 # Slots of the state.
 REGIME, FAST_VOLATILITY, SLOW_VOLATILITY = 0, 1, 2
@@ -39,7 +40,7 @@ START_PRICE, SIGMA, BETA, MEAN_VOLUME, TICK, LOT = 0, 1, 2, 3, 4, 5
 
 MINUTES_PER_DAY = 1440.0
 REGIME_LENGTH = 3.0 * MINUTES_PER_DAY
-REGIME_DRIFT = 0.55 / MINUTES_PER_DAY
+REGIME_DRIFT = 0.45 / MINUTES_PER_DAY
 """Drift per bar in units of a day's volatility."""
 RING_BAR = 15
 
@@ -109,7 +110,7 @@ def _begin_burst(state: FloatArray, stream: np.uint64, bar: int, sigma: float) -
     elif state[REGIME] == BEAR:
         lean = 0.44
     direction = 1.0 if _uniform(stream, bar, 22) < lean else -1.0
-    reach = (0.9 + 1.3 * _uniform(stream, bar, 23)) * sigma * math.sqrt(state[PHASE_LENGTH])
+    reach = (0.5 + 0.8 * _uniform(stream, bar, 23)) * sigma * math.sqrt(state[PHASE_LENGTH])
     state[PHASE], state[PHASE_LEFT], state[PHASE_DRIFT] = BURST, length, direction * reach / length
     state[PHASE_LENGTH] = length
 
@@ -131,7 +132,7 @@ def _begin_hunt(state: FloatArray, stream: np.uint64, bar: int, sigma: float) ->
     high, low = _extremes(state)
     near = 3.0 * sigma
     length = 2.0 + math.floor(5.0 * _uniform(stream, bar, 32))
-    overshoot = (1.5 + 3.0 * _uniform(stream, bar, 33)) * sigma
+    overshoot = (0.8 + 1.8 * _uniform(stream, bar, 33)) * sigma
     if 0.0 < state[PRICE] - low < near:
         drift = -(state[PRICE] - low + overshoot) / length
     elif 0.0 < high - state[PRICE] < near:
@@ -143,12 +144,35 @@ def _begin_hunt(state: FloatArray, stream: np.uint64, bar: int, sigma: float) ->
 
 
 @compiled
+def _begin_cascade(state: FloatArray, stream: np.uint64, bar: int, sigma: float) -> None:
+    length = math.floor(math.exp(math.log(6.0) + _uniform(stream, bar, 41) * math.log(10.0)))
+    reach = (2.0 + 1.5 * _uniform(stream, bar, 42)) * sigma * math.sqrt(length)
+    direction = 1.0 if _uniform(stream, bar, 43) < 0.5 else -1.0
+    state[PHASE], state[PHASE_LEFT], state[PHASE_LENGTH] = WAVE, length, length
+    state[PHASE_DRIFT] = direction * reach / length
+
+
+@compiled
+def _turn_cascade(state: FloatArray, stream: np.uint64, bar: int) -> None:
+    """From the first wave to the pause, and from the pause to a last wave that goes a little further."""
+    reach = state[PHASE_DRIFT] * state[PHASE_LENGTH]
+    length = max(3.0, math.floor(0.7 * state[PHASE_LENGTH]))
+    if state[PHASE] == WAVE:
+        state[PHASE], share = PAUSE, -0.35 - 0.15 * _uniform(stream, bar, 44)
+    else:
+        state[PHASE], share = LAST_WAVE, -1.3 - 0.3 * _uniform(stream, bar, 45)
+    state[PHASE_LEFT], state[PHASE_LENGTH], state[PHASE_DRIFT] = length, length, share * reach / length
+
+
+@compiled
 def _turn_phase(state: FloatArray, stream: np.uint64, bar: int, sigma: float) -> None:
     """Move on between the phases of one symbol, using the past only."""
     state[HUNT_REST] = max(0.0, state[HUNT_REST] - 1.0)
     if state[PHASE] == NORMAL:
         if _uniform(stream, bar, 20) < 1.0 / 150.0:
             _begin_quiet(state, stream, bar)
+        elif _uniform(stream, bar, 40) < 1.0 / 700.0:
+            _begin_cascade(state, stream, bar, sigma)
         elif state[HUNT_REST] == 0.0 and _uniform(stream, bar, 31) < 0.10:
             _begin_hunt(state, stream, bar, sigma)
         return
@@ -158,10 +182,13 @@ def _turn_phase(state: FloatArray, stream: np.uint64, bar: int, sigma: float) ->
     if state[PHASE] == QUIET:
         _begin_burst(state, stream, bar, sigma)
         return
-    turns = 0.42 if state[PHASE] == BURST else 0.75
+    if state[PHASE] in (WAVE, PAUSE):
+        _turn_cascade(state, stream, bar)
+        return
+    turns = 0.6 if state[PHASE] == BURST else 0.75
     if state[PHASE] != REBOUND and _uniform(stream, bar, 34) < turns:
         length = state[PHASE_LENGTH] * (2.0 + 2.0 * _uniform(stream, bar, 35))
-        total = -state[PHASE_DRIFT] * state[PHASE_LENGTH] * (0.8 + 0.9 * _uniform(stream, bar, 36))
+        total = -state[PHASE_DRIFT] * state[PHASE_LENGTH] * (0.7 + 0.9 * _uniform(stream, bar, 36))
         state[PHASE], state[PHASE_LEFT], state[PHASE_DRIFT] = REBOUND, math.floor(length), total / math.floor(length)
         return
     state[PHASE], state[PHASE_DRIFT], state[PHASE_LEFT] = NORMAL, 0.0, 0.0
@@ -228,7 +255,7 @@ def advance(
             move = 0.38 * move - 0.12 * (state[PRICE] - state[CENTRE])
             width = 0.38 * sigma
         elif phase != NORMAL:
-            move = 0.8 * move + state[PHASE_DRIFT]
+            move = 1.0 * move + state[PHASE_DRIFT]
         elif state[REGIME] == SIDEWAYS:
             move -= 0.0008 * (state[PRICE] - state[CENTRE])
         # Pull towards the long-run price: half-life of about 40 days.
@@ -270,6 +297,8 @@ def advance(
         volume *= 0.45 + 0.75 * math.pow(size, 1.15)
         if phase in (BURST, HUNT):
             volume *= 2.6
+        elif phase == LAST_WAVE and state[PHASE_LEFT] <= 3.0:
+            volume *= 3.0
         rows[row, 4] = max(0.0, np.rint(volume / lot))
 
         state[PRICE], state[LAST_CLOSE] = end, closed

@@ -323,7 +323,9 @@ def test_page_when_rows_are_impossible_then_they_are_refused_and_counted() -> No
         [BEGIN + MINUTE, 10.0, 11.0, 9.0, None, 1.0],
         [BEGIN + MINUTE, 0.0, 11.0, 0.0, 10.5, 1.0],
         [BEGIN + MINUTE + 1, 10.0, 11.0, 9.0, 10.5, 1.0],
+        [None, 10.0, 11.0, 9.0, 10.5, 1.0],
+        [BEGIN + MINUTE, 10.0, 11.0],
     ]
-    page = checked_page([good, *bad, good], Timeframe.M1)
+    page = checked_page([good, *bad, good], Timeframe.M1, BEGIN + HOUR)
     assert (page.candles.open_time.tolist(), page.refused) == ([BEGIN], len(bad))
-    assert len(checked_page([], Timeframe.M1).candles) == 0
+    assert len(checked_page([], Timeframe.M1, BEGIN).candles) == 0
