@@ -19,7 +19,7 @@ from tradepulse.domain.market import MINUTE, Candle, Candles, MarketKey, MarketK
 from tradepulse.domain.orders import EntryPlan, OrderRole, OrderStatus
 from tradepulse.domain.signals import Direction, Verdict
 from tradepulse.exchanges.replay_feed import StoredTape
-from tradepulse.exchanges.simulated_exchange import SimulatedExchange
+from tradepulse.exchanges.simulated_exchange import SimulatedExchange, paced
 from tradepulse.shared.errors import ConfigurationError
 
 KEY = MarketKey("simulated", "BTC/USDT")
@@ -299,3 +299,56 @@ async def test_history_when_asked_then_only_bars_closed_by_the_clock_and_aligned
     assert (bars.open[0], bars.high[0], bars.low[0], bars.close[0], bars.volume[0]) == (101.0, 105.5, 100.5, 105.2, 5.0)
     with pytest.raises(ConfigurationError, match="not on this exchange"):
         await exchange.history(SeriesKey("simulated", "DOGE/USDT", Timeframe.M5), 0, START)
+
+
+async def test_pace_when_given_then_awaited_between_open_and_close_and_what_arrives_meanwhile_takes_part() -> None:
+    passed: list[int] = []
+
+    async def pace(close_time: int) -> None:
+        passed.append(close_time)
+        if len(passed) == 3:
+            assert exchange.clock.now() == START + 2 * MINUTE
+            await exchange.execute(pair(9900, 10_300))
+
+    rows = [FLAT, FLAT, (100.0, 100.5, 98.9, 99.5)]
+    exchange = SimulatedExchange(tape(rows), {"USDT": Decimal(1000)}, pace=pace)
+    events = await played(exchange, {0: entry(1)})
+    assert passed == [START + bar * MINUTE for bar in (1, 2, 3)]
+    assert [fill[:3] for fill in fills_of(events)] == [("e", 10_002, 1), ("s", 9898, 3)]
+
+
+async def test_pair_when_it_arrives_after_the_open_went_beyond_its_stop_then_it_does_not_get_the_stop_s_price() -> None:
+    async def pace(close_time: int) -> None:
+        if close_time == START + 3 * MINUTE:
+            await exchange.execute(pair(9900, 10_300))
+
+    rows = [FLAT, FLAT, (97.0, 97.5, 96.9, 97.2)]
+    exchange = SimulatedExchange(tape(rows), {"USDT": Decimal(1000)}, pace=pace)
+    assert fills_of(await played(exchange, {0: entry(1)}))[1][:3] == ("s", 9698, 3)
+
+
+async def test_paced_when_so_many_minutes_per_second_then_sleeps_the_share_of_a_bar() -> None:
+    slept: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+
+    await paced(4.0, sleep, 5 * MINUTE)(START)
+    assert slept == [1.25]
+
+
+async def test_swap_when_two_positions_are_held_then_an_exit_settles_the_one_of_its_own_size() -> None:
+    dearer: Row = (101.0, 101.2, 100.8, 101.0)
+    exchange = SimulatedExchange(tape([FLAT, FLAT, dearer, FLAT], spec(MarketKind.SWAP)), {"USDT": Decimal(1000)})
+    later = PlaceEntry("e2", KEY, Direction.LONG, 900, EntryPlan(10_100, 9900, 0, 2.0, 0.5, START + 2 * MINUTE))
+    commands: dict[object, Command | Callable[[], Command]] = {
+        0: entry(1),
+        1: later,
+        2: PlaceExit("x", KEY, Direction.LONG, 900),
+    }
+    events = await played(exchange, commands)
+    fees = sum(fill[3] for fill in fills_of(events))
+    total, free = exchange.balances()["USDT"]
+    # Bought 0.9 at 101.03, sold at 99.98; the other position, 1 at 100.02, is still held.
+    assert total == Decimal(1000) - fees - Decimal("0.9") * (Decimal("101.03") - Decimal("99.98"))
+    assert total - free == Decimal("100.02")
