@@ -217,7 +217,7 @@ class EmbeddedServer:
                 user=None if self._owner is None else self._owner.pw_uid,
                 group=None if self._owner is None else self._owner.pw_gid,
                 extra_groups=None if self._owner is None else [],
-                env={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", "TZ": "UTC"},
+                env={"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"},
             )
             output.seek(0)
             said = output.read().decode(errors="replace")

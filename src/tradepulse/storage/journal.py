@@ -10,9 +10,8 @@ from tradepulse.domain.market import SeriesKey
 from tradepulse.ports import JsonObject, StepRecord
 from tradepulse.storage.candles import lock_series
 from tradepulse.storage.db import Connection, Database
-from tradepulse.storage.event_codec import event_json
 from tradepulse.storage.in_memory import committed_twice
-from tradepulse.storage.projections import statements
+from tradepulse.storage.projections import event_json, statements
 
 CHANNEL = "tradepulse"
 # Writers of the log take turns, so that a reader who has seen a sequence has seen all that come before it.

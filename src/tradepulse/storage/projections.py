@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, get_args
+
+from pydantic import TypeAdapter
 
 from tradepulse.domain.commands import CancelProtection, PlaceEntry, PlaceExit, PlaceProtection
 from tradepulse.domain.events import (
@@ -20,13 +22,17 @@ from tradepulse.domain.events import (
     SetupEvaluated,
 )
 from tradepulse.domain.market import MarketKey
-from tradepulse.domain.orders import OrderRole, OrderStatus
+from tradepulse.domain.orders import EntryPlan, OrderRole, OrderStatus
 from tradepulse.domain.portfolio import LedgerEntry, Position
-from tradepulse.domain.signals import Setup, Verdict
+from tradepulse.domain.signals import Condition, Setup, Verdict
 from tradepulse.ports import StepRecord
-from tradepulse.storage.event_codec import conditions_json, plan_json
 
 Statement = tuple[str, Mapping[str, Any]]
+
+# Decimals become text, enums their value, a number that is not finite null.
+_EVENTS: dict[type, TypeAdapter[Any]] = {kind: TypeAdapter(kind) for kind in get_args(EngineEvent)}
+_CONDITIONS = TypeAdapter(tuple[Condition, ...])
+_PLAN = TypeAdapter(EntryPlan)
 
 
 def _insert(table: str, columns: str, conflict: str = "") -> str:
@@ -115,6 +121,10 @@ class _Step:
     opened: tuple[Position, ...]
 
 
+def event_json(event: EngineEvent) -> str:
+    return _EVENTS[type(event)].dump_json(event).decode()
+
+
 def statements(record: StepRecord) -> Iterator[Statement]:
     """In the order of the facts; intents come first, because facts of the same step may be about them."""
     step = _Step(
@@ -136,7 +146,7 @@ def _intents(step: _Step, record: StepRecord) -> Iterator[Statement]:
             case PlaceEntry():
                 yield _order(
                     step, command.client_id, command.market, OrderRole.ENTRY, int(command.direction), command.lots,
-                    setup_id=step.planned.get(command.client_id), plan=plan_json(command.plan),
+                    setup_id=step.planned.get(command.client_id), plan=_PLAN.dump_json(command.plan).decode(),
                     stop_ticks=command.plan.stop_ticks,
                 )  # fmt: skip
             case PlaceProtection():
@@ -237,7 +247,7 @@ def _order_fact(step: _Step, event: OrderAccepted | OrderRejected | OrderEnded |
 
 
 def _setup(setup: Setup) -> dict[str, Any]:
-    return _plain(setup) | {"conditions": conditions_json(setup.conditions)}
+    return _plain(setup) | {"conditions": _CONDITIONS.dump_json(setup.conditions).decode()}
 
 
 def _ledger(entry: LedgerEntry) -> dict[str, Any]:

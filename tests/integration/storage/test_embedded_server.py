@@ -128,13 +128,13 @@ async def test_first_start_when_several_come_at_once_then_all_get_the_same_datab
 
 
 def test_first_start_when_it_was_interrupted_then_the_next_one_begins_anew(tmp_path: Path) -> None:
-    building = tmp_path / "postgres.building"
+    building = tmp_path / "postgres.building-abandoned"
     building.mkdir()
     (building / "half").write_text("made")
     server = EmbeddedServer(tmp_path / "postgres", durable=False)
     server.start()
     server.stop()
-    assert not building.exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["postgres"]
 
 
 def test_data_directory_when_its_path_is_too_long_for_a_socket_then_it_works_all_the_same(tmp_path: Path) -> None:
