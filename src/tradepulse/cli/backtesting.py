@@ -23,7 +23,7 @@ from tradepulse.cli.options import (
 from tradepulse.cli.screen import progress, show_facts, show_json, show_line, show_table, utc
 from tradepulse.domain.market import Timeframe
 from tradepulse.shared.errors import ConfigurationError, RefusedError
-from tradepulse.shared.setting_sources import nearest
+from tradepulse.shared.settings import nearest
 
 JsonObject = dict[str, Any]
 
