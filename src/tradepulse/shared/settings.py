@@ -185,6 +185,28 @@ class Settings(BaseSettings):
         return (init_settings, *(_Values(settings_cls, source) for source in setting_sources()))
 
 
+@dataclass(frozen=True, slots=True)
+class SettingSource:
+    """One place with settings: nested values, and for each setting's path the name it was written under."""
+
+    place: str
+    values: dict[str, Any] = field(default_factory=dict)
+    names: dict[SettingPath, str] = field(default_factory=dict)
+
+    def put(self, path: SettingPath, name: str, value: str) -> None:
+        section = self.values
+        for key in path[:-1]:
+            section = section.setdefault(key, {})
+            if not isinstance(section, dict):
+                break
+        if not isinstance(section, dict) or isinstance(section.get(path[-1]), dict):
+            raise ConfigurationError(
+                f"'{name}' in {self.place} sets a value and a section of the same name.", "Remove one of the two."
+            )
+        self.names[path] = name
+        section[path[-1]] = value
+
+
 class _Values(PydanticBaseSettingsSource):
     def __init__(self, settings_cls: type[BaseSettings], source: SettingSource) -> None:
         super().__init__(settings_cls)
@@ -278,28 +300,6 @@ def _near_miss(name: str, *, dotted: bool) -> str:
         known = {*PLAIN_NAMES, *(PREFIX + "__".join(path).upper() for path in paths)}
     near = nearest(name, known)
     return f"Did you mean '{near}'?" if near else "'tradepulse show-config' lists every setting."
-
-
-@dataclass(frozen=True, slots=True)
-class SettingSource:
-    """One place with settings: nested values, and for each setting's path the name it was written under."""
-
-    place: str
-    values: dict[str, Any] = field(default_factory=dict)
-    names: dict[SettingPath, str] = field(default_factory=dict)
-
-    def put(self, path: SettingPath, name: str, value: str) -> None:
-        section = self.values
-        for key in path[:-1]:
-            section = section.setdefault(key, {})
-            if not isinstance(section, dict):
-                break
-        if not isinstance(section, dict) or isinstance(section.get(path[-1]), dict):
-            raise ConfigurationError(
-                f"'{name}' in {self.place} sets a value and a section of the same name.", "Remove one of the two."
-            )
-        self.names[path] = name
-        section[path[-1]] = value
 
 
 def environment_source(environment: Mapping[str, str], plain_names: Mapping[str, SettingPath]) -> SettingSource:
