@@ -6,7 +6,7 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Page, expect
 from tests.e2e.conftest import Console
-from tests.integration.api.scenario import BTC, Scenario
+from tests.integration.api.scenario import BTC, BTC_5M, Scenario
 from tests.integration.api.serving import Server
 
 CHART = "candle-chart"
@@ -141,7 +141,7 @@ def test_asset_and_timeframe_when_chosen_then_shown_kept_in_the_address_and_miss
     page: Page, server: Server, console: Console
 ) -> None:
     open_page(page, server)
-    page.get_by_role("radio", name="5m").check(force=True)
+    page.get_by_role("radio", name="5m", exact=True).check(force=True)
     expect(page.get_by_test_id(CHART)).to_have_attribute("aria-label", re.compile("BTC/USDT on simulated, 5m"))
     page.get_by_label("Asset").select_option(label="SOL/USDT · simulated")
     expect(page.get_by_test_id(CHART)).to_have_attribute("aria-label", re.compile("SOL/USDT on simulated, 15m"))
@@ -151,6 +151,21 @@ def test_asset_and_timeframe_when_chosen_then_shown_kept_in_the_address_and_miss
     page.go_back()
     expect(page.get_by_test_id(CHART)).to_have_attribute("aria-label", re.compile("BTC/USDT"))
     assert console.complaints == []
+
+
+def test_timeframe_when_not_stored_then_offered_and_joined_by_itself(page: Page, server: Server) -> None:
+    open_page(page, server)
+    page.get_by_role("radio", name="15m").check(force=True)
+    chart = page.get_by_test_id(CHART)
+    expect(chart).to_have_attribute("aria-label", re.compile("BTC/USDT on simulated, 15m"))
+    last = int(chart.get_attribute("data-last") or 0)
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    for step in range(3):
+        server.scenario.book.close_candle(BTC_5M, 99_000.0 + step)
+    expect(chart).to_have_attribute("data-last", str(last + 900_000))
+    expect(page.get_by_test_id("last-close")).to_have_text("99,002.0")
+    assert asked == [], "what the socket pushes is not asked for again"
 
 
 def test_theme_when_toggled_then_kept(page: Page, server: Server) -> None:

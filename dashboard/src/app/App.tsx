@@ -8,6 +8,7 @@ import { Header } from "../features/system/Header";
 import { PositionsPanel } from "../features/trades/PositionsPanel";
 import { TradesPanel } from "../features/trades/TradesPanel";
 import type { CoverageLine } from "../generated/api";
+import { offeredTimeframes } from "../lib/intake";
 import { precisionOf } from "../lib/precision";
 import { type Market, queries } from "../lib/queries";
 import { useLive } from "./LiveProvider";
@@ -49,9 +50,7 @@ export function App() {
 function Screen({ series }: { series: CoverageLine[] }) {
   const positions = useQuery(queries.positions()).data;
   const [chosen, choose] = useMarketInAddress();
-  const known = (market: Market | null) =>
-    market && series.find((line) => line.exchange === market.exchange && line.symbol === market.symbol && line.timeframe === market.timeframe);
-  const first = known(chosen) ?? known(positions?.[0] ?? null) ?? series[0];
+  const first = shownMarket(series, chosen) ?? shownMarket(series, positions?.[0] ?? null) ?? series[0];
   const precision = useMemo(() => precisionOf(series), [series]);
   if (!first) return null;
   const { exchange, symbol, timeframe } = first;
@@ -68,6 +67,12 @@ function Screen({ series }: { series: CoverageLine[] }) {
       </div>
     </div>
   );
+}
+
+/** The market asked for, where its candles are stored or can be joined. */
+function shownMarket(series: CoverageLine[], market: Market | null): Market | null {
+  const stored = series.filter((line) => line.exchange === market?.exchange && line.symbol === market.symbol);
+  return market && offeredTimeframes(stored.map((line) => line.timeframe)).includes(market.timeframe) ? market : null;
 }
 
 function LossBanner() {

@@ -14,6 +14,8 @@ export interface paths {
         /**
          * Candles
          * @description The newest closed candles, ascending, each with the regime in force at its close.
+         *
+         *     A timeframe that is not stored is joined from the coarsest finer one that is.
          */
         get: operations["candles_api_analytics_candles_get"];
         put?: never;

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { CandleSeries, SetupLine } from "../generated/api";
-import { type LiveCandle, withCandle, withEquity, withSetup } from "./intake";
+import { joined, type LiveCandle, offeredTimeframes, withCandle, withEquity, withSetup } from "./intake";
 
 const series: CandleSeries = {
   exchange: "simulated",
@@ -53,5 +53,22 @@ describe("a setup from the socket", () => {
   it("is left out where it was not asked for", () => {
     expect(withSetup(page, "taken", null, setup)).toBe(page);
     expect(withSetup(page, "denied", "ETH/USDT", setup)).toBe(page);
+  });
+});
+
+describe("a timeframe that is not stored", () => {
+  it("grows from finer candles and is whole with its last part", () => {
+    let growing: Parameters<typeof joined>[0];
+    const wholes: boolean[] = [];
+    for (let minute = 5; minute < 10; minute++) {
+      const step = joined(growing, { ...candle(minute * 60_000), high: minute, low: -minute }, "5m");
+      growing = step.growing;
+      wholes.push(step.whole);
+    }
+    expect(wholes).toEqual([false, false, false, false, true]);
+    expect(growing).toMatchObject({ parts: 5, candle: { open_time: 300_000, timeframe: "5m", high: 9, low: -9, volume: 5 } });
+  });
+  it("is offered when a finer one is stored", () => {
+    expect(offeredTimeframes(["15m"])).toEqual(["15m", "1h", "4h", "1d"]);
   });
 });

@@ -45,6 +45,12 @@ const MILLISECONDS: Record<string, number> = {
   "1w": 604_800_000,
 };
 
+/** Timeframes to look at: the stored ones and what can be joined from them. */
+export function offeredTimeframes(stored: string[]): string[] {
+  const finest = Math.min(...stored.map(timeframeSpan));
+  return Object.keys(MILLISECONDS).filter((timeframe) => stored.includes(timeframe) || (timeframeSpan(timeframe) > finest && timeframe !== "1w"));
+}
+
 export const timeframeSpan = (timeframe: string): number => MILLISECONDS[timeframe] ?? 60_000;
 
 /** The series with one more candle; `null` when candles are missing in between and the series must be read anew. */
@@ -66,6 +72,29 @@ export function withEquity(history: EquityHistory, payload: Record<string, unkno
   return { ...history, points: [...history.points, { time, cash, equity }].slice(-10_000) };
 }
 
+interface Growing {
+  candle: LiveCandle;
+  parts: number;
+}
+
+/** Joins finer candles of one market into one of `timeframe`; a whole one is told when its last part came. */
+export function joined(growing: Growing | undefined, part: LiveCandle, timeframe: string): { growing: Growing; whole: boolean } {
+  const span = timeframeSpan(timeframe);
+  const open_time = Math.floor(part.open_time / span) * span;
+  const before = growing?.candle.open_time === open_time ? growing : undefined;
+  const candle = before
+    ? {
+        ...before.candle,
+        high: Math.max(before.candle.high, part.high),
+        low: Math.min(before.candle.low, part.low),
+        close: part.close,
+        volume: before.candle.volume + part.volume,
+      }
+    : { ...part, timeframe, open_time };
+  const parts = (before?.parts ?? 0) + 1;
+  return { growing: { candle, parts }, whole: part.open_time + timeframeSpan(part.timeframe) === open_time + span };
+}
+
 /** The page of setups with one more on top, where the question it answers asks for this one. */
 export function withSetup(page: PageSetupLine, filter: SetupFilter, symbol: string | null, setup: SetupLine): PageSetupLine {
   const isAskedFor = (filter === "all" || setup.taken === (filter === "taken")) && (symbol === null || symbol === setup.symbol);
@@ -77,6 +106,7 @@ export function withSetup(page: PageSetupLine, filter: SetupFilter, symbol: stri
 /** Carries what the socket pushes into the answers already on the page; nothing is asked for on a timer. */
 export class Intake {
   private readonly outdated = new Set<string>();
+  private readonly growing = new Map<string, Growing>();
   private scheduled = false;
 
   constructor(
@@ -103,15 +133,38 @@ export class Intake {
   }
 
   private candle(candle: LiveCandle): void {
+    this.extend(candle);
+    this.joinCoarser(candle);
+    this.noticeNewSeries(candle);
+    const closed = candle.open_time + timeframeSpan(candle.timeframe);
+    this.onMark(marketOf(candle.exchange, candle.symbol), { price: candle.close, time: closed });
+    this.onMarketTime(closed);
+  }
+
+  private extend(candle: LiveCandle): void {
     const key = ["candles", candle.exchange, candle.symbol, candle.timeframe];
     const series = this.client.getQueryData<CandleSeries>(key);
     const extended = series && withCandle(series, candle);
     if (extended) this.client.setQueryData(key, extended);
     else if (series) this.askAgain("candles");
-    this.noticeNewSeries(candle);
-    const closed = candle.open_time + timeframeSpan(candle.timeframe);
-    this.onMark(marketOf(candle.exchange, candle.symbol), { price: candle.close, time: closed });
-    this.onMarketTime(closed);
+  }
+
+  /** Timeframes that are shown but not stored grow from the stored finer one. */
+  private joinCoarser(part: LiveCandle): void {
+    const stored = this.client.getQueryData<Coverage>(["coverage"])?.series ?? [];
+    for (const query of this.client.getQueryCache().findAll({ queryKey: ["candles", part.exchange, part.symbol] })) {
+      const timeframe = String(query.queryKey[3]);
+      const own = stored.filter((line) => line.exchange === part.exchange && line.symbol === part.symbol);
+      const source = own.findLast((line) => timeframeSpan(timeframe) % timeframeSpan(line.timeframe) === 0);
+      if (source?.timeframe !== part.timeframe || timeframe === part.timeframe) continue;
+      const key = query.queryHash;
+      const { growing, whole } = joined(this.growing.get(key), part, timeframe);
+      this.growing.set(key, growing);
+      if (!whole) continue;
+      this.growing.delete(key);
+      if (growing.parts === timeframeSpan(timeframe) / timeframeSpan(part.timeframe)) this.extend(growing.candle);
+      else this.askAgain("candles");
+    }
   }
 
   /** A series whose first candle was just stored is not in the picker yet. */

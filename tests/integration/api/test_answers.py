@@ -62,6 +62,21 @@ async def test_candles_when_asked_page_by_page_then_they_join_without_overlap_an
     assert {bar["regime"] for bar in whole} <= {"bull", "bear", "sideways"}
 
 
+async def test_candles_when_the_timeframe_is_not_stored_then_joined_from_a_finer_one(
+    client: httpx.AsyncClient, scenario: Scenario
+) -> None:
+    query = {"exchange": "simulated", "symbol": "BTC/USDT", "timeframe": "1h", "limit": 20}
+    newer = (await client.get("/api/analytics/candles", params=query)).json()["candles"]
+    older = (await client.get("/api/analytics/candles", params={**query, "until": newer[0]["time"]})).json()["candles"]
+    assert (len(newer), len(older)) == (20, 20)
+    times = [bar["time"] for bar in older + newer]
+    assert times == list(range(times[0], times[-1] + 1, 3_600_000))
+    minutes = [row for row in scenario.candles.rows[BTC] if newer[-1]["time"] <= row.open_time]
+    assert len(minutes) == 60
+    assert newer[-1]["high"] == max(row.high for row in minutes)
+    assert newer[-1]["close"] == minutes[-1].close
+
+
 async def test_trades_when_paged_by_cursor_then_every_trade_comes_once(
     client: httpx.AsyncClient, scenario: Scenario
 ) -> None:

@@ -1,5 +1,5 @@
 import type { CoverageLine } from "../../generated/api";
-import { timeframeSpan } from "../../lib/intake";
+import { offeredTimeframes } from "../../lib/intake";
 import type { Market } from "../../lib/queries";
 
 interface PickerProps {
@@ -50,7 +50,5 @@ export function MarketPicker({ series, market, choose }: PickerProps) {
   );
 }
 
-function timeframesOf(series: CoverageLine[], market: Market): string[] {
-  const found: string[] = series.filter((line) => same(line, market)).map((line) => line.timeframe);
-  return found.sort((left, right) => timeframeSpan(left) - timeframeSpan(right));
-}
+const timeframesOf = (series: CoverageLine[], market: Market): string[] =>
+  offeredTimeframes(series.filter((line) => same(line, market)).map((line) => line.timeframe));

@@ -5,6 +5,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
+from tradepulse.api.candle_source import joined_candles, source_of
 from tradepulse.api.deps import NotFoundError, ServicesDep, SymbolDep, TimeframeDep
 from tradepulse.api.models import CandleBar, CandleSeries
 from tradepulse.domain.market import Candles, SeriesKey
@@ -28,7 +29,10 @@ async def candles(
     limit: Annotated[int, Query(ge=1, le=5000)] = 1500,
     until: Annotated[int | None, Query(ge=0, description="only candles that opened before; UTC ms")] = None,
 ) -> CandleSeries:
-    """The newest closed candles, ascending, each with the regime in force at its close."""
+    """The newest closed candles, ascending, each with the regime in force at its close.
+
+    A timeframe that is not stored is joined from the coarsest finer one that is.
+    """
     series = SeriesKey(exchange, symbol, timeframe)
     shown = await _newest(services.candles, series, limit + 1, until)
     if not len(shown):
@@ -44,16 +48,24 @@ async def candles(
 
 async def _newest(store: CandleStore, series: SeriesKey, count: int, until: int | None) -> Candles:
     """The last ``count`` candles before ``until``; twice their span is read so that gaps do not leave too few."""
-    if until is None:
+    source = await source_of(store, series)
+    if until is None and source == series:
         return await store.tail(series, count)
-    stored = await store.read(series, until - 2 * count * series.timeframe.milliseconds, until)
-    return stored[max(0, len(stored) - count) :]
+    if until is None:
+        ratio = series.timeframe.milliseconds // source.timeframe.milliseconds
+        stored = await store.tail(source, (count + 1) * ratio)
+    else:
+        stored = await store.read(source, until - 2 * count * series.timeframe.milliseconds, until)
+    joined = joined_candles(stored, source.timeframe, series.timeframe)
+    return joined[max(0, len(joined) - count) :]
 
 
 async def _regimes_in_force(store: CandleStore, series: SeriesKey, shown: Candles) -> RegimeArray:
     first, last = int(shown.open_time[0]), int(shown.open_time[-1])
     warm_up = REGIME_BARS * regime_timeframe(series.timeframe).milliseconds
-    history = await store.read(series, first - warm_up, last + 1)
+    source = await source_of(store, series)
+    stored = await store.read(source, first - warm_up, last + series.timeframe.milliseconds)
+    history = joined_candles(stored, source.timeframe, series.timeframe)
     labels = await asyncio.to_thread(regimes_of, history, series.timeframe)
     return labels[len(history) - len(shown) :]
 

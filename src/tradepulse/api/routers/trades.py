@@ -2,6 +2,7 @@
 
 from fastapi import APIRouter
 
+from tradepulse.api.candle_source import finest_of
 from tradepulse.api.deps import BookDep, CursorDep, LimitDep, NotFoundError, Services, ServicesDep
 from tradepulse.api.figures import explained, statistics, valued
 from tradepulse.api.models import (
@@ -33,7 +34,7 @@ async def active(services: ServicesDep, book: BookDep) -> list[ActivePosition]:
 
 
 async def _marked(services: Services, position: OpenPosition) -> ActivePosition:
-    series = SeriesKey(position.exchange, position.symbol, position.timeframe)
+    series = await finest_of(services.candles, SeriesKey(position.exchange, position.symbol, position.timeframe))
     latest = await services.candles.tail(series, 1)
     if not len(latest):
         return valued(position, None, None)
