@@ -98,11 +98,15 @@ def lookahead_analysis(
     seed: Seed = 0,
     as_json: AsJson = False,
 ) -> None:
-    """Check that no setup changes when later candles are cut off. Ends with exit code 4 when one does."""
+    """Check that no setup changes when later candles are cut off. Ends with exit code 4 when one does.
+
+    A strategy of your own is named package.module:Class, looked up from the current folder.
+    """
     from tradepulse import bootstrap
 
     settings = settings_for_command()
-    _known_strategy(strategy)
+    if ":" not in strategy:
+        _known_strategy(strategy)
     first, end = span(since, until)
     series = series_of(settings, exchange, symbol, timeframe)
     chosen = overrides_of(overrides)
