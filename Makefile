@@ -85,7 +85,7 @@ format: setup-dev  ## format the Python sources
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: setup-dev  ## measure speed; prints a table and fails below the promised figures
+bench: setup-dev  ## measure how fast candles are walked on this machine (ARGS="--days 30 --json")
 	@$(BIN)/python -m benchmarks $(ARGS)
 
 lock: setup-dev  ## resolve the dependencies anew and write requirements/*.lock
