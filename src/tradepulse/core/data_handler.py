@@ -60,6 +60,7 @@ class Resampler:
 
     def __init__(self, timeframe: Timeframe) -> None:
         self.timeframe = timeframe
+        self._duration = timeframe.milliseconds
         self._open_time = -1
         self._whole = False
         self._open = self._high = self._low = self._close = self._volume = 0.0
@@ -78,7 +79,7 @@ class Resampler:
         self._low = min(self._low, candle.low)
         self._close = candle.close
         self._volume += candle.volume
-        if close_time != bucket + self.timeframe.milliseconds:
+        if close_time != bucket + self._duration:
             return late, None
         finished = self._finished()
         self._whole = False
@@ -118,12 +119,17 @@ class _Labeller:
 
 
 class _Market:
-    def __init__(self, base: Timeframe, capacities: Mapping[Timeframe, int]) -> None:
+    def __init__(self, key: MarketKey, base: Timeframe, capacities: Mapping[Timeframe, int]) -> None:
         self.base = base
         self.last_open = -1
         self.windows = {timeframe: RollingCandles(capacity) for timeframe, capacity in capacities.items()}
         labelled = {regime_timeframe(timeframe) for timeframe in capacities}
         self.labellers = {timeframe: _Labeller(timeframe) for timeframe in labelled}
+        # Once here rather than at every candle.
+        self.traded = {
+            timeframe: (SeriesKey(key.exchange, key.symbol, timeframe), self.labellers[regime_timeframe(timeframe)])
+            for timeframe in capacities
+        }
         needed = sorted(set(self.windows) | set(self.labellers), key=lambda timeframe: timeframe.milliseconds)
         self.resamplers = [Resampler(timeframe) for timeframe in needed if timeframe is not base]
         if any(timeframe.milliseconds < base.milliseconds for timeframe in self.windows):
@@ -139,7 +145,7 @@ class DataHandler:
             wanted = {
                 series.timeframe: max(2, capacity) for series, capacity in capacities.items() if series.market == market
             }
-            self._markets[market] = _Market(base, wanted)
+            self._markets[market] = _Market(market, base, wanted)
 
     def base_series(self) -> list[SeriesKey]:
         return [SeriesKey(key.exchange, key.symbol, market.base) for key, market in self._markets.items()]
@@ -178,11 +184,10 @@ class DataHandler:
         notices += self._relabel(market, event, finished)
         closed = []
         for timeframe, candle, late in finished:
-            window = market.windows.get(timeframe)
-            if window is not None:
-                window.append(candle, market.labellers[regime_timeframe(timeframe)].label)
-                key = SeriesKey(event.series.exchange, event.series.symbol, timeframe)
-                closed.append(ClosedBar(key, candle, late))
+            if timeframe in market.traded:
+                series, labeller = market.traded[timeframe]
+                market.windows[timeframe].append(candle, labeller.label)
+                closed.append(ClosedBar(series, candle, late))
         return closed, notices
 
     def history(self, series: SeriesKey, bars: int) -> MarketHistory:
