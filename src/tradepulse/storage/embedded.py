@@ -17,6 +17,7 @@ import shutil
 import stat
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -34,6 +35,8 @@ SYSTEM_USERS = ("tradepulse", "postgres", "pgserver")
 # A socket's path, file name included, must fit in 107 bytes.
 LONGEST_SOCKET_DIRECTORY = 90
 START_SECONDS = 120
+LOOK_SECONDS = 0.1
+PID_FILE_LOOKS = 20
 _TELLING = re.compile(r"(LOG|FATAL|PANIC|error): .*")
 SERVER_OPTIONS = {
     "listen_addresses": "",
@@ -79,6 +82,7 @@ class EmbeddedServer:
                 self._check_version()
                 if not self._running():
                     self._launch()
+                self._wait_until_ready()
         except OSError as error:
             self.stop()
             raise ConfigurationError(
@@ -170,17 +174,35 @@ class EmbeddedServer:
     def _running(self) -> bool:
         """Is the process named in ``postmaster.pid`` really this cluster's server? A stale file is removed."""
         pid_file = self.directory / "postmaster.pid"
-        try:
-            lines = pid_file.read_text().splitlines()
-            process = psutil.Process(int(lines[0]))
-            alive = process.status() != psutil.STATUS_ZOMBIE and str(self.directory) in process.cmdline()
-        except FileNotFoundError:
-            return False
-        except (psutil.NoSuchProcess, ValueError, IndexError):
-            alive = False
-        if not alive:
-            pid_file.unlink(missing_ok=True)
-        return alive
+        for _ in range(PID_FILE_LOOKS):
+            try:
+                process = psutil.Process(int(pid_file.read_text().splitlines()[0]))
+                if process.status() != psutil.STATUS_ZOMBIE and str(self.directory) in process.cmdline():
+                    return True
+                break
+            except FileNotFoundError:
+                return False
+            except psutil.NoSuchProcess:
+                break
+            except (ValueError, IndexError):
+                # Being written this moment, by a start whose program was killed; or cut off by a power loss.
+                time.sleep(LOOK_SECONDS)
+        pid_file.unlink(missing_ok=True)
+        return False
+
+    def _wait_until_ready(self) -> None:
+        """A server that was adopted may still be starting, or recovering from a crash."""
+        for look in range(int(START_SECONDS / LOOK_SECONDS)):
+            try:
+                return self._run("pg_isready", "-h", str(self._socket_directory()), "-d", "postgres")
+            except ConfigurationError:
+                if look % 10 == 9 and not self._running():
+                    raise
+            time.sleep(LOOK_SECONDS)
+        raise TransientError(
+            f"The embedded PostgreSQL in {self.directory} has not become ready in {START_SECONDS} s.",
+            "It is recovering after a crash; try again in a minute.",
+        )
 
     def _launch(self) -> None:
         self._prepare_socket_directory()
@@ -189,8 +211,13 @@ class EmbeddedServer:
             options |= {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
         arguments = " ".join(f"-c {name}='{value}'" for name, value in options.items())
         log = self.directory / "server.log"
-        self._run("pg_ctl", "start", "-w", "-t", str(START_SECONDS), "-D", str(self.directory), "-l", str(log),
-                  "-o", arguments, log=log)  # fmt: skip
+        try:
+            self._run("pg_ctl", "start", "-w", "-t", str(START_SECONDS), "-D", str(self.directory), "-l", str(log),
+                      "-o", arguments, log=log)  # fmt: skip
+        except ConfigurationError:
+            # The start of a program that was killed may have gone on by itself and got there first.
+            if not self._running():
+                raise
 
     def _halt(self) -> None:
         try:
