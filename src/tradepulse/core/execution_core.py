@@ -222,7 +222,7 @@ class ExecutionCore:
             target_ticks=target,
             close_after=fill.time + setup.max_bars_in_trade * setup.series.timeframe.milliseconds,
             regime=setup.regime,
-            risk=spec.money(loss * fill.lots // fills.PPM),
+            risk=spec.money(fills.risk_units(loss, fill.lots)),
         )
 
     def _drop(self, entry: PendingEntry, verdict: Verdict, reason: str, time: int) -> SetupDropped:

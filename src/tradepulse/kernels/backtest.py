@@ -17,7 +17,6 @@ from tradepulse.kernels.fills import (
     NEXT_BAR_MISSING,
     NO_EXIT,
     POSITION_OPEN,
-    PPM,
     SHORT,
     SHORT_NOT_POSSIBLE,
     TARGET,
@@ -30,6 +29,7 @@ from tradepulse.kernels.fills import (
     loss_per_lot_ppm,
     position_lots,
     profit_units,
+    risk_units,
     stop_to_ticks,
     target_for,
     target_to_ticks,
@@ -259,7 +259,8 @@ def walk_setups(
         trades[made, FEES] = fees
         trades[made, FUNDING] = funding
         trades[made, PROFIT] = profit
-        trades[made, RISK] = loss_per_lot_ppm(entry, stop, direction, rules.taker_ppm, rules.slippage_ppm) * lots // PPM
+        loss = loss_per_lot_ppm(entry, stop, direction, rules.taker_ppm, rules.slippage_ppm)
+        trades[made, RISK] = risk_units(loss, lots)
         trades[made, STOP_TICKS] = stop
         trades[made, TARGET_TICKS] = target
         made += 1

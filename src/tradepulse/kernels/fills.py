@@ -65,9 +65,10 @@ def target_to_ticks(price: float, direction: int, tick_size: float) -> int:
 @compiled
 def worsened(ticks: int, side: int, slippage_ppm: int) -> int:
     """Price after slippage: a buyer (side +1) pays more, a seller (side -1) gets less, by whole ticks."""
+    # Apart from the price itself: a price times a million would not fit 64 bits on the finest ticks.
     if side == LONG:
-        return -((-ticks * (PPM + slippage_ppm)) // PPM)
-    return ticks * (PPM - slippage_ppm) // PPM
+        return ticks - (-ticks * slippage_ppm) // PPM
+    return ticks + (-ticks * slippage_ppm) // PPM
 
 
 @compiled
@@ -89,7 +90,8 @@ def target_for(entry: int, stop: int, direction: int, fixed_target: int, reward_
     """Target in ticks: the fixed level when there is one, else ``reward_risk`` times the risk, rounded outwards."""
     if fixed_target > 0:
         return fixed_target
-    return entry + direction * int(math.ceil(reward_risk * abs(entry - stop) - 1e-9))
+    # A wide short may ask for more than the price can fall: the lowest price there is ends it.
+    return max(1, entry + direction * int(math.ceil(reward_risk * abs(entry - stop) - 1e-9)))
 
 
 @compiled
@@ -97,6 +99,12 @@ def loss_per_lot_ppm(entry: int, stop: int, direction: int, taker_ppm: int, slip
     """Loss of one lot that is stopped out, fees and exit slippage included, in millionths of a money unit."""
     exit_ticks = worsened(stop, -direction, slippage_ppm)
     return direction * (entry - exit_ticks) * PPM + (entry + exit_ticks) * taker_ppm
+
+
+@compiled
+def risk_units(loss_ppm: int, lots: int) -> int:
+    """Whole money units that ``lots`` lose at ``loss_ppm`` millionths each, rounded down, within 64 bits."""
+    return loss_ppm // PPM * lots + loss_ppm % PPM * lots // PPM
 
 
 @compiled

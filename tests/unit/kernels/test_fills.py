@@ -97,9 +97,10 @@ def test_entry_is_accepted_only_between_its_stop_and_its_worst_price(
         assert direction * (fill - stop) > 0
         assert direction * (open_ticks - stop) > 0
         assert abs(fill - stop) <= abs(planned - stop) * 1.25 + 1
-        assert direction * (fills.target_for(fill, stop, direction, 0, reward) - fill) >= math.floor(
-            reward * abs(fill - stop)
-        )
+        asked = math.floor(reward * abs(fill - stop))
+        # A short's target ends at one tick: the price can fall no further.
+        possible = asked if direction == fills.LONG else min(asked, fill - 1)
+        assert direction * (fills.target_for(fill, stop, direction, 0, reward) - fill) >= possible
 
 
 def test_entry_is_dropped_with_the_reason_when_the_open_makes_it_not_worth_it() -> None:
@@ -158,3 +159,19 @@ def test_gap_through_a_level_fills_at_the_open() -> None:
 def test_rounding_a_stop_never_tightens_it(price: float, direction: int) -> None:
     ticks = fills.stop_to_ticks(price, direction, 0.01)
     assert direction * (ticks * 0.01 - price) <= 1e-7
+
+
+@given(ticks=st.integers(10**9, 9 * 10**12), lots=st.integers(1, 10**12), side=sides, distance=st.floats(0.0005, 0.3))
+def test_prices_and_risk_stay_exact_where_their_products_exceed_64_bits(
+    ticks: int, lots: int, side: int, distance: float
+) -> None:
+    assert fills.worsened(ticks, side, 500) == math.ceil(side * Fraction(ticks) * (1 + side * Fraction(1, 2000))) * side
+    loss = fills.loss_per_lot_ppm(ticks, ticks - side * int(ticks * distance), side, 1000, 500)
+    lots = min(lots, 2**62 // ticks)
+    assert fills.risk_units(loss, lots) == loss * lots // fills.PPM
+
+
+def test_target_of_a_wide_short_ends_at_the_lowest_price_there_is() -> None:
+    assert fills.target_for(1_000, 1_400, fills.SHORT, 0, 2.5) == 1
+    assert fills.target_for(1_000, 1_200, fills.SHORT, 0, 2.5) == 500
+    assert fills.target_for(1_000, 900, fills.LONG, 0, 2.5) == 1_250
