@@ -26,9 +26,10 @@ from tradepulse.domain.events import CandleClosed, EngineEvent, PositionClosed, 
 from tradepulse.domain.market import TRADED_TIMEFRAMES, Candles, MarketKey, MarketSpec, SeriesKey, Timeframe
 from tradepulse.domain.portfolio import Trade
 from tradepulse.domain.signals import Verdict
-from tradepulse.exchanges.capabilities import spec_for
+from tradepulse.exchanges.capabilities import fitted, spec_for
 from tradepulse.exchanges.replay_feed import StoredTape
 from tradepulse.exchanges.simulated_exchange import SimulatedExchange
+from tradepulse.kernels.fills import PPM
 from tradepulse.kernels.metrics import trade_statistics
 from tradepulse.shared.errors import ConfigurationError
 from tradepulse.storage.in_memory import InMemoryJournal
@@ -41,6 +42,9 @@ Progress = Callable[[int, int], None]
 """Called with candles done and candles in all."""
 TRADES = TypeAdapter(list[Trade])
 PROGRESS_STRIDE = 1000
+LARGEST_INTEGER = 2**63 - 1
+# An account may grow so many times within a backtest.
+ROOM_TO_GROW = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +83,7 @@ async def run_backtest(app: Application, request: BacktestRequest, progress: Pro
     candles = await stored_candles(app, request.series, request.since, request.until)
     spec = await market_spec(app, request.series.market, candles)
     limits, cash = risk_limits(app.settings.trading), app.settings.trading.initial_cash
+    refuse_unreckonable(spec, candles, cash)
     started = time.perf_counter()
     if request.method == "kernel":
         fine = await _fine_candles(app, request, candles)
@@ -170,7 +175,25 @@ async def stored_candles(app: Application, series: SeriesKey, since: int | None,
 
 async def market_spec(app: Application, market: MarketKey, candles: Candles) -> MarketSpec:
     """The exchange's own rules where they were downloaded, else the reference table or what the candles show."""
-    return await app.candles.read_market(market) or spec_for(market, candles)
+    stored = await app.candles.read_market(market)
+    # Exchanges coarsen ticks over time: today's tick may be too coarse for yesterday's prices.
+    return spec_for(market, candles) if stored is None else fitted(stored, candles)
+
+
+def refuse_unreckonable(spec: MarketSpec, candles: Candles, cash: Decimal) -> None:
+    """Kernels reckon in 64-bit integers; an account or a price that could leave them is refused beforehand."""
+    highest = int(float(candles.high.max()) / float(spec.tick_size))
+    if highest * PPM > LARGEST_INTEGER:
+        raise ConfigurationError(
+            f"Prices of {spec.key} reach {highest:,} ticks of {spec.tick_size}, more than can be reckoned exactly.",
+            "Import its candles with the decimals that the exchange prints.",
+        )
+    if spec.units(cash) > LARGEST_INTEGER // ROOM_TO_GROW:
+        most = spec.money(LARGEST_INTEGER // ROOM_TO_GROW)
+        raise ConfigurationError(
+            f"Initial cash of {cash} is too much for {spec.key}, whose smallest amount of money is {spec.money_unit}.",
+            f"Set trading.initial_cash to at most {most:.0f}.",
+        )
 
 
 async def _fine_candles(app: Application, request: BacktestRequest, candles: Candles) -> tuple[Candles, int] | None:
