@@ -85,7 +85,7 @@ format: setup-dev  ## format the Python sources
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: setup-dev  ## measure how fast candles are walked on this machine (ARGS="--days 30 --json")
+bench: setup-dev  ## measure speed side by side and print it; nothing is promised (ARGS=--quick: under a minute)
 	@$(BIN)/python -m benchmarks $(ARGS)
 
 lock: setup-dev  ## resolve the dependencies anew and write requirements/*.lock

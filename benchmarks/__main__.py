@@ -1,81 +1,115 @@
-"""How fast this machine walks candles: `make bench`. Measures, and promises nothing.
+"""How fast this machine works, as ratios of what was measured side by side in this very run. Nothing is promised.
 
-The candles are simulated (seed 7): every machine does the same work. Kernels are compiled before the clock runs.
+Figures are medians over rounds with the lowest and highest in brackets; a ratio is taken round by round. Candles are
+real where a folder of them is at hand (TRADEPULSE_TEST_CANDLES), else simulated. Nothing is written unless asked.
 """
 
 import argparse
 import asyncio
-import json
+import os
+import platform
+import tempfile
 import time
-from collections.abc import Callable
-from decimal import Decimal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
 
-from tradepulse.bootstrap.backtests import replay
-from tradepulse.core.backtest import backtest_history
-from tradepulse.core.risk_manager import RiskLimits
-from tradepulse.domain.market import DAY, MINUTE, Candles, MarketKey, MarketSpec, SeriesKey, Timeframe
-from tradepulse.exchanges.simulated_market import SimulatedMarket
-from tradepulse.strategies import STRATEGIES, MarketHistory
+import numba
+import numpy as np
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table as Grid
 
-GENESIS = 1_704_067_200_000
-KEY = MarketKey("simulated", "BTC/USDT")
-SERIES = SeriesKey(KEY.exchange, KEY.symbol, Timeframe.M1)
-LIMITS = RiskLimits(risk_ppm=10_000, max_position_ppm=1_000_000, min_confluence=1.0)
-CASH = Decimal(10_000)
-REPLAYED_DAYS = 7
-Row = dict[str, object]
+from benchmarks.candle_store import candle_table
+from benchmarks.engine import journal_table, latency_table
+from benchmarks.market_data import market_of
+from benchmarks.measuring import Table
+from benchmarks.native import native_table
+from benchmarks.strategies import detection_table, strategy_table
+from tradepulse.storage.db import open_database
 
-
-def seconds(work: Callable[[], object]) -> float:
-    started = time.perf_counter()
-    work()
-    return time.perf_counter() - started
+WIDTH_OF_PIPES = 190
 
 
-def candles_of(days: int) -> tuple[Candles, MarketSpec]:
-    market = SimulatedMarket(7, [KEY.symbol], GENESIS)
-    return market.between(KEY, GENESIS, GENESIS + days * DAY), market.specs[KEY]
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """How much is measured: candles of each table and rounds."""
+
+    rows_imported: int
+    replayed: int
+    scanned: int
+    detections: int
+    steps: int
+    rounds: int
 
 
-def measured(days: int) -> list[Row]:
-    bars = days * DAY // MINUTE
-    candles_of(1)
-    rows: list[Row] = [row("generate simulated candles", bars, seconds(lambda: candles_of(days)))]
-    candles, spec = candles_of(days)
-    few = candles[: REPLAYED_DAYS * DAY // MINUTE]
-    history = MarketHistory.of(SERIES, candles)
-    rows.append(row("label regimes", bars, seconds(lambda: MarketHistory.of(SERIES, candles))))
-    for name, strategy in STRATEGIES.items():
-        parameters = strategy.parameters()
-
-        def fast() -> object:
-            return backtest_history(strategy, parameters, history, spec, LIMITS, CASH)  # noqa: B023 - called at once
-
-        def whole_engine() -> object:
-            return asyncio.run(replay(strategy, parameters, SERIES, few, spec, LIMITS, CASH))  # noqa: B023
-
-        fast()
-        rows.append(row(f"kernel backtest, {name}", bars, min(seconds(fast) for _ in range(3))))
-        rows.append(row(f"engine replay, {name}", len(few), seconds(whole_engine)))
-    return rows
+FULL = Effort(rows_imported=250_000, replayed=40_000, scanned=250_000, detections=3_000, steps=3_000, rounds=7)
+QUICK = Effort(rows_imported=60_000, replayed=8_000, scanned=100_000, detections=1_000, steps=800, rounds=3)
 
 
-def row(what: str, bars: int, took: float) -> Row:
-    return {"what": what, "candles": bars, "seconds": round(took, 4), "candles_per_second": round(bars / took)}
+def measured(effort: Effort) -> Iterator[Table]:
+    replayed, scanned = market_of(effort.replayed), market_of(effort.scanned)
+    with scratch() as folder:
+        yield native_table(scanned, folder, 3 * effort.rounds)
+        yield strategy_table(replayed, effort.rounds)
+        yield detection_table(replayed, effort.detections)
+        yield latency_table(replayed)
+        yield from asyncio.run(stored(effort, folder))
+
+
+async def stored(effort: Effort, folder: Path) -> list[Table]:
+    """On a database of its own, durable as in use, thrown away afterwards."""
+    async with open_database(None, folder) as database:
+        return [
+            await candle_table(database, market_of(effort.rows_imported), folder, effort.rounds),
+            await journal_table(database, market_of(effort.steps + 7_000), effort.steps),
+        ]
+
+
+@contextmanager
+def scratch() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="tradepulse-bench-") as folder:
+        yield Path(folder)
+
+
+def show(console: Console, table: Table) -> None:
+    console.print(escape(table.title), style="italic")
+    grid = Grid(header_style="bold", box=None, pad_edge=False)
+    for place, column in enumerate(table.columns):
+        grid.add_column(column, justify="left" if place == 0 else "right")
+    for row in table.rows:
+        grid.add_row(*map(escape, row))
+    console.print(grid)
+    for note in table.notes:
+        console.print(f"  {escape(note)}", style="dim")
+    console.print()
+
+
+def circumstances() -> str:
+    load = ", ".join(f"{value:.1f}" for value in os.getloadavg())
+    return (
+        f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, numpy {np.__version__}, "
+        f"numba {numba.__version__}; load of the last 1, 5 and 15 minutes: {load}"
+    )
 
 
 def main() -> None:
     options = argparse.ArgumentParser(prog="make bench", description=__doc__)
-    options.add_argument("--days", type=int, default=365, help="days of one-minute candles")
-    options.add_argument("--json", action="store_true", help="write JSON")
+    options.add_argument("--quick", action="store_true", help="fewer candles and rounds, under a minute")
+    options.add_argument("--output", type=Path, help="also write what is printed into this file")
     chosen = options.parse_args()
-    rows = measured(max(chosen.days, REPLAYED_DAYS))
-    if chosen.json:
-        print(json.dumps(rows, indent=2))
-        return
-    print(f"{'what':<44}{'candles':>10}{'seconds':>10}{'candles/s':>14}")
-    for line in rows:
-        print(f"{line['what']:<44}{line['candles']:>10,}{line['seconds']:>10}{line['candles_per_second']:>14,}")
+    console = Console(highlight=False, record=chosen.output is not None)
+    if not console.is_terminal:
+        console = Console(highlight=False, record=chosen.output is not None, width=WIDTH_OF_PIPES)
+    started = time.perf_counter()
+    console.print(circumstances())
+    console.print("Median (lowest – highest); what only computes is timed by the processor.\n")
+    for table in measured(QUICK if chosen.quick else FULL):
+        show(console, table)
+    console.print(f"{time.perf_counter() - started:.0f} s. {circumstances()}")
+    if chosen.output is not None:
+        chosen.output.write_text(console.export_text(), encoding="utf-8")
 
 
 if __name__ == "__main__":
