@@ -139,6 +139,9 @@ class ExecutionCore:
                 f"The exchange refused to close position {trade.position.position_id}: {event.reason}.",
                 "Close it by hand on the exchange, then start again.",
             )
+        if trade.stage is Stage.LEAVING:
+            # The withdrawal of a protection that never rested is answered with its refusal once more.
+            return [event], []
         # A position that cannot be protected is not kept.
         return [event], self._leave(trade, ExitReason.UNPROTECTED)
 
