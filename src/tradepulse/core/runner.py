@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from tradepulse.core.engine import Engine, Step
 from tradepulse.core.event_system import EventBus
-from tradepulse.domain.events import CandleClosed, MarketEvent, OrderEnded, OrderFilled, OrderRejected
+from tradepulse.domain.events import CandleClosed, MarketEvent, OrderAccepted, OrderEnded, OrderFilled, OrderRejected
 from tradepulse.domain.market import MarketKey
 from tradepulse.domain.orders import OrderReport, OrderStatus
 from tradepulse.domain.signals import VERDICTS
@@ -118,14 +118,18 @@ def _feed_order(event: CandleClosed) -> tuple[int, MarketKey]:
 
 
 def _news_in(ids: Iterable[str], reports: dict[str, OrderReport], now: int) -> Sequence[MarketEvent]:
-    """Order events that we were not there to hear."""
-    news: list[MarketEvent] = []
-    for client_id in ids:
-        report = reports.get(client_id)
-        if report is None:
-            continue
+    """Order events that we were not there to hear, in the order the exchange would have told them: fills first.
+
+    An open order may have been accepted while nobody listened; hearing it twice changes nothing.
+    """
+    known = [reports[client_id] for client_id in ids if client_id in reports]
+    news: list[MarketEvent] = [OrderFilled(report.fill) for report in known if report.fill is not None]
+    for report in known:
+        client_id = report.client_id
         if report.fill is not None:
-            news.append(OrderFilled(report.fill))
+            continue
+        if report.status is OrderStatus.OPEN:
+            news.append(OrderAccepted(client_id, now))
         elif report.status is OrderStatus.REJECTED:
             news.append(OrderRejected(client_id, report.reason, now))
         elif report.status.terminal:
