@@ -36,6 +36,7 @@ from tradepulse.domain.events import (
 from tradepulse.domain.market import Candles, MarketKey, MarketSpec, SeriesKey, Timeframe
 from tradepulse.domain.portfolio import Position
 from tradepulse.domain.signals import Setup, Verdict
+from tradepulse.shared.errors import ConfigurationError
 
 JsonObject = dict[str, Any]
 # Facts that change nothing which a restart could not find in the candle table.
@@ -125,6 +126,7 @@ class Engine:
 
     def restore(self, snapshot: JsonObject) -> None:
         memory = self._memory.validate_python(snapshot)
+        self._refuse_orphans(memory.execution)
         self.portfolio.cash = memory.cash
         self.portfolio.positions = memory.positions
         self.execution.state = memory.execution
@@ -134,6 +136,18 @@ class Engine:
             plan = entry.sized.plan
             self.portfolio.reserve(
                 entry.client_id, entry.setup.series.market, entry.sized.lots, plan.planned_ticks, plan.stop_ticks
+            )
+
+    def _refuse_orphans(self, execution: ExecutionState) -> None:
+        """Without its candles a position would never be left in time, and its worth would not be known."""
+        held = {entry.setup.series for entry in execution.entries.values()}
+        held |= {trade.position.series for trade in execution.trades.values()}
+        orphans = sorted(held - set(self.signals.capacities))
+        if orphans:
+            raise ConfigurationError(
+                f"Book '{self.config.book}' holds positions or orders on {', '.join(map(str, orphans))}, "
+                "which the settings no longer trade.",
+                "Trade these symbols and timeframes again until they are closed.",
             )
 
     def _answer(self, event: MarketEvent) -> tuple[list[EngineEvent], list[Command]]:
