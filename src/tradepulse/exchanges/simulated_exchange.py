@@ -72,7 +72,9 @@ class SimulatedExchange:
         pace: Pace | None = None,
     ) -> None:
         first = tape.begin if start is None else max(start, tape.begin)
-        self.clock = ManualClock(first)
+        # A remembered venue may stand before ``start``: the clock cannot go back to it afterwards.
+        self.clock = ManualClock(first if store is None else tape.begin)
+        self._first = first
         self._tape = tape
         self._book = VenueBook(tape.specs, balances)
         self._series = {key: SeriesKey(key.exchange, key.symbol, tape.timeframe) for key in sorted(tape.specs)}
@@ -200,6 +202,8 @@ class SimulatedExchange:
         # Another caller may have recovered, and gone on, while this one waited.
         if state is not None and not self._has_recovered():
             self._restore(state)
+        if state is None:
+            self.clock.advance_to(self._first)
         self._recovered = True
 
     def _has_recovered(self) -> bool:
