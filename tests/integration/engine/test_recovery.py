@@ -1,22 +1,25 @@
 """Start-up is recovery: a kill at any instant, before or after any write, changes nothing but time."""
 
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from decimal import Decimal
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.integration.engine.scripted import CASH, MARKET, OTHER, ScriptedStrategy, rough_candles, series, spec
 
-from tradepulse.core.engine import Engine, EngineConfig
+from tradepulse.core.engine import Engine, EngineConfig, Step
 from tradepulse.core.risk_manager import RiskLimits
 from tradepulse.core.runner import Runner
 from tradepulse.core.signal_library import Subscription
-from tradepulse.domain.events import CandleClosed, EngineEvent, LedgerPosted, PositionClosed
+from tradepulse.domain.events import CandleClosed, EngineEvent, LedgerPosted, MarketEvent, PositionClosed
 from tradepulse.domain.market import Candle, Candles, MarketKind, SeriesKey, Timeframe
 from tradepulse.domain.portfolio import Trade
 from tradepulse.exchanges.replay_feed import StoredTape
 from tradepulse.exchanges.simulated_exchange import SimulatedExchange
+from tradepulse.exchanges.venue_book import client_ids
 from tradepulse.ports import JsonObject, StepRecord
 from tradepulse.storage.in_memory import InMemoryJournal, InMemoryVenueStore
 
@@ -52,6 +55,7 @@ class FusedJournal(InMemoryJournal):
     def __init__(self, fuse: Fuse) -> None:
         super().__init__()
         self._fuse = fuse
+        self.intended: set[str] = set()
         self.rows: dict[SeriesKey, list[Candle]] = {}
         self.told: list[EngineEvent] = []
 
@@ -59,6 +63,7 @@ class FusedJournal(InMemoryJournal):
         async def write() -> None:
             await super(FusedJournal, self).commit(record)
             self.told += record.events
+            self.intended |= {client_id for command in record.commands for client_id in client_ids(command)}
             for event in record.events:
                 if isinstance(event, CandleClosed):
                     self.rows.setdefault(event.series, []).append(event.candle)
@@ -70,11 +75,16 @@ class FusedJournal(InMemoryJournal):
 
 
 class FusedVenueStore(InMemoryVenueStore):
-    def __init__(self, fuse: Fuse) -> None:
+    """Looks over the shoulder of the trader: an order that was not written down first must never arrive."""
+
+    def __init__(self, fuse: Fuse, journal: FusedJournal) -> None:
         super().__init__()
         self._fuse = fuse
+        self._journal = journal
 
     async def save(self, venue: str, state: JsonObject, orders: dict[str, JsonObject]) -> None:
+        assert orders.keys() <= self._journal.intended, "sent before it was written down"
+
         async def write() -> None:
             await super(FusedVenueStore, self).save(venue, state, orders)
 
@@ -82,11 +92,12 @@ class FusedVenueStore(InMemoryVenueStore):
 
 
 async def _live_through(
-    tape: StoredTape, kills: Sequence[int]
+    tape: StoredTape, kills: Sequence[int], kind_of_runner: type[Runner] = Runner
 ) -> tuple[list[EngineEvent], Engine, SimulatedExchange, int]:
     """Run the tape to its end, starting again after every kill on what was written down."""
     fuse = Fuse(kills)
-    journal, store = FusedJournal(fuse), FusedVenueStore(fuse)
+    journal = FusedJournal(fuse)
+    store = FusedVenueStore(fuse, journal)
     strategy = ScriptedStrategy()
     subscriptions = [
         Subscription(strategy, strategy.parameters(max_bars_in_trade=10), series(timeframe, market))
@@ -99,7 +110,7 @@ async def _live_through(
             EngineConfig("book", LIMITS), tape.specs, dict.fromkeys(tape.specs, Timeframe.M1), subscriptions
         )
         await exchange.recover()
-        runner = Runner(engine, exchange, exchange, journal, exchange.clock, journal)  # type: ignore[arg-type]
+        runner = kind_of_runner(engine, exchange, exchange, journal, exchange.clock, journal)  # type: ignore[arg-type]
         try:
             await runner.run(CASH)
         except Killed:
@@ -145,11 +156,38 @@ async def test_killed_and_restarted_run_ends_with_the_same_trades_and_book(
 
 
 async def test_kill_at_every_single_write_of_a_short_run_changes_nothing() -> None:
+    await _kill_at_every_write(Runner)
+
+
+async def _kill_at_every_write(kind_of_runner: type[Runner]) -> None:
     tape = _tape(3, MarketKind.SPOT, 60)
-    told, engine, _, writes = await _live_through(tape, [])
+    told, engine, _, writes = await _live_through(tape, [], kind_of_runner)
     assert _trades(told)
     for moment in range(1, writes + 1):
-        again, engine_again, exchange_again, _ = await _live_through(tape, [moment])
+        again, engine_again, exchange_again, _ = await _live_through(tape, [moment], kind_of_runner)
         assert _trades(again) == _trades(told), f"killed at write {moment}"
         assert engine_again.portfolio.positions == engine.portfolio.positions, f"killed at write {moment}"
         assert exchange_again.balances()["USD"][0] == _cash(again) == _cash(told), f"killed at write {moment}"
+
+
+class ActsBeforeItCommits(Runner):
+    async def _perform(self, step: Step) -> list[MarketEvent]:
+        answers = [answer for command in step.commands for answer in await self._gateway.execute(command)]
+        await super()._perform(replace(step, commands=()))
+        return answers
+
+
+class ForgetsItsOrders(Runner):
+    async def _settle_orders(self) -> None:
+        """Neither asks what became of them nor sends again what never arrived."""
+
+
+class ForgetsWhatItMissed(Runner):
+    async def _catch_up(self) -> None:
+        """Goes on with the next candle as if none had closed meanwhile."""
+
+
+@pytest.mark.parametrize("wrong", [ActsBeforeItCommits, ForgetsItsOrders, ForgetsWhatItMissed])
+async def test_runner_that_breaks_a_rule_of_recovery_is_caught_by_these_tests(wrong: type[Runner]) -> None:
+    with pytest.raises(AssertionError, match=r"sent before it was written down|killed at write"):
+        await _kill_at_every_write(wrong)
