@@ -218,9 +218,12 @@ def walk_setups(
         reason, exit_ticks, exit_time = NO_EXIT, 0, 0
         bar = entry_bar
         while bar <= last_bar:
+            first, last = 0, 0
             if len(fine.open_time) > 0:
                 first, last = _finer_rows(fine, bars.open_time[bar], bars.open_time[bar] + bars.duration, fine_cursor)
                 fine_cursor = first
+            # Finer bars that do not fill the bar would hide what its high and low show.
+            if last > first and (last - first) * fine.duration == bars.duration:
                 reason, exit_ticks, exit_time = _walk_bar(
                     fine, first, last, bar == entry_bar, stop, target, direction, rules.slippage_ppm
                 )
