@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 
 from tradepulse.bootstrap.accounts import risk_limits
 from tradepulse.bootstrap.application import Application
@@ -14,6 +14,7 @@ from tradepulse.domain.market import DAY, MINUTE, TRADED_TIMEFRAMES, MarketKey, 
 from tradepulse.exchanges.simulated_exchange import SimulatedExchange, paced
 from tradepulse.exchanges.simulated_market import SimulatedMarket
 from tradepulse.shared.errors import ConfigurationError
+from tradepulse.storage.db import held_alone
 from tradepulse.strategies import STRATEGIES
 
 logger = logging.getLogger(__name__)
@@ -34,6 +35,11 @@ async def run_paper(app: Application, *observers: Observer, sleep: Sleep = async
     The simulated exchange keeps its own book beside ours, as a real one would; at start-up ours is reconciled with it.
     """
     _refuse_other_exchanges(app)
+    async with held_alone(app.database, paper_book(app)):
+        await _trade(app, observers, sleep)
+
+
+async def _trade(app: Application, observers: Iterable[Observer], sleep: Sleep) -> None:
     simulated = app.settings.simulated
     market = SimulatedMarket(simulated.seed, simulated.symbols, GENESIS)
     start = GENESIS + simulated.history_days * DAY

@@ -14,6 +14,7 @@ from psycopg import sql
 from psycopg.types.json import set_json_dumps, set_json_loads
 from psycopg_pool import AsyncConnectionPool
 
+from tradepulse.shared.errors import ConfigurationError
 from tradepulse.storage.driver_errors import database_errors
 from tradepulse.storage.embedded import EmbeddedServer
 from tradepulse.storage.schema import sync_schema
@@ -21,6 +22,7 @@ from tradepulse.storage.schema import sync_schema
 EMBEDDED_DATABASE = "tradepulse"
 CONNECT_SECONDS = 10
 POOL_SECONDS = 30.0
+LOCK_ATTEMPTS, LOCK_PAUSE = 30, 0.1
 
 Connection = psycopg.AsyncConnection[tuple[Any, ...]]
 
@@ -87,6 +89,27 @@ async def connect(url: str) -> Connection:
         connection = await psycopg.AsyncConnection.connect(url, autocommit=True, connect_timeout=CONNECT_SECONDS)
     await _configure(connection)
     return connection
+
+
+@asynccontextmanager
+async def held_alone(database: Database, book: str) -> AsyncIterator[None]:
+    """Nobody else trades ``book`` meanwhile, on this machine or another; freed even by a kill.
+
+    A program that was killed a moment ago may still count: it is waited for. ``ConfigurationError`` when it stays.
+    """
+    async with await connect(database.url) as connection:
+        for _ in range(LOCK_ATTEMPTS):
+            found = await connection.execute("select pg_try_advisory_lock(hashtextextended(%s, 0))", (book,))
+            row = await found.fetchone()
+            if row is not None and row[0]:
+                break
+            await asyncio.sleep(LOCK_PAUSE)
+        else:
+            raise ConfigurationError(
+                f"Another program trades the book '{book}' already.",
+                "Stop it first, or trade another seed or data directory.",
+            )
+        yield
 
 
 async def _probe(url: str) -> None:
