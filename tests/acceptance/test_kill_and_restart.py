@@ -82,7 +82,11 @@ async def test_program_killed_at_random_moments_ends_with_the_book_of_an_undistu
         _, _, difference, doubled = await _book(disturbed)
         assert (difference, doubled) == (0, 0), f"after kill {attempt + 1}"
     with _program(disturbed) as process:
-        await asyncio.sleep(12)
+        deadline = time.monotonic() + 300
+        await asyncio.sleep(5)
+        while not (await _book(disturbed))[1]:
+            assert time.monotonic() < deadline, "nothing is traded"
+            await asyncio.sleep(2)
         process.send_signal(signal.SIGINT)
         assert process.wait(20) in (0, 130), (disturbed / "up.log").read_text()
     assert not _processes_of(disturbed), (disturbed / "up.log").read_text()[-3000:]
