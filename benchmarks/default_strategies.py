@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
+from statistics import stdev
 from typing import Any
 
 JsonObject = dict[str, Any]
@@ -133,7 +134,7 @@ def figures(pair: Pair) -> tuple[object, ...]:
         statistics["trades"],
         f"{statistics['precision']:.1%}" if some else "–",
         f"{statistics['precision_lower']:.1%}" if some else "–",
-        f"{statistics['expectancy_r']:+.3f}" if some else "–",
+        f"{statistics['expectancy_r']:+.3f} {uncertainty(report)}" if some else "–",
         f"{100 * Decimal(report['profit']) / cash:+.2f}",
         f"{100 * statistics['max_drawdown']:.2f}",
         f"{fees:,.2f}",
@@ -143,6 +144,12 @@ def figures(pair: Pair) -> tuple[object, ...]:
         f"{pair.kernel['seconds']:.3f}",
         "yes" if pair.agree else "NO",
     )
+
+
+def uncertainty(report: JsonObject) -> str:
+    """The standard error of the mean R, which two trades at least are needed for."""
+    multiples = [trade["r_multiple"] for trade in report["trades"]]
+    return f"± {stdev(multiples) / len(multiples) ** 0.5:.3f}" if len(multiples) > 1 else "± ?"
 
 
 def verdict_table(found: dict[str, list[Pair]]) -> list[str]:
