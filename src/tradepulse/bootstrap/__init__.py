@@ -1,10 +1,9 @@
 """The hall: the only place that builds adapters and knows backtest, paper and live."""
 
-from tradepulse.bootstrap.application import Application, open_application
+from tradepulse.bootstrap.application import Application, open_application, sync_database_schema
 from tradepulse.bootstrap.backtests import BacktestRequest, find_strategy, run_backtest
 from tradepulse.bootstrap.data import analyse_stored_series, download_data, import_data
 from tradepulse.bootstrap.paper import paper_book, run_paper
-from tradepulse.bootstrap.schema import sync_database_schema
 from tradepulse.exchanges.backfill_ohlcv import DownloadProgress, DownloadReport
 from tradepulse.storage.candle_files import FileReport, ImportReport
 

@@ -14,8 +14,7 @@ import numpy as np
 from pydantic import TypeAdapter
 
 import tradepulse
-from tradepulse.bootstrap.accounts import risk_limits
-from tradepulse.bootstrap.application import Application
+from tradepulse.bootstrap.application import Application, risk_limits
 from tradepulse.core.backtest import BacktestOutcome, backtest_history
 from tradepulse.core.engine import Engine, EngineConfig
 from tradepulse.core.event_system import EventBus

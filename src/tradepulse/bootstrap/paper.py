@@ -4,8 +4,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable
 
-from tradepulse.bootstrap.accounts import risk_limits
-from tradepulse.bootstrap.application import Application
+from tradepulse.bootstrap.application import Application, risk_limits
 from tradepulse.core.engine import Engine, EngineConfig
 from tradepulse.core.event_system import EventBus, Observer
 from tradepulse.core.runner import Runner
