@@ -1,32 +1,32 @@
-"""Figures computed from rows of the book."""
+"""Rows of the book as pages, and figures computed from them."""
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from decimal import Decimal
+from typing import TypeVar
 
 from tradepulse.api.models import (
     ActivePosition,
     ConditionLine,
     OpenPosition,
+    Page,
     SetupLine,
     SetupRow,
     TradeRow,
     TradeStatistics,
 )
+from tradepulse.kernels.metrics import wilson_lower_bound
+from tradepulse.ports import JsonObject
 
+Item = TypeVar("Item")
 CONFIDENCE = 0.95
-NORMAL_QUANTILE = 1.6448536269514722
-"""One-sided 95 %."""
 
 
-def wilson_lower_bound(wins: int, trades: int) -> float:
-    """Lower end of the one-sided 95 % Wilson score interval (Wilson 1927) for a share of ``wins`` in ``trades`` > 0."""
-    share = wins / trades
-    squared = NORMAL_QUANTILE**2
-    centre = share + squared / (2 * trades)
-    margin = NORMAL_QUANTILE * math.sqrt(share * (1 - share) / trades + squared / (4 * trades**2))
-    return max(0.0, (centre - margin) / (1 + squared / trades))
+def page_of(rows: Sequence[JsonObject], limit: int, read: Callable[[JsonObject], Item]) -> Page[Item]:
+    """A full page may have a successor; a short one is the last."""
+    next_cursor = int(rows[-1]["cursor"]) if len(rows) == limit else None
+    return Page[Item](items=[read(row) for row in rows], next_cursor=next_cursor)
 
 
 def statistics(trades: Sequence[TradeRow]) -> TradeStatistics:

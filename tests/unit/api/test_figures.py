@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tradepulse.api.deps import parse_symbol
-from tradepulse.api.figures import NORMAL_QUANTILE, wilson_lower_bound
 from tradepulse.api.models import EquityPoint
 from tradepulse.api.security import allowed_hosts, same_origin
+from tradepulse.kernels.metrics import Z_95_ONE_SIDED, wilson_lower_bound
 from tradepulse.shared.errors import ConfigurationError
 
 
@@ -16,7 +16,7 @@ def test_wilson_bound_solves_its_defining_equation(trades: int, data: st.DataObj
     wins = data.draw(st.integers(1, trades))
     bound = wilson_lower_bound(wins, trades)
     assert 0 <= bound < wins / trades
-    assert (wins / trades - bound) / math.sqrt(bound * (1 - bound) / trades) == pytest.approx(NORMAL_QUANTILE)
+    assert (wins / trades - bound) / math.sqrt(bound * (1 - bound) / trades) == pytest.approx(Z_95_ONE_SIDED)
 
 
 def test_wilson_bound_when_nothing_was_won_is_zero() -> None:

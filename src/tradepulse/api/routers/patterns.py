@@ -6,9 +6,8 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from tradepulse.api.deps import BookDep, CursorDep, LimitDep, OptionalSymbolDep, ServicesDep
-from tradepulse.api.figures import explained
+from tradepulse.api.figures import explained, page_of
 from tradepulse.api.models import Page, ParameterLine, RequirementLine, SetupLine, SetupRow, StrategyLine
-from tradepulse.api.paging import page_of
 from tradepulse.ports import JsonObject
 from tradepulse.strategies.base_strategy import Strategy
 

@@ -4,7 +4,7 @@ from fastapi import APIRouter
 
 from tradepulse.api.candle_source import finest_of
 from tradepulse.api.deps import BookDep, CursorDep, LimitDep, NotFoundError, Services, ServicesDep
-from tradepulse.api.figures import explained, statistics, valued
+from tradepulse.api.figures import explained, page_of, statistics, valued
 from tradepulse.api.models import (
     ActivePosition,
     FillLine,
@@ -17,7 +17,6 @@ from tradepulse.api.models import (
     TradeStatistics,
     TradeStory,
 )
-from tradepulse.api.paging import page_of
 from tradepulse.domain.market import SeriesKey
 
 router = APIRouter(prefix="/api/trades", tags=["trades"])
