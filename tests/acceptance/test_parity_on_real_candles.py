@@ -1,6 +1,6 @@
 """One truth on real markets: random parameters of every strategy, kernel against candle-by-candle replay, every trade.
 
-``TRADEPULSE_PARITY_CANDLES`` sets how many candles each run sees (the full-length run in the docs uses 40000).
+``TRADEPULSE_PARITY_CANDLES`` sets how many candles each run sees (the full-length run in the docs uses 20000).
 """
 
 import os

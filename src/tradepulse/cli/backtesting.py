@@ -215,8 +215,11 @@ def _show_report(report: JsonObject) -> None:
             ("expectancy", _figure(statistics["expectancy_r"], "R per trade")),
             ("total", _figure(statistics["total_r"], "R")),
             ("profit factor", _figure(statistics["profit_factor"])),
-            ("largest drawdown", f"{statistics['max_drawdown']:.2%}"),
-            ("profit after costs", f"{report['profit']} (from {account['initial_cash']} to {report['final_cash']})"),
+            ("largest drawdown, at closed trades", f"{statistics['max_drawdown']:.2%}"),
+            (
+                "profit of closed trades, after costs",
+                f"{report['profit']} (from {account['initial_cash']} to {report['final_cash']})",
+            ),
             ("data / code", f"{report['data_hash'][:12]} / {report['code_version']}"),
             ("id", _id(report)),
         ],

@@ -101,7 +101,7 @@ def _trade(row: backtest.IntArray, table: SetupTable, spec: MarketSpec) -> Trade
         exit_time=int(row[backtest.EXIT_TIME]),
         exit_reason=EXIT_BY_CODE[int(row[backtest.EXIT_REASON])],
         fees=spec.money(int(row[backtest.FEES])),
-        funding=spec.money(int(row[backtest.FUNDING])),
+        funding=spec.money(int(row[backtest.FUNDING])) if row[backtest.FUNDING] else Decimal(0),
         profit=profit,
         risk=risk,
         r_multiple=float(profit / risk),
