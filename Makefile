@@ -80,6 +80,7 @@ check: setup-dev $(STAMPS)/node-modules  ## lint, types, architecture, dashboard
 	$(BIN)/lint-imports --no-cache
 	$(NODE) npm --prefix dashboard run --if-present lint
 	$(NODE) npm --prefix dashboard run typecheck
+	$(NODE) $(BIN)/python dashboard/generate.py --check
 
 format: setup-dev  ## format the Python sources
 	$(BIN)/ruff check --fix .
