@@ -9,7 +9,13 @@ export default defineConfig({
     // The API page carries all of swagger-ui, and is loaded by /docs alone.
     chunkSizeWarningLimit: 1600,
     assetsInlineLimit: 0,
-    rollupOptions: { input: { index: "index.html", docs: "docs.html" } },
+    rollupOptions: {
+      input: { index: "index.html", docs: "docs.html" },
+      onwarn: (warning, warn) => {
+        // Libraries mark their files for server rendering, which is not done here.
+        if (warning.code !== "MODULE_LEVEL_DIRECTIVE") warn(warning);
+      },
+    },
   },
   server: {
     port: 5173,

@@ -89,5 +89,5 @@ async def _ledger(settings: Settings, book: str | None) -> dict[str, Any]:
             raise ConfigurationError(f"There is no book '{book}'.", f"Books that exist: {', '.join(names)}.")
         chosen = book or names[0]
         check = await app.reader.ledger_check(chosen)
-        sums = {name: str(value) for name, value in asdict(check).items()}
+        sums = {name: f"{value.normalize():f}" for name, value in asdict(check).items()}
         return {"book": chosen, **sums, "balanced": check.difference == 0}
