@@ -9,6 +9,15 @@ from tradepulse.domain.commands import Command
 from tradepulse.domain.events import EngineEvent, MarketEvent, OrderEvent
 from tradepulse.domain.market import Candles, MarketKey, MarketSpec, SeriesKey
 from tradepulse.domain.orders import OrderReport
+from tradepulse.domain.training import (
+    Combination,
+    Configuration,
+    JobState,
+    StageMove,
+    TrainingJob,
+    TrainingRequest,
+    TrainingUnit,
+)
 
 JsonObject = dict[str, Any]
 
@@ -190,3 +199,113 @@ class ResultStore(Protocol):
     async def backtests(self, *, limit: int = 50) -> list[JsonObject]: ...
 
     async def backtest(self, backtest_id: str) -> JsonObject | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class UnitResult:
+    """What a unit of training found: every trial's statistics and on which candles they were made.
+
+    ``stats`` is float32 ``[point, slot, column, 4]`` as ``policy.evaluation`` defines it, in C order.
+    """
+
+    stats: Any
+    data_hash: str
+    candles: int
+    first_open: int
+    last_open: int
+    seconds: float
+
+
+class TrainingStore(Protocol):
+    """Training jobs as rows, so that any number of workers can share one and none is lost with its process.
+
+    A unit is taken by one worker at a time; a unit whose worker is gone is given out again. Finished units are never
+    computed again, not even after a kill.
+    """
+
+    async def create(
+        self, request: TrainingRequest, units: Sequence[TrainingUnit], plan: JsonObject, *, by: str, code_version: str
+    ) -> str:
+        """The new job's id. ``RefusedError`` naming the other job when an identical request has not ended yet."""
+        ...
+
+    async def job(self, job_id: str) -> TrainingJob | None: ...
+
+    async def jobs(self, *, limit: int = 50) -> list[TrainingJob]:
+        """Newest first, without their units."""
+        ...
+
+    async def plan(self, job_id: str) -> JsonObject:
+        """What was fixed when the job was made (time columns of every family), so that all workers agree."""
+        ...
+
+    async def take(self, job_id: str, worker: str) -> TrainingUnit | None:
+        """The next unit that nobody works on, longest first; ``None`` when there is none or the job was cancelled."""
+        ...
+
+    async def finish(self, job_id: str, index: int, worker: str, result: UnitResult) -> None:
+        """Keep a unit's result. The first one counts; a second (a worker thought dead) changes nothing."""
+        ...
+
+    async def fail(self, job_id: str, index: int, worker: str, problem: str) -> None: ...
+
+    async def release(self, job_id: str, worker: str) -> int:
+        """Give back what this worker had taken and not finished; how many units that were."""
+        ...
+
+    async def result(self, job_id: str, index: int) -> UnitResult | None: ...
+
+    async def advance(self, job_id: str, state: JobState, *, problem: str | None = None) -> bool:
+        """Move the job on; ``False`` where it has ended already or somebody else has just made this move."""
+        ...
+
+    async def save_report(self, job_id: str, report: JsonObject) -> None:
+        """The judgement (families and combinations) and the job's end, in one transaction.
+
+        Every trial ever evaluated stays in the ledger, condensed to totals of training and held-out time; the
+        fine-grained statistics of the units are dropped.
+        """
+        ...
+
+    async def report(self, job_id: str) -> JsonObject | None: ...
+
+    async def trials_evaluated(self, series_strategy: tuple[str, str] | None = None) -> int:
+        """How many distinct trials were ever evaluated, in all or for one (series as text, strategy)."""
+        ...
+
+
+class ConfigurationStore(Protocol):
+    """Versions of configurations and their life; a row is never changed silently, every move is a row of its own."""
+
+    async def add(self, configuration: Configuration, *, reason: str) -> Configuration:
+        """Stored with the next free version of its combination (the given ``version`` and id are replaced)."""
+        ...
+
+    async def get(self, configuration_id: str) -> Configuration | None: ...
+
+    async def active(self, combination: Combination) -> Configuration | None: ...
+
+    async def find(
+        self,
+        *,
+        exchange: str | None = None,
+        symbol: str | None = None,
+        timeframe: str | None = None,
+        strategy: str | None = None,
+        regime: str | None = None,
+        active: bool | None = None,
+    ) -> list[Configuration]:
+        """In the order of combination and version. ``regime`` is a word, ``any`` for those without one."""
+        ...
+
+    async def move(self, move: StageMove) -> Configuration:
+        """Append the move and bring the configuration to it, in one transaction.
+
+        Activating one deactivates the other of its combination in the same transaction, with a row of its own.
+        ``ConfigurationError`` for an unknown id.
+        """
+        ...
+
+    async def moves(self, configuration_id: str) -> list[StageMove]:
+        """Oldest first."""
+        ...

@@ -22,7 +22,7 @@ from tradepulse.core.risk_manager import RiskLimits
 from tradepulse.core.runner import Runner
 from tradepulse.core.signal_library import Subscription
 from tradepulse.domain.events import CandleClosed, EngineEvent, PositionClosed, SetupDropped, SetupEvaluated
-from tradepulse.domain.market import TRADED_TIMEFRAMES, Candles, MarketKey, MarketSpec, SeriesKey, Timeframe
+from tradepulse.domain.market import TRADED_TIMEFRAMES, Candles, MarketKey, MarketSpec, SeriesKey, Timeframe, data_hash
 from tradepulse.domain.portfolio import Trade
 from tradepulse.domain.signals import Verdict
 from tradepulse.exchanges.capabilities import fitted, spec_for
@@ -210,15 +210,6 @@ async def _fine_candles(app: Application, request: BacktestRequest, candles: Can
             "Narrow the range to where both are stored without gaps.",
         )
     return fine, request.fine.milliseconds
-
-
-def data_hash(candles: Candles) -> str:
-    """SHA-256 over the columns as little-endian bytes: the same candles, the same hash, on every machine."""
-    digest = hashlib.sha256()
-    digest.update(candles.open_time.astype("<i8").tobytes())
-    for column in (candles.open, candles.high, candles.low, candles.close, candles.volume):
-        digest.update(column.astype("<f8").tobytes())
-    return digest.hexdigest()
 
 
 @cache

@@ -1,5 +1,6 @@
 """Words of the market: timeframes, candles, series, and what an exchange allows on a market."""
 
+import hashlib
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
@@ -164,6 +165,15 @@ class Candles:
             np.array([row.close for row in rows], dtype=np.float64),
             np.array([row.volume for row in rows], dtype=np.float64),
         )
+
+
+def data_hash(candles: Candles) -> str:
+    """SHA-256 over the columns as little-endian bytes: the same candles, the same hash, on every machine."""
+    digest = hashlib.sha256()
+    digest.update(candles.open_time.astype("<i8").tobytes())
+    for column in (candles.open, candles.high, candles.low, candles.close, candles.volume):
+        digest.update(column.astype("<f8").tobytes())
+    return digest.hexdigest()
 
 
 class MarketKind(StrEnum):
