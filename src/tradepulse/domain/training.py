@@ -94,7 +94,7 @@ class StageMove:
     configuration_id: str
     time: int
     action: str
-    """``created``, ``activated``, ``deactivated``, ``promoted``, ``halved``, ``quarantined``, ``restored``, ``retired``"""
+    """created, activated, deactivated, promoted, halved, quarantined, restored or retired."""
     stage: Stage
     active: bool
     by: str
