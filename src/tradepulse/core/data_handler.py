@@ -9,10 +9,9 @@ import numpy.typing as npt
 from tradepulse.domain.events import CandleClosed, GapFound, RegimeChanged
 from tradepulse.domain.market import Candle, Candles, MarketKey, SeriesKey, Timeframe
 from tradepulse.domain.signals import Regime
-from tradepulse.kernels.regime import REGIME_WARMUP_BARS
 from tradepulse.shared.errors import InvariantError
 from tradepulse.strategies.base_strategy import MarketHistory, regime_timeframe
-from tradepulse.strategies.regimes import label_regimes
+from tradepulse.strategies.regimes import label_regimes, regime_warmup_bars
 
 REGIMES = {1: Regime.BULL, -1: Regime.BEAR, 0: Regime.SIDEWAYS}
 
@@ -109,12 +108,12 @@ class _Labeller:
 
     def __init__(self, timeframe: Timeframe) -> None:
         self.timeframe = timeframe
-        self.candles = RollingCandles(REGIME_WARMUP_BARS)
+        self.candles = RollingCandles(regime_warmup_bars(timeframe))
         self.label = 0
 
     def add(self, candle: Candle) -> None:
         self.candles.append(candle, 0)
-        window, _ = self.candles.window(REGIME_WARMUP_BARS)
+        window, _ = self.candles.window(self.candles.capacity)
         self.label = int(label_regimes(window, self.timeframe)[-1])
 
 
@@ -157,7 +156,7 @@ class DataHandler:
         """Base candles that fill every window and settle every regime label, one higher bar to spare."""
         market = self._markets[series.market]
         bars = [(timeframe, window.capacity + 1) for timeframe, window in market.windows.items()]
-        bars += [(timeframe, REGIME_WARMUP_BARS + 1) for timeframe in market.labellers]
+        bars += [(timeframe, labeller.candles.capacity + 1) for timeframe, labeller in market.labellers.items()]
         return max(count * timeframe.milliseconds // market.base.milliseconds for timeframe, count in bars)
 
     def warm_up(self, series: SeriesKey, candles: Candles) -> None:

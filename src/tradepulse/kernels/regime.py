@@ -27,7 +27,12 @@ MAX_AGE = 120
 
 # Bars of the regime timeframe before which nothing matters: the EMA forgets in 15 * 51 bars, the doubly smoothed ADX in
 # 40 * 14; then SLOPE_BARS and MAX_AGE.
-REGIME_WARMUP_BARS = 15 * (EMA_PERIOD + 1) + SLOPE_BARS + MAX_AGE + 5
+EMA_ADX_WARMUP_BARS = 15 * (EMA_PERIOD + 1) + SLOPE_BARS + MAX_AGE + 5
+
+
+def tstat_warmup_bars(window: int, max_age: int) -> int:
+    """Bars before which nothing matters: the oldest signal that still counts is ``max_age`` bars old."""
+    return window + max_age + 1
 
 
 @compiled
@@ -91,7 +96,7 @@ def label_regimes_tstat(
     enter: float = 1.0,
     leave: float = 0.25,
     min_dwell: int = 6,
-    max_age: int = MAX_AGE,
+    max_age: int = 120,
 ) -> LabelArray:
     """Trend when the t-statistic of the last ``window`` log returns is beyond ``enter``, over within ``leave``.
 

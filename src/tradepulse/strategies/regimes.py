@@ -1,24 +1,51 @@
 """Which regime was in force at the close of each candle."""
 
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 
 from tradepulse.domain.market import MONDAY_OFFSET, Candles, Timeframe
-from tradepulse.kernels.regime import label_regimes_ema_adx, label_regimes_tstat
+from tradepulse.kernels.regime import (
+    EMA_ADX_WARMUP_BARS,
+    label_regimes_ema_adx,
+    label_regimes_tstat,
+    tstat_warmup_bars,
+)
 from tradepulse.kernels.resample import HigherBars, last_closed, resample
 from tradepulse.strategies.setup_table import RegimeArray
 
 RegimeRule = Literal["ema_adx", "tstat"]
 
-# Minimum dwell and window of the t-statistic, in bars of the regime timeframe.
-_DWELL = {Timeframe.H4: 6, Timeframe.D1: 3, Timeframe.W1: 3}
-_WINDOW = {Timeframe.H4: 120, Timeframe.D1: 40, Timeframe.W1: 40}
+
+class _Rhythm(NamedTuple):
+    """In bars of the regime timeframe: window of the t-statistic, least dwell after a strong signal."""
+
+    window: int
+    dwell: int
+
+    @property
+    def max_age(self) -> int:
+        # After a whole window without a strong signal none of the bars that made the last one is left.
+        return self.window
+
+
+_RHYTHMS = {
+    Timeframe.H1: _Rhythm(240, 12),
+    Timeframe.H4: _Rhythm(120, 6),
+    Timeframe.D1: _Rhythm(40, 3),
+    Timeframe.W1: _Rhythm(40, 3),
+}
 
 
 def regime_timeframe(timeframe: Timeframe) -> Timeframe:
-    """Where the regime is read: 4h for every traded timeframe up to 4h, the own one above."""
-    return Timeframe.H4 if timeframe.milliseconds <= Timeframe.H4.milliseconds else timeframe
+    """Where the regime is read: 1h for every traded timeframe up to 1h, the own one above."""
+    return Timeframe.H1 if timeframe.milliseconds <= Timeframe.H1.milliseconds else timeframe
+
+
+def regime_warmup_bars(timeframe: Timeframe, rule: RegimeRule = "tstat") -> int:
+    """Bars of the regime timeframe that decide about the last one's label as the whole history does."""
+    rhythm = _RHYTHMS[timeframe]
+    return tstat_warmup_bars(rhythm.window, rhythm.max_age) if rule == "tstat" else EMA_ADX_WARMUP_BARS
 
 
 def higher_bars(candles: Candles, timeframe: Timeframe, target: Timeframe) -> HigherBars:
@@ -36,7 +63,7 @@ def higher_bars(candles: Candles, timeframe: Timeframe, target: Timeframe) -> Hi
     )
 
 
-def label_regimes(candles: Candles, timeframe: Timeframe, rule: RegimeRule = "ema_adx") -> RegimeArray:
+def label_regimes(candles: Candles, timeframe: Timeframe, rule: RegimeRule = "tstat") -> RegimeArray:
     """A label per candle of the regime timeframe itself: 1 bull, 0 sideways, -1 bear."""
     return _labels(candles.high, candles.low, candles.close, timeframe, rule)
 
@@ -49,7 +76,7 @@ def regimes_at(candles: Candles, timeframe: Timeframe, regime_candles: Candles, 
     return _carried(labels, last)
 
 
-def regimes_of(candles: Candles, timeframe: Timeframe, rule: RegimeRule = "ema_adx") -> RegimeArray:
+def regimes_of(candles: Candles, timeframe: Timeframe, rule: RegimeRule = "tstat") -> RegimeArray:
     """The regime in force at the close of each candle, from the series itself resampled to the regime timeframe."""
     target = regime_timeframe(timeframe)
     if target is timeframe:
@@ -66,9 +93,10 @@ def _labels(
     timeframe: Timeframe,
     rule: RegimeRule,
 ) -> RegimeArray:
+    rhythm = _RHYTHMS[timeframe]
     if rule == "tstat":
-        return label_regimes_tstat(close, window=_WINDOW[timeframe], min_dwell=_DWELL[timeframe])
-    return label_regimes_ema_adx(high, low, close, min_dwell=_DWELL[timeframe])
+        return label_regimes_tstat(close, window=rhythm.window, min_dwell=rhythm.dwell, max_age=rhythm.max_age)
+    return label_regimes_ema_adx(high, low, close, min_dwell=rhythm.dwell)
 
 
 def _carried(labels: RegimeArray, last: np.ndarray[tuple[int], np.dtype[np.int64]]) -> RegimeArray:

@@ -9,11 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tradepulse.kernels.regime import (
+    EMA_ADX_WARMUP_BARS,
     MAX_AGE,
-    REGIME_WARMUP_BARS,
     label_regimes_ema_adx,
     label_regimes_tstat,
     latch,
+    tstat_warmup_bars,
 )
 
 Column = npt.NDArray[np.float64]
@@ -22,6 +23,7 @@ RULES: dict[str, Rule] = {
     "ema_adx": lambda high, low, close: label_regimes_ema_adx(high, low, close),
     "tstat": lambda high, low, close: label_regimes_tstat(close),
 }
+WARMUP_BARS = {"ema_adx": EMA_ADX_WARMUP_BARS, "tstat": tstat_warmup_bars(120, 120)}
 every_rule = pytest.mark.parametrize("rule", RULES.values(), ids=list(RULES))
 
 
@@ -38,7 +40,7 @@ def market(seed: int, bars: int, flat: bool) -> tuple[Column, Column, Column]:
     return close * np.exp(wick[0]), close * np.exp(-wick[1]), close
 
 
-markets = st.builds(market, st.integers(0, 10_000), st.just(REGIME_WARMUP_BARS + 400), st.booleans())
+markets = st.builds(market, st.integers(0, 10_000), st.just(EMA_ADX_WARMUP_BARS + 400), st.booleans())
 
 
 @every_rule
@@ -50,15 +52,15 @@ def test_regime_when_later_bars_are_cut_off_then_same_labels(rule: Rule, columns
         np.testing.assert_array_equal(rule(*(column[:end] for column in columns)), whole[:end])
 
 
-@every_rule
+@pytest.mark.parametrize("name", RULES)
 @settings(max_examples=10, deadline=None)
 @given(columns=markets)
 def test_regime_when_bars_before_the_warm_up_are_cut_off_then_same_label(
-    rule: Rule, columns: tuple[Column, ...]
+    name: str, columns: tuple[Column, ...]
 ) -> None:
-    whole = rule(*columns)
-    for end in range(REGIME_WARMUP_BARS, len(whole) + 1):
-        assert rule(*(column[end - REGIME_WARMUP_BARS : end] for column in columns))[-1] == whole[end - 1]
+    whole, warmup = RULES[name](*columns), WARMUP_BARS[name]
+    for end in range(warmup, len(whole) + 1):
+        assert RULES[name](*(column[end - warmup : end] for column in columns))[-1] == whole[end - 1]
 
 
 @settings(max_examples=20, deadline=None)

@@ -12,12 +12,10 @@ from tradepulse.domain.market import Candles, SeriesKey
 from tradepulse.domain.signals import Regime
 from tradepulse.ports import CandleStore
 from tradepulse.strategies.base_strategy import regime_timeframe, regimes_of
+from tradepulse.strategies.regimes import regime_warmup_bars
 from tradepulse.strategies.setup_table import REGIMES, RegimeArray
 
 router = APIRouter(prefix="/api/analytics", tags=["analytics"])
-
-REGIME_BARS = 260
-"""Bars of the regime timeframe read before the first candle shown, so that its regime is known as it was then."""
 
 
 @router.get("/candles")
@@ -62,7 +60,9 @@ async def _newest(store: CandleStore, series: SeriesKey, count: int, until: int 
 
 async def _regimes_in_force(store: CandleStore, series: SeriesKey, shown: Candles) -> RegimeArray:
     first, last = int(shown.open_time[0]), int(shown.open_time[-1])
-    warm_up = REGIME_BARS * regime_timeframe(series.timeframe).milliseconds
+    labelled = regime_timeframe(series.timeframe)
+    # One bar more, because the first one read may be incomplete.
+    warm_up = (regime_warmup_bars(labelled) + 1) * labelled.milliseconds
     source = await source_of(store, series)
     stored = await store.read(source, first - warm_up, last + series.timeframe.milliseconds)
     history = joined_candles(stored, source.timeframe, series.timeframe)
