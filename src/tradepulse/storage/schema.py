@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from alembic.config import Config
     from sqlalchemy import Engine
 
-HEAD = "0001"
+HEAD = "0002"
 # Two programs that start at once must not migrate at once.
 MIGRATION_LOCK = 7_318_001
 
@@ -71,9 +71,20 @@ def _script(current: str | None) -> str:
 
 
 def _statements(script: str) -> list[str]:
-    lines = "\n".join(line for line in script.splitlines() if not line.startswith("--"))
-    parts = (part.strip() for part in lines.split(";\n"))
-    return [part for part in parts if part.rstrip(";") not in ("", "BEGIN", "COMMIT")]
+    """One by one. A semicolon between ``$$`` belongs to the body of a function."""
+    parts: list[str] = []
+    lines: list[str] = []
+    in_body = False
+    for line in script.splitlines():
+        if line.startswith("--"):
+            continue
+        lines.append(line)
+        in_body ^= line.count("$$") % 2 == 1
+        if line.rstrip().endswith(";") and not in_body:
+            parts.append("\n".join(lines).strip().rstrip(";"))
+            lines = []
+    parts.append("\n".join(lines).strip())
+    return [part for part in parts if part not in ("", "BEGIN", "COMMIT")]
 
 
 def _differences(url: str) -> list[str]:
@@ -85,10 +96,15 @@ def _differences(url: str) -> list[str]:
     engine = _engine(url)
     try:
         with engine.connect() as connection:
-            context = MigrationContext.configure(connection, opts={"compare_type": True})
+            context = MigrationContext.configure(connection, opts={"compare_type": True, "include_name": _is_ours})
             return [f"-- drift: {difference}" for difference in compare_metadata(context, metadata)]
     finally:
         engine.dispose()
+
+
+def _is_ours(name: str | None, kind: str, _: object) -> bool:
+    """The job queue's tables have their master in its own project."""
+    return not (kind == "table" and (name or "").startswith("procrastinate_"))
 
 
 def _engine(url: str) -> "Engine":

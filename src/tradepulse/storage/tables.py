@@ -16,6 +16,7 @@ from sqlalchemy import (
     Identity,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     Numeric,
     SmallInteger,
@@ -254,4 +255,106 @@ backtest_trades = Table(
     Column("backtest_id", Text, ForeignKey("backtests.backtest_id", ondelete="CASCADE"), primary_key=True),
     _key("position", Integer),
     Column("trade", JSON, nullable=False),
+)
+
+# --- learning: jobs, their units, the ledger of trials, and what was found out
+# The tables of the job queue (procrastinate_*) are not listed here: their own project is their master.
+
+UNENDED = "state in ('queued', 'running', 'judging')"
+
+training_jobs = Table(
+    "training_jobs",
+    metadata,
+    _key("job_id"),
+    _row(),
+    Column("request", JSON, nullable=False),
+    *_columns(Text, "request_hash", "state", "requested_by", "code_version"),
+    Column("created_at", BigInteger, nullable=False),
+    *_columns(BigInteger, "started_at", "finished_at", "judged_until", nullable=True),
+    Column("problem", Text, nullable=True),
+    Column("plan", JSON, nullable=False),
+    # The same request twice at once would only cost time, and one of the two would be overlooked.
+    Index("training_jobs_unended_key", "request_hash", unique=True, postgresql_where=text(UNENDED)),
+    Index("training_jobs_row_idx", "row"),
+)
+
+training_units = Table(
+    "training_units",
+    metadata,
+    Column("job_id", Text, ForeignKey("training_jobs.job_id", ondelete="CASCADE"), primary_key=True),
+    _key("index", Integer),
+    *_columns(Text, "exchange", "symbol", "timeframe", "strategy", "state"),
+    Column("worker", Text, nullable=True),
+    Column("leased_until", BigInteger, nullable=True),
+    *_columns(BigInteger, "candles", "trials"),
+    Column("seconds", Double, nullable=False),
+    *_columns(Text, "problem", "data_hash", nullable=True),
+    *_columns(BigInteger, "first_open", "last_open", nullable=True),
+    Column("shape", JSON(none_as_null=True), nullable=True),
+    # Only while the job has not ended; the ledger keeps the totals.
+    Column("stats", LargeBinary, nullable=True),
+)
+
+training_trials = Table(
+    "training_trials",
+    metadata,
+    Column("job_id", Text, ForeignKey("training_jobs.job_id"), primary_key=True),
+    _key("index", Integer),
+    *_columns(Text, "exchange", "symbol", "timeframe", "strategy"),
+    *_columns(BigInteger, "seed", "trials", "candles", "first_open", "last_open"),
+    Column("data_hash", Text, nullable=False),
+    # float32 [point, slot, (training, held out), (n, wins, sum R, sum R2)]
+    Column("shape", JSON, nullable=False),
+    Column("totals", LargeBinary, nullable=False),
+    Index(None, "exchange", "symbol", "timeframe", "strategy"),
+)
+
+training_reports = Table(
+    "training_reports",
+    metadata,
+    Column("job_id", Text, ForeignKey("training_jobs.job_id", ondelete="CASCADE"), primary_key=True),
+    Column("report", JSON, nullable=False),
+)
+
+COMBINATION = ("exchange", "symbol", "timeframe", "strategy", "regime")
+
+configurations = Table(
+    "configurations",
+    metadata,
+    _key("configuration_id"),
+    *_columns(Text, *COMBINATION),
+    Column("version", Integer, nullable=False),
+    Column("values", JSON, nullable=False),
+    *_columns(Text, "parameters_id", "origin", "stage"),
+    Column("active", Boolean, nullable=False),
+    Column("evidence", JSON, nullable=False),
+    # No foreign key: an imported configuration names the job of another database.
+    Column("job_id", Text, nullable=True),
+    Column("created_at", BigInteger, nullable=False),
+    Column("activated_at", BigInteger, nullable=True),
+    Column("activated_by", Text, nullable=True),
+    Index("configurations_version_key", *COMBINATION, "version", unique=True),
+    Index("configurations_active_key", *COMBINATION, unique=True, postgresql_where=text("active")),
+)
+
+configuration_moves = Table(
+    "configuration_moves",
+    metadata,
+    Column("row", BigInteger, Identity(always=True), primary_key=True),
+    Column("configuration_id", Text, ForeignKey("configurations.configuration_id"), nullable=False),
+    Column("time", BigInteger, nullable=False),
+    *_columns(Text, "action", "stage"),
+    Column("active", Boolean, nullable=False),
+    *_columns(Text, "by", "reason"),
+    Column("figures", JSON, nullable=False),
+    Index(None, "configuration_id"),
+)
+
+reliability_states = Table(
+    "reliability_states",
+    metadata,
+    _key("book"),
+    _key("key"),
+    Column("state", JSON, nullable=False),
+    Column("updated", BigInteger, nullable=False),
 )

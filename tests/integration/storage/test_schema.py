@@ -1,10 +1,12 @@
 """Migrations: what they would do, what they did, and what differs."""
 
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import psycopg
 import pytest
 from alembic.script import ScriptDirectory
+from procrastinate.schema import SchemaManager
 
 from tradepulse.shared.errors import ConfigurationError
 from tradepulse.storage import schema
@@ -28,6 +30,11 @@ def tables(url: str) -> set[str]:
 
 def test_head_is_the_newest_migration_there_is() -> None:
     assert ScriptDirectory.from_config(schema._configuration()).get_current_head() == HEAD
+
+
+def test_queue_schema_when_the_library_brings_another_then_a_migration_is_owed() -> None:
+    ours = Path(schema.__file__).parent / "migrations" / "procrastinate_3_10.sql"
+    assert ours.read_text(encoding="utf-8").endswith(SchemaManager.get_schema())
 
 
 def test_dry_run_when_the_database_is_empty_then_the_sql_is_told_and_nothing_runs(empty_url: str) -> None:
