@@ -24,16 +24,16 @@ class HtfSweep(Strategy):
     strategy_id = "htf_sweep"
     title = "HTF sweep"
     parameter_specs = (
-        ParameterSpec("swing_lookback", "int", 20, "Higher bars before a swing that it must undercut.", 10, 40),
-        ParameterSpec("swing_confirm", "int", 2, "Bars after a swing that confirm it.", 1, 4),
+        ParameterSpec("swing_lookback", "int", 20, "Higher bars before a swing that it must undercut.", 3, 20),
+        ParameterSpec("swing_confirm", "int", 2, "Bars after a swing that confirm it.", 1, 3),
         ParameterSpec("level_max_age", "int", 100, "Higher bars that a level lives.", 30, 200),
         ParameterSpec("atr_period", "int", 14, "Period of the higher average true range.", 7, 28),
-        ParameterSpec("sweep_depth_atr", "float", 0.1, "Least depth of the sweep, in ATR.", 0.0, 0.5),
-        ParameterSpec("reclaim_bars", "int", 1, "Higher bars after the sweep in which it may fail.", 0, 3),
-        ParameterSpec("volume_threshold", "float", 1.2, "Least volume of the sweep bar, in averages.", 0.8, 2.5),
-        ParameterSpec("volume_period", "int", 20, "Period of the higher average volume.", 10, 40),
+        ParameterSpec("sweep_depth_atr", "float", 0.1, "Least depth of the sweep, in ATR.", 0.0, 0.25),
+        ParameterSpec("reclaim_bars", "int", 1, "Higher bars after the sweep in which it may fail.", 0, 5),
+        ParameterSpec("volume_threshold", "float", 1.2, "Least volume of the sweep bar, in averages.", 0.6, 1.6),
+        ParameterSpec("volume_period", "int", 20, "Period of the higher average volume.", 5, 40),
         ParameterSpec("sweep_confirmation", "int", 1, "Closes in a row beyond the minor swing.", 1, 3),
-        ParameterSpec("confirmation_window", "int", 24, "Bars after the failure in which the shift counts.", 6, 48),
+        ParameterSpec("confirmation_window", "int", 24, "Bars after the failure in which the shift counts.", 12, 96),
         ParameterSpec("stop_buffer_atr", "float", 0.1, "Stop beyond the extreme, in ATR.", 0.0, 0.5),
         *trade_specs(max_bars_in_trade=200),
     )

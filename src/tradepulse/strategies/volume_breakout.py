@@ -23,11 +23,11 @@ class VolumeBreakout(Strategy):
     strategy_id = "volume_breakout"
     title = "Volume breakout"
     parameter_specs = (
-        ParameterSpec("consolidation_bars", "int", 10, "Least number of tight bars in a row.", 5, 30),
-        ParameterSpec("atr_threshold", "float", 1.5, "A bar is tight when its range is below so many ATR.", 0.8, 2.5),
+        ParameterSpec("consolidation_bars", "int", 10, "Least number of tight bars in a row.", 5, 25),
+        ParameterSpec("atr_threshold", "float", 1.5, "A bar is tight when its range is below so many ATR.", 0.9, 2.5),
         ParameterSpec("atr_period", "int", 20, "Period of the average true range.", 10, 40),
-        ParameterSpec("max_range_atr", "float", 4.0, "Greatest height of the whole run, in ATR.", 2.0, 8.0),
-        ParameterSpec("volume_multiple", "float", 2.5, "Least volume of the breakout, in averages.", 1.2, 5.0),
+        ParameterSpec("max_range_atr", "float", 4.0, "Greatest height of the whole run, in ATR.", 2.5, 8.0),
+        ParameterSpec("volume_multiple", "float", 2.5, "Least volume of the breakout, in averages.", 1.2, 4.0),
         ParameterSpec("volume_period", "int", 20, "Period of the average volume before the breakout.", 10, 50),
         ParameterSpec("stop_fraction", "float", 0.5, "Stop: how far into the range from the broken edge.", 0.2, 1.0),
         *trade_specs(max_bars_in_trade=200),

@@ -122,7 +122,7 @@ def test_divergence_when_volume_comes_on_the_bar_beside_then_capitulation_too(of
     ("condition", "rows", "overrides"),
     [
         ("capitulation_volume", lambda: altered(LATER_LOW, volume=20.0), {}),
-        ("rsi_gain", lambda: story(bounce=1.0), {"min_rsi_gain": 10.0}),
+        ("rsi_gain", lambda: story(bounce=1.0), {"min_rsi_gain": 5.0}),
         ("earlier_rsi", lambda: story(depth=3.0), {"rsi_oversold": 20.0}),
     ],
 )
