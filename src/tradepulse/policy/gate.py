@@ -1,0 +1,487 @@
+"""The gate: what must hold before parameters may trade. Every figure is kept, whatever the verdict.
+
+Steps A (data), B (the family has something), C (its plateau holds out of sample), D (the combination itself), E (better
+than the defaults), F (robust) and G (reports, with a veto). Parameters are chosen on training time only; C, D and E
+read held-out time only. Nothing measured on training time is ever published as a promise.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+
+from tradepulse.domain.market import FloatArray, IntArray
+from tradepulse.domain.training import JsonObject
+from tradepulse.kernels.metrics import wilson_lower_bound
+from tradepulse.policy import validation
+from tradepulse.policy.evaluation import BLOCKS, COLUMNS, SUM_R, WINS, N, TrialTrades
+from tradepulse.policy.pooling import pool_means, pool_precision
+from tradepulse.policy.search import (
+    BoolArray,
+    Design,
+    mean_and_variance,
+    plateau,
+    shrunk,
+    smoothed,
+    t_statistic,
+    totals,
+)
+
+ANY = 3
+"""The slot of the run that is not restricted to a regime."""
+
+
+@dataclass(frozen=True, slots=True)
+class GateRules:
+    """The gate's constants; ``docs/research`` says from which experiments they come."""
+
+    held_out_blocks: int = 5
+    """Of 16: the last 31 % of the candles are never looked at by a choice."""
+    training_trades: int = 30
+    held_out_trades: int = 15
+    family_trades: int = 100
+    most_missing: float = 0.2
+    least_covered: float = 1 / 3
+    family_p: float = 0.05
+    plateau_p: float = 0.05
+    precision_probability: float = 0.90
+    better_than_defaults: float = 0.80
+    positive_neighbours: float = 0.70
+    cost_factor: float = 1.5
+    most_overfit: float = 0.5
+    draws: int = 1000
+    mean_block: float = 2.0
+    """Mean length of the bootstrap's blocks, in time columns of which a run has 64."""
+
+    @property
+    def held_out_column(self) -> int:
+        return COLUMNS - self.held_out_blocks * (COLUMNS // BLOCKS)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One row of evidence. ``passed`` is ``None`` where a step was not reached or only reports."""
+
+    step: str
+    title: str
+    passed: bool | None
+    reason: str
+    figures: JsonObject = field(default_factory=dict)
+
+    def to_json(self) -> JsonObject:
+        return {**asdict(self), "figures": {name: plain(value) for name, value in self.figures.items()}}
+
+
+def plain(value: Any) -> Any:
+    """A number as JSON has it: no NumPy types, nothing that is not finite."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float):
+        return round(value, 6) if math.isfinite(value) else None
+    return value
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Family:
+    """One strategy on one timeframe: ``stats[series]`` is [P, 4, C, 4] of one series, all on the same time columns."""
+
+    strategy: str
+    timeframe: str
+    stats: Sequence[Any]
+    design: Design
+    held_out_column: int
+
+    def pooled(self, slot: int) -> FloatArray:
+        """All series together, ``[P, C, 4]`` in float64."""
+        result = np.zeros((len(self.design.points), *self.stats[0].shape[2:]))
+        for stats in self.stats:
+            result += stats[:, slot]
+        return result
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FamilyJudgement:
+    """``point`` is the plateau chosen on training time (``None``: no point makes enough trades)."""
+
+    point: int | None
+    score: FloatArray
+    eligible: BoolArray
+    passed: bool
+    reason: str
+    steps: tuple[Step, ...]
+    in_sample: FloatArray
+    out_of_sample: FloatArray
+    cscv: validation.Cscv | None
+
+
+def judge_family(family: Family, rules: GateRules, *, seed: int, trials: int, reports: bool = True) -> FamilyJudgement:
+    """Steps A (trades of the family), B, C and G. ``trials``: all that were ever made on this family."""
+    pooled = family.pooled(ANY)
+    training, held_out = totals(pooled[:, : family.held_out_column]), totals(pooled[:, family.held_out_column :])
+    whole = training + held_out
+    eligible = whole[:, N] >= rules.family_trades
+    eligible &= training[:, N] >= rules.family_trades * family.held_out_column / COLUMNS / 2
+    score = t_statistic(training)
+    point = plateau(score, eligible, family.design.neighbours)
+    in_sample, _ = mean_and_variance(training)
+    out_of_sample, _ = mean_and_variance(held_out)
+    enough = Step(
+        "A",
+        "Enough trades in the family",
+        point is not None,
+        f"{int(eligible.sum()):,} of {len(eligible):,} points make at least {rules.family_trades} trades"
+        if point is not None
+        else f"no point of the design makes {rules.family_trades} trades over all symbols "
+        f"(the most is {int(whole[:, N].max())})",
+        {"eligible_points": int(eligible.sum()), "most_trades": int(whole[:, N].max())},
+    )
+    if point is None:
+        unreached = [_unreached("B"), _unreached("C"), _unreached("G")]
+        return FamilyJudgement(
+            None, score, eligible, False, enough.reason, (enough, *unreached), in_sample, out_of_sample, None
+        )
+    steps = [enough, _step_b(pooled, eligible, rules, seed), _step_c(pooled[point], family.held_out_column, rules)]
+    passed = all(step.passed for step in steps)
+    cscv = None
+    if reports or passed:
+        cscv = _cscv(pooled, eligible)
+        last = _step_g(pooled, point, eligible, cscv, rules, trials)
+        passed = passed and last.passed is not False
+    else:
+        last = _unreached("G")
+    steps.append(last)
+    reason = next((step.reason for step in steps if step.passed is False), "passes")
+    return FamilyJudgement(point, score, eligible, passed, reason, tuple(steps), in_sample, out_of_sample, cscv)
+
+
+TITLES = {
+    "A": "Enough data",
+    "B": "The family beats zero (reality check over every trial)",
+    "C": "Its plateau holds out of sample",
+    "D": "Precision above break-even, out of sample",
+    "E": "Better than the defaults",
+    "F": "Robust: neighbours, costs, delay, replay",
+    "G": "Overfitting reports and veto",
+}
+
+
+def _unreached(step: str) -> Step:
+    return Step(step, TITLES[step], None, "not reached")
+
+
+def _step_b(pooled: FloatArray, eligible: BoolArray, rules: GateRules, seed: int) -> Step:
+    """Hansen's test over the whole design: is the best of all trials better than chance makes the best of so many?"""
+    performance = np.ascontiguousarray(pooled[eligible][:, :, SUM_R].T)
+    against_zero = validation.superior_predictive_ability(
+        performance, None, draws=rules.draws, mean_block=rules.mean_block, seed=seed
+    )
+    p_value = float(against_zero.p_consistent)
+    passed = p_value < rules.family_p
+    reason = (
+        f"the best of {performance.shape[1]:,} trials is "
+        f"{'better' if passed else 'no better'} than chance makes it (p = {p_value:.3f})"
+    )
+    figures = {
+        "p_value": p_value,
+        "p_lower": float(against_zero.p_lower),
+        "p_upper": float(against_zero.p_upper),
+        "level": rules.family_p,
+        "trials": performance.shape[1],
+        "draws": rules.draws,
+    }
+    return Step("B", TITLES["B"], passed, reason, figures)
+
+
+def _step_c(columns: FloatArray, held_out_column: int, rules: GateRules) -> Step:
+    held_out = columns[held_out_column:]
+    found = validation.clustered_mean(held_out[:, SUM_R], held_out[:, N])
+    trades = int(held_out[:, N].sum())
+    passed = bool(found.p_value < rules.plateau_p)
+    reason = (
+        f"the plateau made {found.mean:+.3f} R a trade in {trades} held-out trades (t = {found.t:.2f}, "
+        f"p = {found.p_value:.3f})"
+    )
+    figures = {
+        "trades": trades,
+        "mean_r": found.mean,
+        "standard_error": found.standard_error,
+        "t": found.t,
+        "p_value": found.p_value,
+        "level": rules.plateau_p,
+        "clusters": found.clusters,
+    }
+    return Step("C", TITLES["C"], passed, reason, figures)
+
+
+def _cscv(pooled: FloatArray, eligible: BoolArray) -> validation.Cscv:
+    blocks = pooled[eligible].reshape(int(eligible.sum()), BLOCKS, -1, 4).sum(axis=2)
+    return validation.cscv(blocks[:, :, SUM_R].T, blocks[:, :, N].T)
+
+
+def _step_g(
+    pooled: FloatArray, point: int, eligible: BoolArray, cscv: validation.Cscv, rules: GateRules, trials: int
+) -> Step:
+    series = pooled[eligible][:, :, SUM_R]
+    sharpes = series.mean(axis=1) / np.maximum(series.std(axis=1, ddof=1), 1e-12)
+    own = pooled[point][:, SUM_R]
+    spread = own.std(ddof=1)
+    sharpe = float(own.mean() / spread) if spread > 0 else 0.0
+    centred = (own - own.mean()) / spread if spread > 0 else np.zeros_like(own)
+    skew, kurtosis = float((centred**3).mean()), float((centred**4).mean()) if spread > 0 else 3.0
+    correlation = average_correlation(series)
+    effective = max(validation.effective_trials(correlation, max(trials, 1)), 1.0)
+    variance = float(sharpes.var(ddof=1)) if len(sharpes) > 1 else 0.0
+    deflated = validation.deflated_sharpe_ratio(sharpe, len(own), skew, kurtosis, variance, effective)
+    vetoed = bool(cscv.pbo > rules.most_overfit)
+    reason = f"probability of backtest overfitting {cscv.pbo:.2f}" + (
+        f", more than {rules.most_overfit:.2f}: vetoed" if vetoed else ""
+    )
+    figures = {
+        "pbo": cscv.pbo,
+        "most_pbo": rules.most_overfit,
+        "loss_probability": cscv.loss_probability,
+        "slope": cscv.slope,
+        "deflated_sharpe": deflated,
+        "sharpe_per_column": sharpe,
+        "trials": trials,
+        "effective_trials": effective,
+        "minimum_track_record_columns": validation.minimum_track_record_length(sharpe, 0.0, skew, kurtosis, 0.95)
+        if sharpe > 0
+        else None,
+    }
+    return Step("G", TITLES["G"], not vetoed, reason, figures)
+
+
+def average_correlation(series: FloatArray) -> float:
+    """Mean correlation between all pairs of rows ``[P, T]``, from the variance of their standardised sum."""
+    spread = series.std(axis=1)
+    moving = spread > 0
+    count = int(moving.sum())
+    if count < 2:
+        return 0.0
+    standard = (series[moving] - series[moving].mean(axis=1, keepdims=True)) / spread[moving, None]
+    together = float(standard.sum(axis=0).var())
+    return min(max((together - count) / (count * (count - 1)), 0.0), 1.0)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Choice:
+    """The point chosen for one cell on training time; ``thin``: too few training trades to choose for itself."""
+
+    point: int
+    thin: bool
+
+
+def choose_cells(family: Family, judgement: FamilyJudgement, rules: GateRules) -> list[list[Choice]]:
+    """``[series][slot]``: each cell's plateau, drawn towards its regime's and the family's as far as they agree.
+
+    A cell is never tuned on its own trades alone: its mean R at every point is shrunk towards the regime's over all
+    symbols, which is shrunk towards the family's (Efron & Morris 1975).
+    """
+    training = [totals(stats[:, :, : family.held_out_column]) for stats in family.stats]
+    whole = np.sum(training, axis=0)
+    mean, variance = mean_and_variance(whole[:, ANY])
+    fallback = judgement.point if judgement.point is not None else family.design.defaults
+    usable = np.isfinite(mean) & judgement.eligible
+    variance = np.where(np.isfinite(variance), variance, 1.0)
+    slots_mean, slots_variance = (column.T for column in mean_and_variance(whole[:, :ANY]))
+    regime_mean, regime_variance = shrunk(slots_mean, slots_variance, mean, variance)
+    chosen: list[list[Choice]] = [[] for _ in training]
+    for slot in range(ANY + 1):
+        parent_mean, parent_variance = (regime_mean[slot], regime_variance[slot]) if slot < ANY else (mean, variance)
+        cells = np.stack([total[:, slot] for total in training])
+        cell_mean, cell_variance = mean_and_variance(cells)
+        posterior, spread = shrunk(cell_mean, cell_variance, parent_mean, parent_variance)
+        for row in range(len(training)):
+            own = usable & (cells[row, :, N] >= rules.training_trades)
+            score = posterior[row] / np.sqrt(spread[row])
+            point = _best(score, usable, own, family.design.neighbours)
+            chosen[row].append(Choice(fallback if point is None else point, point is None))
+    return chosen
+
+
+def _best(score: FloatArray, known: BoolArray, eligible: BoolArray, neighbours: IntArray) -> int | None:
+    if not eligible.any():
+        return None
+    return int(np.argmax(np.where(eligible, smoothed(score, known, neighbours), -np.inf)))
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What a set of trades shows. Precision and break-even are shares, the rest is in R after costs."""
+
+    trades: int
+    wins: int
+    precision: float | None
+    precision_lower: float
+    break_even: float | None
+    payoff: float | None
+    expectancy_r: float | None
+    standard_error: float | None
+
+    def to_json(self) -> JsonObject:
+        return {name: plain(value) for name, value in asdict(self).items()}
+
+
+def figures_of(total: FloatArray, results: FloatArray | None = None) -> Figures:
+    """From sums ``[4]``; ``results`` (R of each trade) add payoff and break-even precision."""
+    count, wins = int(total[N]), int(total[WINS])
+    mean, variance = mean_and_variance(total)
+    payoff, break_even = payoff_of(results) if results is not None else (None, None)
+    return Figures(
+        count,
+        wins,
+        wins / count if count else None,
+        wilson_lower_bound(wins, count),
+        break_even,
+        payoff,
+        float(total[SUM_R] / count) if count else None,
+        float(np.sqrt(variance)) if np.isfinite(variance) and np.isfinite(mean) else None,
+    )
+
+
+def payoff_of(results: FloatArray) -> tuple[float | None, float | None]:
+    """Mean win over mean loss, and the precision at which such wins and losses add up to nothing."""
+    wins, losses = results[results > 0], -results[results <= 0]
+    if not len(wins) or not len(losses) or losses.mean() <= 0:
+        return None, None
+    payoff = float(wins.mean() / losses.mean())
+    return payoff, 1.0 / (1.0 + payoff)
+
+
+def counted(trades: TrialTrades) -> BoolArray:
+    return np.asarray(trades.column) >= 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Candidate:
+    """One combination's parameters as they stand before the job-wide step D: held-out sums and break-even precision."""
+
+    held_out: FloatArray
+    break_even: float
+    factors: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class CombinationJudgement:
+    """Pooled over all combinations of the job that have enough trades."""
+
+    precision: float
+    precision_lower: float
+    expectancy_r: float
+    expectancy_lower: float
+    probability_above_break_even: float
+    probability_positive: float
+    effective_trades: float
+    passed: bool
+    reason: str
+
+    def published(self, break_even: float) -> JsonObject:
+        shown = {name: plain(value) for name, value in asdict(self).items() if name not in {"passed", "reason"}}
+        return {**shown, "break_even": plain(break_even)}
+
+
+ONE_SIDED_95 = 1.6448536269514722
+
+
+def judge_combinations(candidates: Sequence[Candidate], rules: GateRules) -> list[CombinationJudgement]:
+    """Step D: what each combination's precision above break-even is, given all of them, and which survive together.
+
+    What is pooled is the distance from break-even on the log-odds scale: raw precision of a target of 5 R and one of
+    1.5 R have nothing to say about each other. Benjamini-Hochberg at the level that a single one must keep.
+    """
+    if not candidates:
+        return []
+    factors = {
+        name: np.unique([candidate.factors[name] for candidate in candidates], return_inverse=True)[1].astype(np.int64)
+        for name in candidates[0].factors
+    }
+    held_out = np.stack([candidate.held_out for candidate in candidates])
+    break_even = np.array([candidate.break_even for candidate in candidates])
+    offset = np.log(break_even / (1.0 - break_even))
+    pooled = pool_precision(held_out[:, WINS].astype(np.int64), held_out[:, N].astype(np.int64), factors, offset=offset)
+    means, variances = mean_and_variance(held_out)
+    expected = pool_means(means, variances, factors)
+    above = pooled.probability_above(break_even)
+    survives = validation.benjamini_hochberg(1.0 - above, 1.0 - rules.precision_probability)
+    lower = pooled.lower(0.95)
+    result = []
+    for row in range(len(candidates)):
+        passed = bool(above[row] >= rules.precision_probability and survives[row] and expected.mean[row] > 0)
+        reason = (
+            f"precision {pooled.mean[row]:.1%} (at least {lower[row]:.1%}), break-even {break_even[row]:.1%}: "
+            f"above it with probability {above[row]:.2f}; expectancy {expected.mean[row]:+.3f} R"
+        )
+        if above[row] >= rules.precision_probability and not survives[row]:
+            reason += "; not enough among so many combinations"
+        result.append(
+            CombinationJudgement(
+                float(pooled.mean[row]),
+                float(lower[row]),
+                float(expected.mean[row]),
+                float(expected.mean[row] - ONE_SIDED_95 * expected.sd[row]),
+                float(above[row]),
+                float(expected.probability_positive[row]),
+                float(pooled.effective_trades[row]),
+                passed,
+                reason,
+            )
+        )
+    return result
+
+
+def better_than_defaults(chosen: FloatArray, defaults: FloatArray, rules: GateRules) -> tuple[float | None, Step]:
+    """Step E on held-out sums: the probability that the chosen parameters have the higher mean R."""
+    few = int(defaults[N]) < rules.held_out_trades
+    if few:
+        reason = f"the defaults make {int(defaults[N])} held-out trades: too few to compare with"
+        return None, Step("E", TITLES["E"], True, reason, {"defaults_trades": int(defaults[N])})
+    (mean, default_mean), (variance, default_variance) = mean_and_variance(np.stack((chosen, defaults)))
+    distance = float((mean - default_mean) / np.sqrt(variance + default_variance))
+    probability = 0.5 * math.erfc(-distance / math.sqrt(2))
+    passed = probability >= rules.better_than_defaults
+    reason = (
+        f"better than the defaults with probability {probability:.2f} ({mean:+.3f} R against {default_mean:+.3f} R)"
+    )
+    if not passed:
+        reason += ": the defaults are judged instead"
+    figures = {"probability": probability, "mean_r": mean, "defaults_mean_r": default_mean}
+    return probability, Step("E", TITLES["E"], passed, reason, figures)
+
+
+def neighbours_positive(family: Family, slot: int, point: int) -> float:
+    """Share of the point's neighbourhood (itself left out) with a positive mean R over all series and all time."""
+    around = family.design.neighbours[point][1:]
+    pooled = sum(totals(stats[around, slot]) for stats in family.stats)
+    trades = np.asarray(pooled)[:, N] > 0
+    return float((np.asarray(pooled)[trades, SUM_R] > 0).mean()) if trades.any() else 0.0
+
+
+Recalculate = Callable[[float, int], float | None]
+"""Mean R of the combination's counted trades under a cost factor and an entry delayed by so many bars."""
+
+
+def robustness(positive: float, recalculate: Recalculate, difference: str | None, rules: GateRules) -> Step:
+    """Step F. ``difference``: in words what the engine's replay does differently, ``None`` where it is the same."""
+    dearer, later = recalculate(rules.cost_factor, 0), recalculate(1.0, 1)
+    problems = []
+    if positive < rules.positive_neighbours:
+        problems.append(f"only {positive:.0%} of the neighbouring parameters earn anything")
+    if dearer is None or dearer <= 0:
+        problems.append(f"at {rules.cost_factor:g} times the costs it makes {_in_r(dearer)}")
+    if later is None or later <= 0:
+        problems.append(f"entered one bar later it makes {_in_r(later)}")
+    if difference is not None:
+        problems.append(f"the engine's replay differs: {difference}")
+    reason = "; ".join(problems) or (
+        f"{positive:.0%} of the neighbours earn; {_in_r(dearer)} at {rules.cost_factor:g} times the costs, "
+        f"{_in_r(later)} one bar later"
+    )
+    figures = {"neighbours_positive": positive, "mean_r_dearer": dearer, "mean_r_later": later}
+    return Step("F", TITLES["F"], not problems, reason, figures)
+
+
+def _in_r(value: float | None) -> str:
+    return "no trades" if value is None else f"{value:+.3f} R"

@@ -1,0 +1,458 @@
+"""The judgement of a job: every family and every combination through the gate, and the report of it."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Protocol
+
+import numpy as np
+
+from tradepulse.domain.market import FloatArray, IntArray, SeriesKey
+from tradepulse.domain.signals import Regime
+from tradepulse.domain.training import (
+    ANY_REGIME,
+    JsonObject,
+    Origin,
+    TrainingRequest,
+    TrainingUnit,
+    regime_of,
+)
+from tradepulse.policy import gate, search
+from tradepulse.policy.evaluation import (
+    COLUMNS,
+    SLOTS,
+    SUM_R,
+    N,
+    TimeColumns,
+    TrialTrades,
+    parameters_of,
+    trial_stats,
+    trial_trades,
+)
+from tradepulse.policy.gate import ANY, Family, FamilyJudgement, GateRules, Step
+from tradepulse.policy.plan import SeriesData, design_of
+from tradepulse.ports import UnitResult
+from tradepulse.strategies import STRATEGIES
+from tradepulse.strategies.base_strategy import Parameters, Strategy
+
+SCATTER_POINTS = 400
+
+Progress = Callable[[int, int], None]
+
+
+class ReplayCheck(Protocol):
+    """The engine over the same candles: ``None`` where its trades are the kernel's, else the first difference."""
+
+    def __call__(
+        self, data: SeriesData, strategy: Strategy, parameters: Parameters, trades: TrialTrades
+    ) -> str | None: ...
+
+
+@dataclass(slots=True, eq=False)
+class _Cell:
+    """A combination on its way through the gate."""
+
+    unit: TrainingUnit
+    slot: int
+    point: int
+    origin: Origin
+    training: FloatArray
+    held_out: FloatArray
+    trades: TrialTrades | None
+    steps: list[Step]
+    judged: gate.CombinationJudgement | None = None
+
+    @property
+    def refused(self) -> bool:
+        return any(step.passed is False for step in self.steps if step.step != "E")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _FamilyAtWork:
+    plan: JsonObject
+    strategy: Strategy
+    family: Family
+    judgement: FamilyJudgement
+    units: tuple[TrainingUnit, ...]
+    columns: TimeColumns
+    cells: tuple[_Cell, ...]
+
+
+def judge_job(
+    request: TrainingRequest,
+    plan: JsonObject,
+    units: Sequence[TrainingUnit],
+    result_of: Callable[[int], UnitResult],
+    data_of: Callable[[SeriesKey], SeriesData],
+    *,
+    replay: ReplayCheck | None = None,
+    rules: GateRules | None = None,
+    reports: bool = True,
+    progress: Progress | None = None,
+) -> JsonObject:
+    """The report of a job: a verdict with all its figures for every family and every combination.
+
+    ``replay`` checks step F's last clause in the engine. ``reports=False`` leaves out what only people read.
+    """
+    rules = rules or GateRules()
+    wanted = [regime for regime in Regime if not request.regimes or regime in request.regimes]
+    slots = [*sorted(SLOTS.index(str(regime)) for regime in wanted), ANY]
+    work: list[_FamilyAtWork] = []
+    for row, family in enumerate(plan["families"]):
+        members = tuple(units[index] for index in family["units"])
+        work.append(_at_work(family, members, request, result_of, data_of, slots, rules, reports=reports))
+        if progress is not None:
+            progress(row + 1, len(plan["families"]))
+    _judge_precision(work, rules)
+    for at_work in work:
+        for cell in at_work.cells:
+            _judge_robustness(at_work, cell, data_of(cell.unit.series), replay, rules)
+    families = [_family_report(at_work, data_of, request, reports=reports) for at_work in work]
+    combinations = [_combination_report(at_work, cell, result_of) for at_work in work for cell in at_work.cells]
+    _name_fallbacks(combinations)
+    trials = sum(len(at_work.family.design.points) * len(at_work.units) for at_work in work)
+    return {
+        "families": families,
+        "combinations": combinations,
+        "left_out": plan["left_out"],
+        "honesty": {"trials": trials, "rules": {rule.name: getattr(rules, rule.name) for rule in fields(rules)}},
+        "summary": {
+            "deployed": sum(row["verdict"] == "deployed" for row in combinations),
+            "judged": len(combinations),
+            "families_passed": sum(row["verdict"] == "traded" for row in families),
+            "families": len(families),
+        },
+    }
+
+
+def _at_work(
+    plan: JsonObject,
+    units: tuple[TrainingUnit, ...],
+    request: TrainingRequest,
+    result_of: Callable[[int], UnitResult],
+    data_of: Callable[[SeriesKey], SeriesData],
+    slots: Sequence[int],
+    rules: GateRules,
+    *,
+    reports: bool,
+) -> _FamilyAtWork:
+    strategy = STRATEGIES[plan["strategy"]]
+    stats = [np.asarray(result_of(unit.index).stats) for unit in units]
+    family = Family(
+        strategy.strategy_id, plan["timeframe"], stats, design_of(plan, request), int(plan["held_out_column"])
+    )
+    trials = len(family.design.points)
+    judgement = gate.judge_family(family, rules, seed=request.seed, trials=trials, reports=reports)
+    columns = TimeColumns.from_json(plan["columns"])
+    choices = gate.choose_cells(family, judgement, rules)
+    cells = tuple(
+        _cell(family, judgement, strategy, columns, unit, row, slot, choices[row][slot], data_of, rules)
+        for row, unit in enumerate(units)
+        for slot in slots
+    )
+    return _FamilyAtWork(plan, strategy, family, judgement, units, columns, cells)
+
+
+def _cell(
+    family: Family,
+    judgement: FamilyJudgement,
+    strategy: Strategy,
+    columns: TimeColumns,
+    unit: TrainingUnit,
+    row: int,
+    slot: int,
+    choice: gate.Choice,
+    data_of: Callable[[SeriesKey], SeriesData],
+    rules: GateRules,
+) -> _Cell:
+    """Steps A and E, with the family's B and C in between: what is chosen for the combination, and is it enough?"""
+    stats = family.stats[row]
+
+    def sums(point: int) -> tuple[FloatArray, FloatArray]:
+        held_out = family.held_out_column
+        return search.totals(stats[point, slot, :held_out]), search.totals(stats[point, slot, held_out:])
+
+    point = choice.point
+    origin = Origin.PLATEAU if point == judgement.point else Origin.TUNED
+    if point == family.design.defaults:
+        origin = Origin.DEFAULTS
+    training, held_out = sums(point)
+    data = _step_a(training, held_out, rules)
+    steps = [data, *(replace(step) for step in judgement.steps if step.step in {"B", "C"})]
+    if data.passed and origin is not Origin.DEFAULTS:
+        default_training, default_held_out = sums(family.design.defaults)
+        _, better = gate.better_than_defaults(held_out, default_held_out, rules)
+        steps.append(better)
+        if not better.passed:
+            point, origin = family.design.defaults, Origin.DEFAULTS
+            training, held_out = default_training, default_held_out
+            steps[0] = _step_a(training, held_out, rules)
+    trades = None
+    if steps[0].passed:
+        source = data_of(unit.series)
+        trades = trial_trades(strategy, source.history, source.spec, family.design.points[point], slot, columns)
+    return _Cell(unit, slot, point, origin, training, held_out, trades, steps)
+
+
+def _step_a(training: FloatArray, held_out: FloatArray, rules: GateRules) -> Step:
+    before, after = int(training[N]), int(held_out[N])
+    passed = before >= rules.training_trades and after >= rules.held_out_trades
+    reason = f"{before} trades in training, {after} held out"
+    if not passed:
+        reason += f"; at least {rules.training_trades} and {rules.held_out_trades} are needed"
+    return Step("A", gate.TITLES["A"], passed, reason, {"training_trades": before, "held_out_trades": after})
+
+
+def _judge_precision(work: Sequence[_FamilyAtWork], rules: GateRules) -> None:
+    """Step D over all combinations of the job; those of single regimes and those of all regimes share their trades and
+    are therefore two models."""
+    for of_regimes in (True, False):
+        judged: list[tuple[_Cell, gate.Candidate]] = []
+        for at_work in work:
+            for cell in at_work.cells:
+                if (cell.slot != ANY) is of_regimes and cell.trades is not None:
+                    candidate = _candidate(at_work, cell)
+                    if candidate is not None:
+                        judged.append((cell, candidate))
+        found = gate.judge_combinations([candidate for _, candidate in judged], rules)
+        for (cell, candidate), judgement in zip(judged, found, strict=True):
+            cell.judged = judgement
+            figures = judgement.published(candidate.break_even)
+            cell.steps.append(Step("D", gate.TITLES["D"], judgement.passed, judgement.reason, figures))
+
+
+def _candidate(at_work: _FamilyAtWork, cell: _Cell) -> gate.Candidate | None:
+    if cell.trades is None:
+        return None
+    _, break_even = gate.payoff_of(cell.trades.r[gate.counted(cell.trades)])
+    if break_even is None:
+        reason = "all its trades won, or all lost: there is no break-even to compare with"
+        cell.steps.append(Step("D", gate.TITLES["D"], False, reason))
+        return None
+    series = cell.unit.series
+    factors = {
+        "strategy": at_work.strategy.strategy_id,
+        "timeframe": str(series.timeframe),
+        "regime": SLOTS[cell.slot],
+        "symbol": series.symbol,
+        "exchange": series.exchange,
+    }
+    return gate.Candidate(cell.held_out, break_even, factors)
+
+
+def _judge_robustness(
+    at_work: _FamilyAtWork, cell: _Cell, data: SeriesData, replay: ReplayCheck | None, rules: GateRules
+) -> None:
+    """Step F, for those that nothing has refused yet, and the family's reports."""
+    reports = [step for step in at_work.judgement.steps if step.step == "G"]
+    if cell.refused or cell.judged is None or not at_work.judgement.passed:
+        cell.steps += [Step("F", gate.TITLES["F"], None, "not reached"), *reports]
+        return
+    strategy, point = at_work.strategy, at_work.family.design.points[cell.point]
+
+    def recalculate(cost_factor: float, delay: int) -> float | None:
+        stats = trial_stats(
+            strategy,
+            data.history,
+            data.spec,
+            point[None, :],
+            at_work.columns,
+            cost_factor=cost_factor,
+            entry_delay=delay,
+        )
+        total = search.totals(stats[0, cell.slot])
+        return float(total[SUM_R] / total[N]) if total[N] else None
+
+    positive = gate.neighbours_positive(at_work.family, cell.slot, cell.point)
+    difference = None
+    if replay is not None and cell.trades is not None:
+        parameters = parameters_of(strategy, point, regime_of(SLOTS[cell.slot]))
+        difference = replay(data, strategy, parameters, cell.trades)
+    step = gate.robustness(positive, recalculate, difference, rules)
+    replayed = "replayed by the engine" if replay is not None else "not replayed by the engine"
+    cell.steps += [replace(step, figures={**step.figures, "replay": replayed}), *reports]
+
+
+def _combination_report(at_work: _FamilyAtWork, cell: _Cell, result_of: Callable[[int], UnitResult]) -> JsonObject:
+    family, result = at_work.judgement, result_of(cell.unit.index)
+    refused = next((step for step in cell.steps if step.passed is False and step.step != "E"), None)
+    deployed = refused is None and family.passed and cell.judged is not None and cell.judged.passed
+    steps = sorted(cell.steps, key=lambda step: step.step)
+    if deployed:
+        reason = cell.judged.reason if cell.judged else ""
+    elif refused is not None:
+        reason = refused.reason
+    else:
+        reason = family.reason
+    point = at_work.family.design.points[cell.point]
+    parameters = parameters_of(at_work.strategy, point, regime_of(SLOTS[cell.slot]))
+    results = cell.trades.r if cell.trades is not None else None
+    column = cell.trades.column if cell.trades is not None else None
+    held_out = at_work.family.held_out_column
+    _, break_even = gate.payoff_of(results[column >= 0]) if results is not None and column is not None else (None, None)
+    series = cell.unit.series
+    return {
+        "exchange": series.exchange,
+        "symbol": series.symbol,
+        "timeframe": str(series.timeframe),
+        "strategy": at_work.strategy.strategy_id,
+        "regime": SLOTS[cell.slot],
+        "verdict": "deployed" if deployed else "not traded",
+        "falls_back_to": None,
+        "reason": reason,
+        "refused_by": None if deployed else (refused.step if refused is not None else "G"),
+        "steps": [step.to_json() for step in steps],
+        "origin": str(cell.origin),
+        "values": dict(parameters.values),
+        "parameters_id": parameters.parameters_id,
+        "point": cell.point,
+        "training": _figures(cell.training, results, column, 0, held_out),
+        "held_out": _figures(cell.held_out, results, column, held_out, COLUMNS),
+        "published": cell.judged.published(break_even) if cell.judged and break_even is not None else None,
+        "data": {
+            "hash": result.data_hash,
+            "first": result.first_open,
+            "last": result.last_open,
+            "candles": result.candles,
+        },
+    }
+
+
+def _figures(
+    total: FloatArray,
+    results: FloatArray | None,
+    column: IntArray | None,
+    first: int,
+    end: int,
+) -> JsonObject:
+    chosen = None
+    if results is not None and column is not None:
+        chosen = results[(column >= first) & (column < end)]
+    return gate.figures_of(total, chosen).to_json()
+
+
+def _name_fallbacks(combinations: Sequence[JsonObject]) -> None:
+    """A regime that failed by itself trades what passed for all regimes."""
+    parents = {
+        (row["exchange"], row["symbol"], row["timeframe"], row["strategy"])
+        for row in combinations
+        if row["regime"] == ANY_REGIME and row["verdict"] == "deployed"
+    }
+    for row in combinations:
+        key = (row["exchange"], row["symbol"], row["timeframe"], row["strategy"])
+        if row["regime"] != ANY_REGIME and row["verdict"] == "not traded" and key in parents:
+            row["verdict"], row["falls_back_to"] = "falls back", ANY_REGIME
+
+
+def _family_report(
+    at_work: _FamilyAtWork,
+    data_of: Callable[[SeriesKey], SeriesData],
+    request: TrainingRequest,
+    *,
+    reports: bool,
+) -> JsonObject:
+    family, judgement = at_work.family, at_work.judgement
+    edges = at_work.columns.edges
+    point = judgement.point
+    report: JsonObject = {
+        "strategy": family.strategy,
+        "timeframe": family.timeframe,
+        "series": [str(unit.series) for unit in at_work.units],
+        "candles": sum(unit.candles for unit in at_work.units),
+        "first": int(edges[0]),
+        "last": int(edges[-1]),
+        "held_out_from": int(edges[family.held_out_column]),
+        "points": len(family.design.points),
+        "design": {"id": family.design.design_id, "points": request.points, "seed": request.seed},
+        "verdict": "traded" if judgement.passed else "not traded",
+        "reason": judgement.reason,
+        "steps": [step.to_json() for step in judgement.steps],
+        "plateau": None if point is None else _point_report(at_work, point),
+        "defaults": _point_report(at_work, family.design.defaults),
+    }
+    if reports:
+        report |= {
+            "surface": _surface(at_work),
+            "in_out": _in_out(judgement, family),
+            "cscv": _cscv_report(judgement),
+            "equity": [] if point is None else _equity(at_work, point, data_of),
+        }
+    return report
+
+
+def _point_report(at_work: _FamilyAtWork, point: int) -> JsonObject:
+    family = at_work.family
+    pooled = sum(np.asarray(stats[point, ANY], dtype=np.float64) for stats in family.stats)
+    columns = np.asarray(pooled)
+    parameters = parameters_of(at_work.strategy, family.design.points[point], None)
+    return {
+        "point": point,
+        "values": dict(parameters.values),
+        "training": gate.figures_of(search.totals(columns[: family.held_out_column])).to_json(),
+        "held_out": gate.figures_of(search.totals(columns[family.held_out_column :])).to_json(),
+    }
+
+
+def _surface(at_work: _FamilyAtWork) -> JsonObject:
+    judgement, family = at_work.judgement, at_work.family
+    names = [spec.name for spec in at_work.strategy.parameter_specs]
+    matter = search.influence(family.design.cube, judgement.score, judgement.eligible)
+    first, second = (int(row) for row in np.argsort(-matter, kind="stable")[:2])
+    rows = np.flatnonzero(judgement.eligible)
+    return {
+        "parameters": [names[first], names[second]],
+        "influence": [gate.plain(float(matter[first])), gate.plain(float(matter[second]))],
+        "points": [
+            [round(float(family.design.points[row, first]), 6), round(float(family.design.points[row, second]), 6),
+             round(float(judgement.score[row]), 4)]
+            for row in rows
+        ],
+    }  # fmt: skip
+
+
+def _in_out(judgement: FamilyJudgement, family: Family) -> list[list[float | int | None]]:
+    """In-sample and out-of-sample mean R of an even sample of the eligible points, the plateau first."""
+    rows = np.flatnonzero(judgement.eligible)
+    if not len(rows) or judgement.point is None:
+        return []
+    rows = rows[:: max(1, len(rows) // SCATTER_POINTS)]
+    trades = search.totals(family.pooled(ANY))[:, N]
+    chosen = [judgement.point, *(int(row) for row in rows if row != judgement.point)]
+    return [
+        [gate.plain(float(judgement.in_sample[row])), gate.plain(float(judgement.out_of_sample[row])), int(trades[row])]
+        for row in chosen
+    ]
+
+
+def _cscv_report(judgement: FamilyJudgement) -> JsonObject | None:
+    if judgement.cscv is None:
+        return None
+    logits = judgement.cscv.logits[np.isfinite(judgement.cscv.logits)]
+    counts, edges = np.histogram(logits, bins=40)
+    return {
+        "pbo": gate.plain(float(judgement.cscv.pbo)),
+        "splits": len(judgement.cscv.logits),
+        "histogram": {"edges": [round(float(edge), 4) for edge in edges], "counts": [int(count) for count in counts]},
+        "loss_probability": gate.plain(float(judgement.cscv.loss_probability)),
+        "slope": gate.plain(float(judgement.cscv.slope)),
+    }
+
+
+def _equity(
+    at_work: _FamilyAtWork, point: int, data_of: Callable[[SeriesKey], SeriesData]
+) -> list[list[int | float | str]]:
+    rows: list[tuple[int, str, float]] = []
+    for unit in at_work.units:
+        data = data_of(unit.series)
+        trades = trial_trades(
+            at_work.strategy, data.history, data.spec, at_work.family.design.points[point], ANY, at_work.columns
+        )
+        kept = gate.counted(trades)
+        rows += [
+            (int(time), unit.series.symbol, float(result))
+            for time, result in zip(trades.exit_time[kept], trades.r[kept], strict=True)
+        ]
+    equity, curve = 0.0, []
+    for time, symbol, result in sorted(rows):
+        equity += result
+        curve.append([time, round(equity, 4), symbol])
+    return curve

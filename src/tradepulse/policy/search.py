@@ -1,0 +1,157 @@
+"""Which parameters are tried, and which of them is chosen.
+
+The design is fixed: it does not depend on the data, so that all trials may be resampled together, surfaces of several
+symbols can be laid upon each other, and training again adds nothing to the number of trials ever made. What is chosen
+is the plateau and not the peak: the best of many trials is mostly luck, a good neighbourhood is less so.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import blake2s
+
+import numpy as np
+import numpy.typing as npt
+from scipy.spatial import KDTree
+from scipy.stats import qmc
+
+from tradepulse.domain.market import FloatArray, IntArray
+from tradepulse.policy.evaluation import SUM_R, SUM_R2, N
+from tradepulse.strategies.base_strategy import Strategy
+from tradepulse.strategies.parameters import ParameterSpec
+
+NEIGHBOURS_SHARE = 0.01
+FEWEST_NEIGHBOURS = 8
+LEAST_VARIANCE = 0.05
+"""Of one trade's R: a handful of equal trades must not look certain."""
+
+BoolArray = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Design:
+    """Points of one strategy's parameter space: ``cube`` [P, K] in [0, 1), ``points`` [P, K] in the parameters' units.
+
+    Row ``defaults`` holds the defaults; rows behind it are configurations in force. ``neighbours`` [P, k] are the rows
+    nearest to each point, itself first.
+    """
+
+    design_id: str
+    cube: FloatArray
+    points: FloatArray
+    neighbours: IntArray
+    defaults: int
+
+
+def design(strategy: Strategy, points: int = 2048, seed: int = 0, in_force: Sequence[FloatArray] = ()) -> Design:
+    """A scrambled Sobol sequence (Sobol 1967, Owen 1998) over the bounds of the parameters, then the defaults.
+
+    ``in_force``: points of configurations that trade already; they are tried again beside the others.
+    """
+    specs = strategy.parameter_specs
+    sequence = qmc.Sobol(len(specs), scramble=True, rng=np.random.default_rng(seed))
+    cube = sequence.random_base2(max(points - 1, 1).bit_length())[:points]
+    units = np.column_stack([_in_units(spec, cube[:, column]) for column, spec in enumerate(specs)])
+    defaults = np.array([_as_number(spec, spec.default) for spec in specs])
+    units = np.vstack((units, defaults, *in_force))
+    added = [[_in_cube(spec, value) for spec, value in zip(specs, row, strict=True)] for row in units[points:]]
+    cube = np.vstack((cube, added))
+    text = f"{strategy.strategy_id}:{points}:{seed}:".encode()
+    name = blake2s(text + np.ascontiguousarray(units, dtype="<f8").tobytes(), digest_size=6).hexdigest()
+    return Design(name, cube, units, nearest(cube), points)
+
+
+def nearest(cube: FloatArray) -> IntArray:
+    """For each row the rows of its neighbourhood, about one in a hundred, itself first."""
+    count = min(len(cube), max(FEWEST_NEIGHBOURS, round(NEIGHBOURS_SHARE * len(cube))))
+    _, rows = KDTree(cube).query(cube, k=count)
+    return np.asarray(rows, dtype=np.int64).reshape(len(cube), count)
+
+
+def _in_units(spec: ParameterSpec, share: FloatArray) -> FloatArray:
+    if spec.kind == "float":
+        return spec.low + share * (spec.high - spec.low)
+    steps = len(spec.choices) if spec.kind == "choice" else spec.high - spec.low + 1
+    first = 0.0 if spec.kind == "choice" else spec.low
+    return first + np.minimum(np.floor(share * steps), steps - 1)
+
+
+def _in_cube(spec: ParameterSpec, value: float) -> float:
+    if spec.kind == "float":
+        return (value - spec.low) / (spec.high - spec.low)
+    steps = len(spec.choices) if spec.kind == "choice" else spec.high - spec.low + 1
+    first = 0.0 if spec.kind == "choice" else spec.low
+    return (value - first + 0.5) / steps
+
+
+def _as_number(spec: ParameterSpec, value: float | str) -> float:
+    return float(spec.choices.index(str(value))) if spec.kind == "choice" else float(value)
+
+
+def totals(stats: npt.NDArray[np.floating]) -> FloatArray:
+    """Sums over the time columns, in float64: ``[..., column, 4]`` to ``[..., 4]``."""
+    return np.asarray(stats, dtype=np.float64).sum(axis=-2)
+
+
+def mean_and_variance(total: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Mean R, and the variance of that mean, of ``[..., 4]``; NaN where there are fewer than two trades."""
+    count = total[..., N]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        mean = total[..., SUM_R] / count
+        spread = (total[..., SUM_R2] - count * mean**2) / (count - 1)
+        variance = np.maximum(spread, LEAST_VARIANCE) / count
+    few = count < 2
+    return np.where(few, np.nan, mean), np.where(few, np.nan, variance)
+
+
+def t_statistic(total: FloatArray) -> FloatArray:
+    """Mean R over its standard error; 0 where there are fewer than two trades."""
+    mean, variance = mean_and_variance(total)
+    return np.nan_to_num(mean / np.sqrt(variance))
+
+
+def smoothed(score: FloatArray, eligible: BoolArray, neighbours: IntArray) -> FloatArray:
+    """Mean score of each point's neighbourhood; a neighbour that says too little counts as no evidence, zero."""
+    known = np.where(eligible, score, 0.0)
+    return known[neighbours].mean(axis=1)
+
+
+def plateau(score: FloatArray, eligible: BoolArray, neighbours: IntArray) -> int | None:
+    """The eligible point in the best neighbourhood; ``None`` where no point is eligible. Ties: the lower row."""
+    if not eligible.any():
+        return None
+    return int(np.argmax(np.where(eligible, smoothed(score, eligible, neighbours), -np.inf)))
+
+
+def shrunk(
+    mean: FloatArray, variance: FloatArray, towards: FloatArray, towards_variance: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Cells ``[C, P]`` drawn towards their parent ``[P]``: posterior mean and variance of a normal-normal model.
+
+    How much cells truly differ is estimated by moments over all cells and points (one figure, never below zero): where
+    they differ no more than chance, each cell is its parent. Cells without trades are their parent.
+    """
+    known = np.isfinite(mean) & np.isfinite(variance) & np.isfinite(towards)
+    difference = np.where(known, mean - towards, 0.0) ** 2 - np.where(known, variance, 0.0)
+    weight = np.where(known, 1.0 / np.where(known, variance, 1.0), 0.0)
+    apart = max(float((difference * weight).sum() / weight.sum()), 0.0) if weight.any() else 0.0
+    prior = apart + towards_variance
+    share = np.where(known, prior / (prior + np.where(known, variance, 1.0)), 0.0) if apart > 0 else np.zeros_like(mean)
+    centre = np.where(np.isfinite(towards), towards, 0.0)
+    posterior = centre + share * np.where(known, mean - centre, 0.0)
+    spread = np.where(known & (share > 0), share * np.where(known, variance, 1.0), towards_variance + apart)
+    return posterior, spread
+
+
+def influence(cube: FloatArray, score: FloatArray, eligible: BoolArray, bins: int = 8) -> FloatArray:
+    """Share of the score's variance that each parameter explains by itself, from means in ``bins`` slices ``[K]``."""
+    if np.count_nonzero(eligible) < 2 * bins:
+        return np.zeros(cube.shape[1])
+    values, places = score[eligible], np.minimum((cube[eligible] * bins).astype(np.int64), bins - 1)
+    whole = float(((values - values.mean()) ** 2).sum())
+    explained = np.zeros(cube.shape[1])
+    for column in range(cube.shape[1]):
+        counts = np.bincount(places[:, column], minlength=bins)
+        sums = np.bincount(places[:, column], weights=values, minlength=bins)
+        means = sums / np.maximum(counts, 1)
+        explained[column] = float((counts * (means - values.mean()) ** 2).sum())
+    return explained / whole if whole > 0 else explained
