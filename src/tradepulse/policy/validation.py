@@ -415,8 +415,8 @@ def _shares(indices: IntArray) -> FloatArray:
     """[draws, time]: how often each time was drawn, as a share, so that a product with the data gives the means."""
     draws, time = indices.shape
     places = indices + np.arange(draws)[:, None] * time
-    times_drawn: IntArray = np.bincount(places.ravel(), minlength=draws * time)
-    return times_drawn.reshape(draws, time) / time
+    times_drawn = np.bincount(places.ravel(), minlength=draws * time).reshape(draws, time)
+    return np.asarray(times_drawn / time, dtype=np.float64)
 
 
 def _long_run_variance(values: FloatArray, mean_block: float) -> FloatArray:
