@@ -243,6 +243,13 @@ class TrainingStore(Protocol):
         """The next unit that nobody works on, longest first; ``None`` when there is none or the job was cancelled."""
         ...
 
+    async def keep(self, job_id: str, worker: str) -> bool:
+        """Still here: whoever is silent for long counts as gone, and what it had taken is given out again.
+
+        ``False`` when the job has ended (cancelled, say): stop working on it. Also said by whoever judges the job.
+        """
+        ...
+
     async def finish(self, job_id: str, index: int, worker: str, result: UnitResult) -> None:
         """Keep a unit's result. The first one counts; a second (a worker thought dead) changes nothing."""
         ...

@@ -1,12 +1,29 @@
 """Members of the ports that remember until the process ends: for back-tests and for tests."""
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from uuid import uuid4
 
 import orjson
 
 from tradepulse.domain.events import CandleClosed
-from tradepulse.ports import JsonObject, StepRecord
+from tradepulse.domain.training import (
+    Combination,
+    Configuration,
+    JobState,
+    StageMove,
+    TrainingJob,
+    TrainingRequest,
+    TrainingUnit,
+    UnitState,
+    regime_word,
+)
+from tradepulse.ports import Clock, JsonObject, StepRecord, UnitResult
+from tradepulse.shared.clock import SystemClock
 from tradepulse.shared.errors import InvariantError
+from tradepulse.storage import trial_stats
+from tradepulse.storage.configurations import first_move, in_order, replaced_by, unknown_configuration
+from tradepulse.storage.training import LEASE_MS, already_running, ended_already, unknown_job
 
 
 class InMemoryJournal:
@@ -51,6 +68,253 @@ class InMemoryVenueStore:
     async def order(self, venue: str, client_id: str) -> JsonObject | None:
         order = self._orders.get((venue, client_id))
         return None if order is None else _object(order)
+
+
+@dataclass(slots=True)
+class _StoredJob:
+    job: TrainingJob
+    plan: bytes
+    units: dict[int, TrainingUnit]
+    leased_until: dict[int, int] = field(default_factory=dict)
+    judged_until: int = 0
+    results: dict[int, UnitResult] = field(default_factory=dict)
+    totals: dict[int, trial_stats.Stats] = field(default_factory=dict)
+    report: bytes | None = None
+
+    def told(self) -> TrainingJob:
+        return replace(self.job, units=tuple(self.units[index] for index in sorted(self.units)))
+
+
+class InMemoryTrainingStore:
+    """The ``TrainingStore`` in memory; workers are tasks of one process."""
+
+    def __init__(self, clock: Clock | None = None, *, lease_ms: int = LEASE_MS) -> None:
+        self._clock = clock or SystemClock()
+        self._lease_ms = lease_ms
+        self._jobs: dict[str, _StoredJob] = {}
+
+    async def create(
+        self, request: TrainingRequest, units: Sequence[TrainingUnit], plan: JsonObject, *, by: str, code_version: str
+    ) -> str:
+        asked = trial_stats.request_hash(request)
+        for stored in self._jobs.values():
+            if not stored.job.state.ended and trial_stats.request_hash(stored.job.request) == asked:
+                done = sum(unit.state is UnitState.DONE for unit in stored.units.values())
+                raise already_running(stored.job.job_id, stored.job.state, len(stored.units), done)
+        job_id = str(uuid4())
+        job = TrainingJob(job_id, request, JobState.QUEUED, by, self._clock.now(), code_version=code_version)
+        queued = {unit.index: replace(unit, state=UnitState.QUEUED) for unit in units}
+        self._jobs[job_id] = _StoredJob(job, trial_stats.json_bytes(plan), queued)
+        return job_id
+
+    async def job(self, job_id: str) -> TrainingJob | None:
+        return self._jobs[job_id].told() if job_id in self._jobs else None
+
+    async def jobs(self, *, limit: int = 50) -> list[TrainingJob]:
+        return [stored.job for stored in reversed(self._jobs.values())][:limit]
+
+    async def plan(self, job_id: str) -> JsonObject:
+        return _object(self._stored(job_id).plan)
+
+    async def take(self, job_id: str, worker: str) -> TrainingUnit | None:
+        stored = self._stored(job_id)
+        if stored.job.state not in (JobState.QUEUED, JobState.RUNNING):
+            return None
+        free = [unit for unit in stored.units.values() if self._is_free(stored, unit)]
+        if not free:
+            return None
+        index = min(free, key=lambda unit: (-unit.candles, unit.index)).index
+        await self.advance(job_id, JobState.RUNNING)
+        stored.units[index] = replace(stored.units[index], state=UnitState.RUNNING, worker=worker)
+        stored.leased_until[index] = self._clock.now() + self._lease_ms
+        return stored.units[index]
+
+    async def keep(self, job_id: str, worker: str) -> bool:
+        stored = self._jobs.get(job_id)
+        if stored is None or stored.job.state.ended:
+            return False
+        for index in self._taken(stored, worker):
+            stored.leased_until[index] = self._clock.now() + self._lease_ms
+        stored.judged_until = self._clock.now() + self._lease_ms
+        return True
+
+    async def finish(self, job_id: str, index: int, worker: str, result: UnitResult) -> None:
+        stored = self._stored(job_id)
+        unit = stored.units[index]
+        if unit.state in (UnitState.DONE, UnitState.FAILED) or stored.job.state not in (
+            JobState.QUEUED,
+            JobState.RUNNING,
+        ):
+            return
+        stored.results[index] = replace(result, stats=result.stats.copy())
+        stored.totals[index] = trial_stats.totals(result.stats, trial_stats.held_out_column(_object(stored.plan), unit))
+        stored.units[index] = replace(
+            unit,
+            state=UnitState.DONE,
+            worker=worker,
+            candles=result.candles,
+            trials=result.stats.shape[0],
+            seconds=result.seconds,
+        )
+
+    async def fail(self, job_id: str, index: int, worker: str, problem: str) -> None:
+        stored = self._stored(job_id)
+        if index in self._taken(stored, worker):
+            stored.units[index] = replace(stored.units[index], state=UnitState.FAILED, problem=problem)
+
+    async def release(self, job_id: str, worker: str) -> int:
+        stored = self._stored(job_id)
+        taken = self._taken(stored, worker)
+        for index in taken:
+            stored.units[index] = replace(stored.units[index], state=UnitState.QUEUED, worker=None)
+        return len(taken)
+
+    async def result(self, job_id: str, index: int) -> UnitResult | None:
+        return self._jobs[job_id].results.get(index) if job_id in self._jobs else None
+
+    async def trial_totals(self, job_id: str, index: int) -> trial_stats.Stats | None:
+        return self._jobs[job_id].totals.get(index) if job_id in self._jobs else None
+
+    async def advance(self, job_id: str, state: JobState, *, problem: str | None = None) -> bool:
+        stored = self._jobs.get(job_id)
+        if stored is None or not self._may_become(stored, state):
+            return False
+        now = self._clock.now()
+        begins = state in (JobState.RUNNING, JobState.JUDGING) and stored.job.started_at is None
+        stored.job = replace(
+            stored.job,
+            state=state,
+            problem=problem or stored.job.problem,
+            started_at=now if begins else stored.job.started_at,
+            finished_at=now if state.ended else None,
+        )
+        stored.judged_until = now + self._lease_ms
+        if state.ended:
+            stored.results.clear()
+        return True
+
+    async def save_report(self, job_id: str, report: JsonObject) -> None:
+        written = trial_stats.json_bytes(report)
+        if not await self.advance(job_id, JobState.FINISHED):
+            raise ended_already(job_id)
+        self._jobs[job_id].report = written
+
+    async def report(self, job_id: str) -> JsonObject | None:
+        stored = self._jobs.get(job_id)
+        if stored is None or stored.report is None:
+            return None
+        return trial_stats.report_of(stored.job, _object(stored.report))
+
+    async def trials_evaluated(self, series_strategy: tuple[str, str] | None = None) -> int:
+        most: dict[tuple[str, str, int], int] = {}
+        for stored in self._jobs.values():
+            for index, totals in stored.totals.items():
+                unit = stored.units[index]
+                design = (str(unit.series), unit.strategy, stored.job.request.seed)
+                if series_strategy is None or series_strategy == design[:2]:
+                    most[design] = max(most.get(design, 0), totals.shape[0])
+        return sum(most.values())
+
+    def _stored(self, job_id: str) -> _StoredJob:
+        if job_id not in self._jobs:
+            raise unknown_job(job_id)
+        return self._jobs[job_id]
+
+    def _is_free(self, stored: _StoredJob, unit: TrainingUnit) -> bool:
+        if unit.state is UnitState.RUNNING:
+            return stored.leased_until[unit.index] < self._clock.now()
+        return unit.state is UnitState.QUEUED
+
+    def _taken(self, stored: _StoredJob, worker: str) -> list[int]:
+        units = stored.units.values()
+        return [unit.index for unit in units if unit.worker == worker and unit.state is UnitState.RUNNING]
+
+    def _may_become(self, stored: _StoredJob, state: JobState) -> bool:
+        now = stored.job.state
+        if state is JobState.QUEUED or now.ended:
+            return False
+        if state is JobState.RUNNING:
+            return now is JobState.QUEUED
+        abandoned = now is JobState.JUDGING and stored.judged_until < self._clock.now()
+        return state is not JobState.JUDGING or now is not JobState.JUDGING or abandoned
+
+
+class InMemoryConfigurationStore:
+    """The ``ConfigurationStore`` in memory."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, Configuration] = {}
+        self._moves: list[StageMove] = []
+
+    async def add(self, configuration: Configuration, *, reason: str) -> Configuration:
+        versions = [known.version for known in self._kept.values() if known.combination == configuration.combination]
+        added = replace(_copied(configuration), configuration_id=str(uuid4()), version=max(versions, default=0) + 1)
+        created = first_move(added, reason)
+        if added.active:
+            self._deactivate_other(added.combination, created)
+        self._kept[added.configuration_id] = added
+        self._moves.append(created)
+        return added
+
+    async def get(self, configuration_id: str) -> Configuration | None:
+        return self._kept.get(configuration_id)
+
+    async def active(self, combination: Combination) -> Configuration | None:
+        known = self._kept.values()
+        return next((one for one in known if one.active and one.combination == combination), None)
+
+    async def find(
+        self,
+        *,
+        exchange: str | None = None,
+        symbol: str | None = None,
+        timeframe: str | None = None,
+        strategy: str | None = None,
+        regime: str | None = None,
+        active: bool | None = None,
+    ) -> list[Configuration]:
+        def fits(known: Configuration) -> bool:
+            of, series = known.combination, known.combination.series
+            is_like = (
+                series.exchange,
+                series.symbol,
+                series.timeframe,
+                of.strategy,
+                regime_word(of.regime),
+                known.active,
+            )
+            wanted = (exchange, symbol, timeframe, strategy, regime, active)
+            return all(want is None or want == like for want, like in zip(wanted, is_like, strict=True))
+
+        return sorted(filter(fits, self._kept.values()), key=in_order)
+
+    async def move(self, move: StageMove) -> Configuration:
+        found = self._kept.get(move.configuration_id)
+        if found is None:
+            raise unknown_configuration(move.configuration_id)
+        if move.active:
+            self._deactivate_other(found.combination, move)
+        moved = replace(found, stage=move.stage, active=move.active)
+        if move.active and not found.active:
+            moved = replace(moved, activated_at=move.time, activated_by=move.by)
+        self._kept[found.configuration_id] = moved
+        self._moves.append(move)
+        return moved
+
+    async def moves(self, configuration_id: str) -> list[StageMove]:
+        return [move for move in self._moves if move.configuration_id == configuration_id]
+
+    def _deactivate_other(self, combination: Combination, cause: StageMove) -> None:
+        for other in list(self._kept.values()):
+            is_other = other.configuration_id != cause.configuration_id
+            if other.active and is_other and other.combination == combination:
+                self._kept[other.configuration_id] = replace(other, active=False)
+                self._moves.append(replaced_by(other, cause))
+
+
+def _copied(configuration: Configuration) -> Configuration:
+    evidence = _object(trial_stats.json_bytes(configuration.evidence))
+    return replace(configuration, values=dict(configuration.values), evidence=evidence)
 
 
 def committed_twice(record: StepRecord) -> InvariantError:

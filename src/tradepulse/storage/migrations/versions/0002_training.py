@@ -165,7 +165,8 @@ def upgrade() -> None:
     op.execute("alter table training_units alter column stats set storage external")
     op.execute("alter table training_trials alter column totals set storage external")
     # Its colons are casts and texts, not parameters.
-    op.execute(sa.DDL(QUEUE_SCHEMA.read_text(encoding="utf-8").replace("%", "%%")))
+    queue_schema = QUEUE_SCHEMA.read_text(encoding="utf-8").replace("%", "%%")
+    op.execute(sa.DDL(queue_schema))  # type: ignore[no-untyped-call]
 
 
 def downgrade() -> None:
