@@ -1,0 +1,188 @@
+"""The gate on made-up trades: a market without edge is refused, a planted edge passes, and every reason is said."""
+
+from functools import cache
+
+import numpy as np
+import pytest
+from tradepulse.policy import gate, search
+from tradepulse.policy.evaluation import COLUMNS, SUM_R, SUM_R2, WINS, N
+from tradepulse.policy.gate import ANY, Candidate, Family, GateRules
+from tradepulse.strategies import STRATEGIES
+
+RULES = GateRules(draws=300)
+POINTS = 256
+
+
+@cache
+def _design() -> search.Design:
+    return search.design(STRATEGIES["volume_breakout"], POINTS)
+
+
+def _family(
+    edge: float, *, symbols: int = 6, trades: int = 240, seed: int = 0, held_out_edge: float | None = None
+) -> Family:
+    """Each point trades at random; those near the cube's middle of the first three parameters earn ``edge`` R more.
+
+    ``held_out_edge``: what remains of it in held-out time.
+    """
+    random = np.random.default_rng(seed)
+    design = _design()
+    near = np.exp(-(((design.cube[:, :3] - 0.5) / 0.6) ** 2).sum(axis=1))
+    stats = []
+    for _ in range(symbols):
+        one = np.zeros((len(design.points), 4, COLUMNS, 4))
+        for slot in range(4):
+            count = trades if slot == ANY else trades // 3
+            for column in range(COLUMNS):
+                own = edge if column < RULES.held_out_column or held_out_edge is None else held_out_edge
+                n = random.poisson(count / COLUMNS, len(design.points))
+                win = random.binomial(n, np.clip((1 + near * own) / 3, 0, 1))
+                one[:, slot, column, N], one[:, slot, column, WINS] = n, win
+                one[:, slot, column, SUM_R] = 2.0 * win - (n - win)
+                one[:, slot, column, SUM_R2] = 4.0 * win + (n - win)
+        stats.append(one.astype(np.float32))
+    return Family("volume_breakout", "1h", stats, design, RULES.held_out_column)
+
+
+def _step(judgement: gate.FamilyJudgement, name: str) -> gate.Step:
+    return next(step for step in judgement.steps if step.step == name)
+
+
+def test_judge_family_when_an_edge_is_planted_then_the_family_passes() -> None:
+    judgement = gate.judge_family(_family(0.5), RULES, seed=0, trials=POINTS)
+    assert judgement.passed, judgement.reason
+    assert [step.step for step in judgement.steps] == ["A", "B", "C", "G"]
+    assert _step(judgement, "B").figures["p_value"] < 0.01
+
+
+def test_judge_family_when_there_is_no_edge_then_it_is_rarely_passed() -> None:
+    passed = [
+        gate.judge_family(_family(0.0, seed=seed), RULES, seed=0, trials=POINTS, reports=False).passed
+        for seed in range(12)
+    ]
+    assert sum(passed) <= 1
+
+
+def test_judge_family_when_the_edge_ends_before_the_held_out_time_then_step_c_refuses_it() -> None:
+    judgement = gate.judge_family(_family(0.5, held_out_edge=0.0), RULES, seed=0, trials=POINTS)
+    assert _step(judgement, "C").passed is False
+    assert not judgement.passed
+    assert "held-out" in judgement.reason
+
+
+def test_judge_family_when_there_are_few_trades_then_step_a_says_how_many() -> None:
+    judgement = gate.judge_family(_family(0.5, symbols=1, trades=40), RULES, seed=0, trials=POINTS)
+    assert judgement.point is None
+    assert "100 trades" in judgement.reason
+    assert _step(judgement, "B").passed is None
+
+
+def test_judge_family_when_nothing_ever_traded_then_it_is_refused_without_an_error() -> None:
+    family = _family(0.5, symbols=1, trades=4)
+    empty = Family(family.strategy, family.timeframe, [np.zeros_like(family.stats[0])], family.design, 44)
+    judgement = gate.judge_family(empty, RULES, seed=0, trials=POINTS)
+    assert not judgement.passed
+    choices = gate.choose_cells(empty, judgement, RULES)
+    assert all(choice.thin for choice in choices[0])
+
+
+def test_judge_family_when_held_out_time_is_changed_then_the_choice_stays() -> None:
+    family = _family(0.3)
+    before = gate.judge_family(family, RULES, seed=0, trials=POINTS, reports=False)
+    cells = _chosen_points(family, before)
+    for stats in family.stats:
+        stats[:, :, RULES.held_out_column :, SUM_R] *= -1
+    after = gate.judge_family(family, RULES, seed=0, trials=POINTS, reports=False)
+    assert after.point == before.point
+    assert _chosen_points(family, after) == cells
+
+
+def _chosen_points(family: Family, judgement: gate.FamilyJudgement) -> list[list[int]]:
+    return [[choice.point for choice in row] for row in gate.choose_cells(family, judgement, RULES)]
+
+
+def test_choose_cells_when_symbols_are_alike_then_most_share_the_family_s_plateau() -> None:
+    family = _family(0.4)
+    judgement = gate.judge_family(family, RULES, seed=0, trials=POINTS, reports=False)
+    chosen = [choice.point for row in gate.choose_cells(family, judgement, RULES) for choice in row]
+    middle = np.abs(family.design.cube[chosen][:, :3] - 0.5).mean()
+    assert middle < np.abs(family.design.cube[:, :3] - 0.5).mean()
+
+
+def _sums(trades: int, wins: int, reward: float = 2.0) -> np.ndarray:
+    return np.array([trades, wins, reward * wins - (trades - wins), reward**2 * wins + (trades - wins)], dtype=float)
+
+
+def _candidate(trades: int, wins: int, symbol: str) -> Candidate:
+    return Candidate(_sums(trades, wins), 1 / 3, {"symbol": symbol, "strategy": "s"})
+
+
+def test_judge_combinations_when_one_is_clearly_above_break_even_then_it_passes() -> None:
+    crowd = [_candidate(60, 20, f"c{row}") for row in range(10)]
+    found = gate.judge_combinations([*crowd, _candidate(400, 200, "good")], RULES)
+    assert found[-1].passed
+    assert not any(judgement.passed for judgement in found[:-1])
+
+
+def test_judge_combinations_when_a_lucky_one_stands_in_a_crowd_then_its_claim_is_drawn_back() -> None:
+    crowd = [_candidate(60, 20, f"c{row}") for row in range(30)]
+    lucky = gate.judge_combinations([*crowd, _candidate(20, 12, "lucky")], RULES)[-1]
+    assert lucky.precision < 0.45
+    assert lucky.precision_lower < 1 / 3
+
+
+def test_judge_combinations_when_targets_differ_then_only_the_distance_from_break_even_is_pooled() -> None:
+    small = [Candidate(_sums(200, 80, 1.5), 0.4, {"symbol": f"a{row}", "strategy": "s"}) for row in range(8)]
+    large = [Candidate(_sums(200, 40, 4.0), 0.2, {"symbol": f"b{row}", "strategy": "s"}) for row in range(8)]
+    for judgement, wanted in zip(gate.judge_combinations([*small, *large], RULES), [0.4] * 8 + [0.2] * 8, strict=True):
+        assert judgement.precision == pytest.approx(wanted, abs=0.02)
+        assert not judgement.passed
+
+
+def test_better_than_defaults_when_the_defaults_do_as_well_then_they_are_judged_instead() -> None:
+    probability, step = gate.better_than_defaults(_sums(100, 40), _sums(100, 41), RULES)
+    assert probability is not None
+    assert probability < 0.5
+    assert step.passed is False
+    assert "defaults are judged instead" in step.reason
+
+
+def test_better_than_defaults_when_the_defaults_hardly_trade_then_there_is_nothing_to_compare() -> None:
+    probability, step = gate.better_than_defaults(_sums(100, 40), _sums(3, 1), RULES)
+    assert probability is None
+    assert step.passed
+
+
+@pytest.mark.parametrize(
+    ("positive", "dearer", "later", "difference", "words"),
+    [
+        (0.5, 0.1, 0.1, None, "neighbouring"),
+        (0.9, -0.1, 0.1, None, "1.5 times the costs"),
+        (0.9, 0.1, -0.1, None, "one bar later"),
+        (0.9, None, 0.1, None, "no trades"),
+        (0.9, 0.1, 0.1, "trade 3 ends earlier", "trade 3 ends earlier"),
+    ],
+)
+def test_robustness_when_anything_breaks_it_then_it_refuses_and_says_what(
+    positive: float, dearer: float | None, later: float, difference: str | None, words: str
+) -> None:
+    step = gate.robustness(positive, lambda factor, delay: later if delay else dearer, difference, RULES)
+    assert step.passed is False
+    assert words in step.reason
+
+
+def test_robustness_when_everything_holds_then_it_passes() -> None:
+    assert gate.robustness(0.8, lambda factor, delay: 0.1, None, RULES).passed
+
+
+def test_payoff_of_when_wins_are_twice_the_losses_then_break_even_is_a_third() -> None:
+    payoff, break_even = gate.payoff_of(np.array([2.0, 2.0, -1.0, -1.0, -1.0]))
+    assert payoff == pytest.approx(2.0)
+    assert break_even == pytest.approx(1 / 3)
+    assert gate.payoff_of(np.array([1.0])) == (None, None)
+
+
+def test_plain_when_a_figure_is_not_finite_then_it_is_null() -> None:
+    assert gate.plain(float("nan")) is None
+    assert gate.plain(np.float64(0.1234567891)) == 0.123457
+    assert gate.plain(np.bool_(True)) is True
