@@ -46,6 +46,7 @@ TOPIC_OF_KIND = {
     "position_closed": Topic.TRADES,
     "ledger_posted": Topic.LEDGER,
     "equity_marked": Topic.EQUITY,
+    "size_changed": Topic.RELIABILITY,
 }
 
 

@@ -393,6 +393,7 @@ class Topic(StrEnum):
     LEDGER = "ledger"
     REGIMES = "regimes"
     GAPS = "gaps"
+    RELIABILITY = "reliability"
     OTHER = "other"
     """An event whose kind this version of the API does not know."""
 

@@ -5,7 +5,7 @@ commands; what differs stands in ``bootstrap``.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from functools import cached_property
 from typing import Any
@@ -16,15 +16,15 @@ from tradepulse.core.data_handler import ClosedBar, DataHandler
 from tradepulse.core.execution_core import ExecutionCore, ExecutionState
 from tradepulse.core.portfolio import Portfolio
 from tradepulse.core.risk_manager import RiskLimits, SizedEntry, size_entry
-from tradepulse.core.signal_library import SignalLibrary, Subscription
+from tradepulse.core.signal_library import SignalLibrary, Subscription, size_key
 from tradepulse.domain.commands import Command
 from tradepulse.domain.events import (
     CandleClosed,
     EngineEvent,
+    EngineInput,
     EquityMarked,
     GapFound,
     LedgerPosted,
-    MarketEvent,
     OrderAccepted,
     OrderEnded,
     OrderFilled,
@@ -32,6 +32,7 @@ from tradepulse.domain.events import (
     PositionClosed,
     RegimeChanged,
     SetupEvaluated,
+    SizeChanged,
 )
 from tradepulse.domain.market import Candles, MarketKey, MarketSpec, SeriesKey, Timeframe
 from tradepulse.domain.portfolio import Position
@@ -72,23 +73,29 @@ class _Memory:
     began_at: int
     equity_marked_at: int
     now: int
+    sizes: dict[str, int] = field(default_factory=dict)
 
 
 class Engine:
+    """``watched``: series that are kept although no subscription looks at them."""
+
     def __init__(
         self,
         config: EngineConfig,
         markets: Mapping[MarketKey, MarketSpec],
         bases: Mapping[MarketKey, Timeframe],
         subscriptions: Iterable[Subscription],
+        watched: Iterable[SeriesKey] = (),
     ) -> None:
         self.config = config
         self.portfolio = Portfolio(markets)
         self.execution = ExecutionCore(config.book, self.portfolio)
-        self.signals = SignalLibrary(subscriptions)
+        self.signals = SignalLibrary(subscriptions, watched)
         self.data = DataHandler(bases, self.signals.capacities)
         self.began_at = 0
         """When the book began, in market time."""
+        self.sizes = {subscription.key: subscription.size_ppm for subscription in self.signals.subscriptions}
+        """Share of the usual size in force, in parts per million, by strategy, series and parameters."""
         self._equity_marked_at = -1
         self._now = 0
 
@@ -103,7 +110,7 @@ class Engine:
         if len(candles):
             self.portfolio.mark(series.market, float(candles.close[-1]))
 
-    def handle(self, event: MarketEvent) -> Step:
+    def handle(self, event: EngineInput) -> Step:
         events, commands = self._answer(event)
         memorable = any(not isinstance(fact, FORGETTABLE) for fact in events)
         return Step(self._now, tuple(events), tuple(commands), memorable or bool(commands))
@@ -120,6 +127,7 @@ class Engine:
             self.began_at,
             self._equity_marked_at,
             self._now,
+            self.sizes,
         )
         plain: JsonObject = self._memory.dump_python(memory, mode="json")
         return plain
@@ -132,6 +140,7 @@ class Engine:
         self.execution.state = memory.execution
         self.began_at = memory.began_at
         self._equity_marked_at, self._now = memory.equity_marked_at, memory.now
+        self.sizes |= {key: size for key, size in memory.sizes.items() if key in self.sizes}
         for entry in memory.execution.entries.values():
             plan = entry.sized.plan
             self.portfolio.reserve(
@@ -150,7 +159,7 @@ class Engine:
                 "Trade these symbols and timeframes again until they are closed.",
             )
 
-    def _answer(self, event: MarketEvent) -> tuple[list[EngineEvent], list[Command]]:
+    def _answer(self, event: EngineInput) -> tuple[list[EngineEvent], list[Command]]:
         match event:
             case CandleClosed():
                 return self._on_candle(event)
@@ -165,6 +174,8 @@ class Engine:
                 return self.execution.on_ended(event)
             case OrderFilled():
                 return self._on_filled(event)
+            case SizeChanged():
+                return self._on_size_changed(event), []
 
     def _on_candle(self, event: CandleClosed) -> tuple[list[EngineEvent], list[Command]]:
         if event.candle.open_time <= self.data.last_open(event.series):
@@ -188,13 +199,23 @@ class Engine:
     def _judge(self, setup: Setup, bar: ClosedBar) -> tuple[list[EngineEvent], list[Command]]:
         spec = self.portfolio.spec(setup.series.market)
         busy = self.execution.busy(setup.strategy, setup.series)
-        verdict = size_entry(setup, spec, self.portfolio, self.config.limits, busy=busy)
+        share = self.sizes[size_key(setup.strategy, setup.series, setup.parameters_id)]
+        verdict = size_entry(setup, spec, self.portfolio, self.config.limits, busy=busy, share_ppm=share)
         if isinstance(verdict, SizedEntry) and bar.late:
             verdict = Verdict.LATE_CANDLE
         if not isinstance(verdict, SizedEntry):
             return [SetupEvaluated(setup, verdict)], []
         facts, commands = self.execution.enter(setup, verdict)
         return [SetupEvaluated(setup, Verdict.ACCEPTED), *facts], commands
+
+    def _on_size_changed(self, event: SizeChanged) -> list[EngineEvent]:
+        """Nothing for parameters that nobody trades with, and where the size is in force already."""
+        key = size_key(event.strategy, event.series, event.parameters_id)
+        if self.sizes.get(key) in (None, event.size_ppm):
+            return []
+        self._now = max(self._now, event.time)
+        self.sizes[key] = event.size_ppm
+        return [replace(event, time=self._now)]
 
     def _on_filled(self, event: OrderFilled) -> tuple[list[EngineEvent], list[Command]]:
         self._now = max(self._now, event.fill.time)

@@ -29,16 +29,26 @@ def is_tradable(setup: Setup, min_confluence: float) -> bool:
 
 
 def size_entry(
-    setup: Setup, spec: MarketSpec, portfolio: Portfolio, limits: RiskLimits, *, busy: bool
+    setup: Setup,
+    spec: MarketSpec,
+    portfolio: Portfolio,
+    limits: RiskLimits,
+    *,
+    busy: bool,
+    share_ppm: int = fills.PPM,
 ) -> SizedEntry | Verdict:
     """Size by the loss at the stop, costs included (see ``kernels.fills.position_lots``), or say why not.
 
     ``busy``: this strategy holds a position, or waits for an entry, on this symbol and timeframe.
+    ``share_ppm``: share of the size that risk, cash and the largest position allow; never more than all of it.
     """
+    share = min(max(share_ppm, 0), fills.PPM)
     if not is_tradable(setup, limits.min_confluence):
         return Verdict.CONFLUENCE_TOO_LOW
     if setup.direction is Direction.SHORT and spec.kind is MarketKind.SPOT:
         return Verdict.SHORT_NOT_POSSIBLE
+    if share == 0:
+        return Verdict.QUARANTINED
     if busy:
         return Verdict.POSITION_OPEN
     tick = float(spec.tick_size)
@@ -47,12 +57,12 @@ def size_entry(
     planned = fills.worsened(fills.to_ticks(setup.close, tick), setup.direction, spec.slippage_ppm)
     lots, refusal = fills.position_lots(
         spec.units(portfolio.equity),
-        spec.units(portfolio.free_cash),
+        spec.units(portfolio.free_cash) * share // fills.PPM,
         planned,
         stop,
         int(setup.direction),
-        limits.risk_ppm,
-        limits.max_position_ppm,
+        limits.risk_ppm * share // fills.PPM,
+        limits.max_position_ppm * share // fills.PPM,
         spec.units(spec.min_notional),
         spec.taker_ppm,
         spec.slippage_ppm,

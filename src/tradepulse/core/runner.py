@@ -2,18 +2,51 @@
 
 import logging
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
+from typing import Protocol
 
 from tradepulse.core.engine import Engine, Step
 from tradepulse.core.event_system import EventBus
-from tradepulse.domain.events import CandleClosed, MarketEvent, OrderAccepted, OrderEnded, OrderFilled, OrderRejected
+from tradepulse.domain.events import (
+    CandleClosed,
+    EngineEvent,
+    EngineInput,
+    MarketEvent,
+    OrderAccepted,
+    OrderEnded,
+    OrderFilled,
+    OrderRejected,
+    SizeChanged,
+)
 from tradepulse.domain.market import MarketKey
 from tradepulse.domain.orders import OrderReport, OrderStatus
 from tradepulse.domain.signals import VERDICTS
-from tradepulse.ports import CandleFeed, CandleStore, Clock, Journal, OrderGateway, StepRecord
+from tradepulse.ports import CandleFeed, CandleStore, Clock, Journal, JsonObject, OrderGateway, StepRecord
 
 logger = logging.getLogger(__name__)
+# Where the memory of the advisers stands in a book's snapshot, by name.
+ADVISERS = "advisers"
+
+
+class Adviser(Protocol):
+    """Learns from the facts of each step and may ask for other sizes, which are the engine's next input.
+
+    No I/O and no clock: the same facts, the same advice. Its memory is written down with every step it learned from.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    def advise(self, events: Sequence[EngineEvent]) -> Sequence[SizeChanged]: ...
+
+    def standing(self) -> Sequence[SizeChanged]:
+        """All that holds at present; asked at every start, because advice may have been lost with the process."""
+        ...
+
+    def memory(self) -> JsonObject: ...
+
+    def remember(self, memory: JsonObject) -> None: ...
 
 
 class Runner:
@@ -32,6 +65,7 @@ class Runner:
         clock: Clock,
         candles: CandleStore | None = None,
         observers: EventBus | None = None,
+        advisers: Sequence[Adviser] = (),
     ) -> None:
         self._engine = engine
         self._feed = feed
@@ -40,13 +74,19 @@ class Runner:
         self._clock = clock
         self._candles = candles
         self._bus = observers or EventBus()
+        self._advisers = advisers
         self._sequence = 0
 
-    async def run(self, initial_cash: Decimal) -> None:
-        """Until the feed ends. Errors of the engine are not caught: trading halts, protections stay where they are."""
+    async def run(self, initial_cash: Decimal, enough: Callable[[], bool] = lambda: False) -> None:
+        """Until the feed ends, or ``enough`` says so after an event and all that followed from it.
+
+        Errors of the engine are not caught: trading halts, protections stay where they are.
+        """
         await self.recover(initial_cash)
         async for event in self._feed.events():
             await self.take(event)
+            if enough():
+                return
 
     async def recover(self, initial_cash: Decimal) -> None:
         """Load the book, fill the windows, ask the exchange what became of our orders, catch up on candles."""
@@ -54,19 +94,26 @@ class Runner:
         if remembered is not None:
             self._sequence, snapshot = remembered
             self._engine.restore(snapshot)
+            for adviser in self._advisers:
+                adviser.remember(snapshot.get(ADVISERS, {}).get(adviser.name, {}))
         await self._fill_windows()
         if remembered is None:
             await self._perform(self._engine.begin(initial_cash, self._clock.now()))
+        for adviser in self._advisers:
+            for advice in adviser.standing():
+                await self.take(advice)
         await self._settle_orders()
         await self._catch_up()
 
-    async def take(self, event: MarketEvent) -> None:
-        """One event, and then every answer of the exchange to what it made us do."""
-        waiting: deque[MarketEvent] = deque([event])
+    async def take(self, event: EngineInput) -> None:
+        """One event, and then what the advisers and the exchange answer to what it made us do."""
+        waiting: deque[EngineInput] = deque([event])
         while waiting:
             waiting.extend(await self._perform(self._engine.handle(waiting.popleft())))
 
-    async def _perform(self, step: Step) -> list[MarketEvent]:
+    async def _perform(self, step: Step) -> list[EngineInput]:
+        # Before the commit, so that what an adviser learned is written down with the step it learned it from.
+        answers: list[EngineInput] = [advice for adviser in self._advisers for advice in adviser.advise(step.events)]
         if step.events:
             self._sequence += 1
             record = StepRecord(
@@ -75,14 +122,19 @@ class Runner:
                 step.time,
                 step.events,
                 step.commands,
-                self._engine.snapshot() if step.memorable else None,
+                self._snapshot() if step.memorable else None,
             )
             await self._journal.commit(record)
-        answers: list[MarketEvent] = []
         for command in step.commands:
             answers.extend(await self._gateway.execute(command))
         self._bus.tell(step.events)
         return answers
+
+    def _snapshot(self) -> JsonObject:
+        snapshot = self._engine.snapshot()
+        if self._advisers:
+            snapshot[ADVISERS] = {adviser.name: adviser.memory() for adviser in self._advisers}
+        return snapshot
 
     async def _fill_windows(self) -> None:
         if self._candles is None:

@@ -51,8 +51,22 @@ class OrderEnded:
     time: int
 
 
+@dataclass(frozen=True, slots=True)
+class SizeChanged:
+    """From ``time`` on, setups of these parameters take this share of the usual risk; 0: none is entered."""
+
+    strategy: str
+    series: SeriesKey
+    parameters_id: str
+    size_ppm: int
+    """Parts per million of the usual size, at most 1,000,000."""
+    reason: str
+    time: int
+
+
 OrderEvent = OrderAccepted | OrderRejected | OrderFilled | OrderEnded
 MarketEvent = CandleClosed | OrderAccepted | OrderRejected | OrderFilled | OrderEnded
+EngineInput = MarketEvent | SizeChanged
 
 # --- told
 
@@ -139,6 +153,7 @@ EngineEvent = (
     | OrderRejected
     | OrderFilled
     | OrderEnded
+    | SizeChanged
     | PositionOpened
     | PositionClosed
     | LedgerPosted

@@ -79,6 +79,7 @@ class Verdict(StrEnum):
     TRADING_PAUSED = "trading is paused"
     LATE_CANDLE = "the candle arrived late"
     REJECTED_BY_EXCHANGE = "the exchange refused the order"
+    QUARANTINED = "these parameters are in quarantine"
 
 
 VERDICTS = tuple(Verdict)

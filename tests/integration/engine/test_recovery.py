@@ -14,7 +14,7 @@ from tradepulse.core.engine import Engine, EngineConfig, Step
 from tradepulse.core.risk_manager import RiskLimits
 from tradepulse.core.runner import Runner
 from tradepulse.core.signal_library import Subscription
-from tradepulse.domain.events import CandleClosed, EngineEvent, LedgerPosted, MarketEvent, PositionClosed
+from tradepulse.domain.events import CandleClosed, EngineEvent, EngineInput, LedgerPosted, PositionClosed
 from tradepulse.domain.market import Candle, Candles, MarketKind, SeriesKey, Timeframe
 from tradepulse.domain.portfolio import Trade
 from tradepulse.exchanges.replay_feed import StoredTape
@@ -171,8 +171,10 @@ async def _kill_at_every_write(kind_of_runner: type[Runner]) -> None:
 
 
 class ActsBeforeItCommits(Runner):
-    async def _perform(self, step: Step) -> list[MarketEvent]:
-        answers = [answer for command in step.commands for answer in await self._gateway.execute(command)]
+    async def _perform(self, step: Step) -> list[EngineInput]:
+        answers: list[EngineInput] = [
+            answer for command in step.commands for answer in await self._gateway.execute(command)
+        ]
         await super()._perform(replace(step, commands=()))
         return answers
 

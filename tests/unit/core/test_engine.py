@@ -19,6 +19,7 @@ from tradepulse.domain.commands import Command, PlaceProtection
 from tradepulse.domain.events import (
     CandleClosed,
     EngineEvent,
+    EngineInput,
     MarketEvent,
     OrderAccepted,
     OrderEnded,
@@ -26,8 +27,10 @@ from tradepulse.domain.events import (
     PositionClosed,
     PositionOpened,
     SetupEvaluated,
+    SizeChanged,
 )
 from tradepulse.domain.market import Candles, MarketKind, Timeframe
+from tradepulse.domain.signals import Verdict
 from tradepulse.exchanges.replay_feed import StoredTape
 from tradepulse.exchanges.simulated_exchange import SimulatedExchange
 from tradepulse.ports import StepRecord
@@ -59,11 +62,11 @@ class Recorder(Engine):
             {MARKET: Timeframe.M1},
             [Subscription(STRATEGY, STRATEGY.parameters(), series(Timeframe.M1))],
         )
-        self.told: list[MarketEvent] = []
+        self.told: list[EngineInput] = []
         self.answers: list[Step] = []
         self.memories: list[str] = []
 
-    def handle(self, event: MarketEvent) -> Step:
+    def handle(self, event: EngineInput) -> Step:
         step = super().handle(event)
         self.told.append(event)
         self.answers.append(step)
@@ -234,3 +237,87 @@ async def test_setup_found_on_a_bar_that_closed_late_is_told_and_not_traded() ->
 
 def _expired(command: Command) -> MarketEvent:
     return OrderEnded(getattr(command, "client_id", ""), None, "expired", 0)
+
+
+def _size(size_ppm: int) -> SizeChanged:
+    parameters_id = STRATEGY.parameters().parameters_id
+    return SizeChanged("scripted", series(Timeframe.M1), parameters_id, size_ppm, "decay", 90_000)
+
+
+def test_size_change_is_told_once_remembered_and_nothing_where_nobody_trades_with_the_parameters() -> None:
+    subject = engine(MarketKind.SPOT, Timeframe.M1)
+    subject.begin(CASH, 60_000)
+    step = subject.handle(_size(500_000))
+    assert (step.events, step.memorable) == ((_size(500_000),), True)
+    assert subject.handle(_size(500_000)).events == ()
+    assert subject.handle(replace(_size(0), parameters_id="unknown")).events == ()
+    again = engine(MarketKind.SPOT, Timeframe.M1)
+    again.restore(json.loads(json.dumps(subject.snapshot())))
+    assert again.handle(_size(500_000)).events == ()
+    assert again.handle(replace(_size(0), time=0)).events == (replace(_size(0), time=90_000),)
+
+
+def test_book_written_before_sizes_were_known_is_taken_over_at_the_sizes_of_the_subscriptions() -> None:
+    subject = engine(MarketKind.SPOT, Timeframe.M1)
+    subject.begin(CASH, 60_000)
+    snapshot = subject.snapshot()
+    del snapshot["sizes"]
+    subject.restore(snapshot)
+    assert list(subject.sizes.values()) == [1_000_000]
+
+
+class Careful:
+    """Asks for quarantine after the third closed trade."""
+
+    name = "careful"
+
+    def __init__(self) -> None:
+        self.trades = 0
+
+    def advise(self, events: Sequence[EngineEvent]) -> Sequence[SizeChanged]:
+        closed = sum(isinstance(event, PositionClosed) for event in events)
+        self.trades += closed
+        return self.standing() if closed else []
+
+    def standing(self) -> Sequence[SizeChanged]:
+        return [_size(0)] if self.trades >= 3 else []
+
+    def memory(self) -> dict[str, object]:
+        return {"trades": self.trades}
+
+    def remember(self, memory: dict[str, object]) -> None:
+        self.trades = int(str(memory.get("trades", 0)))
+
+
+async def test_advice_is_the_next_step_and_later_setups_are_refused_but_told() -> None:
+    journal, exchange = InMemoryJournal(), market(MarketKind.SWAP, rough_candles(1, 400, 60_000))
+    subject = engine(MarketKind.SWAP, Timeframe.M1)
+    await Runner(subject, exchange, exchange, journal, exchange.clock, advisers=[Careful()]).run(CASH)
+    steps = [record.events for record in journal.records]
+    third = [number for number, step in enumerate(steps) for e in step if isinstance(e, PositionClosed)][2]
+    (advised,) = [number for number, step in enumerate(steps) for e in step if isinstance(e, SizeChanged)]
+    assert advised == third + 1
+    later = [e for step in steps[advised:] for e in step]
+    verdicts = {e.verdict for e in later if isinstance(e, SetupEvaluated)}
+    assert Verdict.QUARANTINED in verdicts
+    assert Verdict.ACCEPTED not in verdicts
+    assert not any(isinstance(e, PositionOpened) for e in later)
+
+
+async def test_adviser_is_given_back_its_memory_and_lost_advice_is_asked_for_again() -> None:
+    journal, store = InMemoryJournal(), InMemoryVenueStore()
+    exchange = market(MarketKind.SWAP, rough_candles(1, 300, 60_000), store)
+    subject = engine(MarketKind.SWAP, Timeframe.M1)
+    await Runner(subject, exchange, exchange, journal, exchange.clock, advisers=[Careful()]).run(CASH)
+    recovered = await journal.recover("book")
+    assert recovered is not None
+    sequence, snapshot = recovered
+    # As if the kill had come after the third trade was written down and before the advice was.
+    snapshot["sizes"] = dict.fromkeys(snapshot["sizes"], 1_000_000)
+    await journal.commit(StepRecord("book", sequence + 1, snapshot["now"], (), (), snapshot))
+    again, adviser = engine(MarketKind.SWAP, Timeframe.M1), Careful()
+    exchange = market(MarketKind.SWAP, rough_candles(1, 300, 60_000), store)
+    await exchange.recover()
+    await Runner(again, exchange, exchange, journal, exchange.clock, advisers=[adviser]).recover(CASH)
+    assert adviser.trades >= 3
+    assert list(again.sizes.values()) == [0]
