@@ -14,6 +14,7 @@ from tradepulse.kernels.fills import (
     ACCEPTED,
     AWAITING_NEXT_BAR,
     CONFLUENCE_TOO_LOW,
+    LONG,
     NEXT_BAR_MISSING,
     NO_EXIT,
     POSITION_OPEN,
@@ -42,7 +43,7 @@ FloatArray = npt.NDArray[np.float64]
 
 
 class Bars(NamedTuple):
-    """Open times (UTC ms) and prices in ticks, int64; ``duration`` of one bar in ms."""
+    """Open times (UTC ms) and prices in ticks, int64; ``duration`` of one bar in ms. No price is out of its range."""
 
     open_time: IntArray
     open: IntArray
@@ -111,7 +112,72 @@ def bars_in_ticks(prices: FloatArray, tick_size: float) -> IntArray:
 
 
 @compiled
-def _walk_bar(
+def entry_of(
+    bars: Bars,
+    index: int,
+    delay: int,
+    planned: int,
+    stop: int,
+    direction: int,
+    fixed_target: int,
+    reward_risk: float,
+    min_reward_risk: float,
+    maker_ppm: int,
+    taker_ppm: int,
+    slippage_ppm: int,
+) -> tuple[int, int, int]:
+    """Entry of the setup at bar ``index``: ``ACCEPTED`` or why not, its bar, its price in ticks.
+
+    It is the open of the next bar, or so many bars later as ``delay`` says; none of these bars may be missing.
+    """
+    entry_bar = index + 1 + delay
+    if entry_bar >= len(bars.open_time):
+        return AWAITING_NEXT_BAR, entry_bar, 0
+    for bar in range(index, entry_bar):
+        if bars.open_time[bar + 1] != bars.open_time[bar] + bars.duration:
+            return NEXT_BAR_MISSING, entry_bar, 0
+    entry, refusal = entry_refusal(
+        bars.open[entry_bar],
+        planned,
+        stop,
+        direction,
+        fixed_target,
+        reward_risk,
+        min_reward_risk,
+        maker_ppm,
+        taker_ppm,
+        slippage_ppm,
+    )
+    return refusal, entry_bar, entry
+
+
+@compiled
+def _last_bar(bars: Bars, entry_bar: int, longest: int) -> int:
+    """The bar at whose close a position has been held ``longest`` bars' time, or the last one there is."""
+    last = min(entry_bar + longest - 1, len(bars.open_time) - 1)
+    deadline = bars.open_time[entry_bar] + (longest - 1) * bars.duration
+    if last <= entry_bar or bars.open_time[last] <= deadline:
+        return max(last, entry_bar)
+    # Bars are missing: time runs out sooner.
+    return entry_bar + int(np.searchsorted(bars.open_time[entry_bar : last + 1], deadline))
+
+
+@compiled
+def _first_touched(bars: Bars, first: int, last: int, stop: int, target: int, direction: int) -> int:
+    """The first bar of ``first`` to ``last`` whose range reaches stop or target, ``last + 1`` where none does."""
+    if direction == LONG:
+        for bar in range(first, last + 1):
+            if bars.low[bar] <= stop or bars.high[bar] >= target:
+                return bar
+    else:
+        for bar in range(first, last + 1):
+            if bars.high[bar] >= stop or bars.low[bar] <= target:
+                return bar
+    return last + 1
+
+
+@compiled
+def _exit_within(
     bars: Bars, first: int, last: int, entered_here: bool, stop: int, target: int, direction: int, slippage_ppm: int
 ) -> tuple[int, int, int]:
     """Exit within bars ``first`` to ``last`` (exclusive): reason, price in ticks, time."""
@@ -127,7 +193,7 @@ def _walk_bar(
 
 
 @compiled
-def _finer_rows(fine: Bars, since: int, until: int, start: int) -> tuple[int, int]:
+def _rows_within(fine: Bars, since: int, until: int, start: int) -> tuple[int, int]:
     first = start
     while first < len(fine.open_time) and fine.open_time[first] < since:
         first += 1
@@ -135,6 +201,54 @@ def _finer_rows(fine: Bars, since: int, until: int, start: int) -> tuple[int, in
     while last < len(fine.open_time) and fine.open_time[last] < until:
         last += 1
     return first, last
+
+
+@compiled
+def exit_of(
+    bars: Bars,
+    fine: Bars,
+    fine_start: int,
+    entry_bar: int,
+    stop: int,
+    target: int,
+    direction: int,
+    longest: int,
+    slippage_ppm: int,
+) -> tuple[int, int, int, int, int]:
+    """Exit of a position entered at the open of ``entry_bar``: reason, price in ticks, time, bar, row of finer bars.
+
+    The reason is ``NO_EXIT`` where the position is still open at the end. A time exit is at the open of its bar.
+    ``fine`` is searched from row ``fine_start`` on; where it is empty, only bars that reach a level are looked into.
+    """
+    last = _last_bar(bars, entry_bar, longest)
+    bar = entry_bar
+    cursor = fine_start
+    while bar <= last:
+        first, end = 0, 0
+        if len(fine.open_time) > 0:
+            first, end = _rows_within(fine, bars.open_time[bar], bars.open_time[bar] + bars.duration, cursor)
+            cursor = first
+        else:
+            bar = _first_touched(bars, bar, last, stop, target, direction)
+            if bar > last:
+                break
+        # Finer bars that do not fill the bar would hide what its high and low show.
+        if end > first and (end - first) * fine.duration == bars.duration:
+            reason, ticks, time = _exit_within(
+                fine, first, end, bar == entry_bar, stop, target, direction, slippage_ppm
+            )
+        else:
+            reason, ticks, time = _exit_within(
+                bars, bar, bar + 1, bar == entry_bar, stop, target, direction, slippage_ppm
+            )
+        if reason != NO_EXIT:
+            return reason, ticks, time, bar, cursor
+        bar += 1
+    held = bars.open_time[last] + bars.duration - bars.open_time[entry_bar]
+    if held < longest * bars.duration or last + 1 >= len(bars.open_time):
+        return NO_EXIT, 0, 0, last, cursor
+    ticks = worsened(bars.open[last + 1], -direction, slippage_ppm)
+    return TIME, ticks, bars.open_time[last + 1], last + 1, cursor
 
 
 @compiled
@@ -154,7 +268,6 @@ def walk_setups(
     busy_until = -1  # setups on bars before this index meet an open position
     left_open = False
     fine_cursor = 0
-    last_bar = len(bars.open_time) - 1
     for row in range(count):
         index = entries.bar[row]
         direction = entries.direction[row]
@@ -187,19 +300,10 @@ def walk_setups(
         if refusal != ACCEPTED:
             verdicts[row] = refusal
             continue
-        entry_bar = index + 1
-        if entry_bar > last_bar:
-            verdicts[row] = AWAITING_NEXT_BAR
-            busy_until = entry_bar + 1
-            continue
-        entry_time = bars.open_time[entry_bar]
-        # The order waits for one open only: a second setup on the same bar is refused while it is pending.
-        busy_until = entry_bar
-        if entry_time != bars.open_time[index] + bars.duration:
-            verdicts[row] = NEXT_BAR_MISSING
-            continue
-        entry, refusal = entry_refusal(
-            bars.open[entry_bar],
+        refusal, entry_bar, entry = entry_of(
+            bars,
+            index,
+            0,
             planned,
             stop,
             direction,
@@ -210,41 +314,19 @@ def walk_setups(
             rules.taker_ppm,
             rules.slippage_ppm,
         )
+        # The order waits for one open only: a second setup on the same bar is refused while it is pending.
+        busy_until = entry_bar
         if refusal != ACCEPTED:
             verdicts[row] = refusal
             continue
         target = target_for(entry, stop, direction, fixed, rules.reward_risk)
-        deadline = entry_time + rules.max_bars_in_trade * bars.duration
-        reason, exit_ticks, exit_time = NO_EXIT, 0, 0
-        bar = entry_bar
-        while bar <= last_bar:
-            first, last = 0, 0
-            if len(fine.open_time) > 0:
-                first, last = _finer_rows(fine, bars.open_time[bar], bars.open_time[bar] + bars.duration, fine_cursor)
-                fine_cursor = first
-            # Finer bars that do not fill the bar would hide what its high and low show.
-            if last > first and (last - first) * fine.duration == bars.duration:
-                reason, exit_ticks, exit_time = _walk_bar(
-                    fine, first, last, bar == entry_bar, stop, target, direction, rules.slippage_ppm
-                )
-            else:
-                reason, exit_ticks, exit_time = _walk_bar(
-                    bars, bar, bar + 1, bar == entry_bar, stop, target, direction, rules.slippage_ppm
-                )
-            if reason != NO_EXIT:
-                busy_until = bar
-                break
-            if bars.open_time[bar] + bars.duration >= deadline:
-                if bar < last_bar:
-                    reason = TIME
-                    exit_time = bars.open_time[bar + 1]
-                    exit_ticks = worsened(bars.open[bar + 1], -direction, rules.slippage_ppm)
-                    busy_until = bar + 1
-                break
-            bar += 1
+        reason, exit_ticks, exit_time, busy_until, fine_cursor = exit_of(
+            bars, fine, fine_cursor, entry_bar, stop, target, direction, rules.max_bars_in_trade, rules.slippage_ppm
+        )
         if reason == NO_EXIT:
             left_open = True
             continue
+        entry_time = bars.open_time[entry_bar]
         entry_notional = entry * lots
         exit_rate = rules.maker_ppm if reason == TARGET else rules.taker_ppm
         fees = fee_units(entry_notional, rules.taker_ppm) + fee_units(exit_ticks * lots, exit_rate)
