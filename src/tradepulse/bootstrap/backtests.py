@@ -111,8 +111,13 @@ async def replay(
     limits: RiskLimits,
     initial_cash: Decimal,
     progress: Progress | None = None,
+    *,
+    before: Candles | None = None,
 ) -> BacktestOutcome:
-    """The whole engine over a simulated exchange that plays the candles; everything stays in memory."""
+    """The whole engine over a simulated exchange that plays the candles; everything stays in memory.
+
+    ``before``: candles of the series that came before; they are known, as after a start, and not traded.
+    """
     market = series.market
     tape = StoredTape(series.timeframe, {market: spec}, {market: candles})
     exchange = SimulatedExchange(tape, {spec.quote: initial_cash})
@@ -122,6 +127,8 @@ async def replay(
         {market: series.timeframe},
         [Subscription(strategy, parameters, series)],
     )
+    if before is not None and len(before):
+        engine.warm_up(series, before[max(0, len(before) - engine.data.history_needed(series)) :])
     collector = _Collector(len(candles), progress)
     bus = EventBus()
     bus.subscribe(collector)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -26,7 +27,7 @@ from tradepulse.domain.training import (
 from tradepulse.policy.configuration_documents import configurations_in, fingerprint, parsed_document
 from tradepulse.policy.trained_assets import TrainedAssetsManager
 from tradepulse.ports import SeriesCoverage
-from tradepulse.shared.errors import ConfigurationError, RefusedError, TradePulseError
+from tradepulse.shared.errors import ConfigurationError, RefusedError
 from tradepulse.storage.in_memory import InMemoryConfigurationStore, InMemoryTrainingStore
 from tradepulse.strategies import STRATEGIES
 
@@ -174,7 +175,7 @@ async def test_start_training_when_something_cannot_be_trained_then_told_what_an
 
 
 async def test_start_training_when_nothing_is_stored_then_told_how_to_get_candles() -> None:
-    with pytest.raises(ConfigurationError, match="No candles are stored yet. Use download-data"):
+    with pytest.raises(ConfigurationError, match=r"No candles are stored yet\. Use download-data"):
         await House(()).start()
 
 
@@ -352,7 +353,7 @@ async def test_rollback_when_repeated_then_one_version_further_back_each_time_an
     assert [one.version for one in await house.versions("bull") if one.active] == [3]
     back = await house.manager.rollback(back.configuration_id, **ME)
     assert back.version == 1
-    with pytest.raises(RefusedError, match="No version of .* was in force before version 1"):
+    with pytest.raises(RefusedError, match=r"No version of .* was in force before version 1"):
         await house.manager.rollback(back.configuration_id, **ME)
     with pytest.raises(RefusedError, match="not in force"):
         await house.manager.rollback(versions[3].configuration_id, **ME)
@@ -432,8 +433,7 @@ async def test_document_when_imported_elsewhere_then_inactive_in_validation_and_
         assert await anywhere.manager.import_(parsed_document(again), by="an echo") == ()
     assert (await other.answer("bull")).answer is Answer.NOTHING
     await other.manager.activate(added[0].configuration_id, by="me", reason="I trust it")
-    traded = [one for one in await other.manager.list(active=True)]
-    assert [fingerprint(one) for one in traded] == [fingerprint(added[0])]
+    assert [fingerprint(one) for one in await other.manager.list(active=True)] == [fingerprint(added[0])]
 
 
 def rehashed(document: JsonObject) -> JsonObject:
@@ -500,11 +500,8 @@ async def test_life_when_anything_is_done_in_any_order_then_at_most_one_is_in_fo
             verdict = "deployed" if act == "deploy" else "not traded"
             await house.finished(judged("bull", verdict, reward_risk=2.0 + number / 4))
         elif versions:
-            try:
-                chosen = versions[number % len(versions)].configuration_id
-                await getattr(house.manager, act)(chosen, **ME)
-            except TradePulseError as refusal:
-                assert isinstance(refusal, RefusedError)
+            with suppress(RefusedError):
+                await getattr(house.manager, act)(versions[number % len(versions)].configuration_id, **ME)
         now = await house.versions("bull")
         active = [one for one in now if one.active]
         answer = await house.answer("bull")
