@@ -174,10 +174,16 @@ def _stops(families: Iterable[JsonObject], combinations: Iterable[JsonObject]) -
 
 
 def _stopped_at(item: JsonObject) -> tuple[tuple[str, str], str]:
-    """(step, title) of the first failed step and its reason; without one the verdict's reason less its numbers."""
+    """(step, title) of what refused it and the reason; without a step the verdict's reason less its numbers.
+
+    Step E refuses nothing: where it fails, the defaults are judged instead.
+    """
     reason = str(item.get("reason") or "no reason was recorded")
+    refused_by = item.get("refused_by")
     for step in item.get("steps") or ():
-        if step.get("passed") is False:
+        if step.get("step") == refused_by or (
+            not refused_by and step.get("passed") is False and step.get("step") != "E"
+        ):
             return (str(step.get("step")), str(step.get("title") or "")), str(step.get("reason") or reason)
     return (UNKNOWN, re.sub(r"[-+]?\d[\d.,]*", "…", reason)), reason
 

@@ -171,7 +171,7 @@ def job_report(
         "families": [family(random, rule, timeframe, names, passes) for rule, timeframe, passes in traded],
         "combinations": combinations,
         "left_out": [{"series": "binance:DOGE/USDT:1d", "strategy": "htf_sweep", "reason": "too few candles"}],
-        "honesty": {"trials": 885_168, "effective_trials": 212.4},
+        "honesty": {"trials": 885_168, "effective_trials": 212.4, "rules": {"family_p": 0.05, "most_overfit": 0.5}},
         "summary": {"deployed": 1, "judged": len(combinations), "families_passed": 1},
     }
 
@@ -229,6 +229,32 @@ def test_render_report_when_nothing_passed_then_says_so_first_with_the_most_freq
     assert re.search(r"D\s*Held out\s*0\s*32\s*", summary)
 
 
+def test_render_report_when_step_e_failed_and_f_refused_then_refusal_is_counted_at_f() -> None:
+    report = job_report(symbols=1, timeframes=("1h",), strategies=1)
+    item = report["combinations"][0]
+    item |= {"verdict": "not traded", "steps": steps("ADEF", "F")}
+    item["steps"][2] |= {"passed": False, "reason": "no better than the defaults"}
+    report["combinations"] = [item]
+
+    page = Page(render_report(report))
+
+    summary = page.text[: page.text.index("Regime by timeframe")]
+    assert re.search(r"F\s*Robustness\s*0\s*1", summary)
+    assert "defaults instead" in page.text
+    assert "Better than defaults" not in summary
+
+
+def test_render_report_when_parameters_differ_from_defaults_then_both_stand_side_by_side() -> None:
+    report = job_report(symbols=1, timeframes=("1h",), strategies=1)
+    report["families"][0]["defaults"]["values"] = {"volume_window": 20, "range_factor": 2.6}
+
+    page = Page(render_report(report))
+
+    assert re.search(
+        r"volume window\s*34\s*20\s*range factor\s*2.6\s*2.6\s*stop mode\s*swing\s*not recorded", page.text
+    )
+
+
 def test_render_report_when_texts_are_hostile_then_nothing_of_them_is_markup() -> None:
     report = job_report(symbols=1, timeframes=("1h",), strategies=1)
     for item in (*report["families"], *report["combinations"]):
@@ -266,6 +292,9 @@ def test_render_report_when_any_one_field_is_null_or_absent_then_page_is_rendere
     report["combinations"] = report["combinations"][:1]
     for item in (*report["families"], *report["combinations"]):
         item["steps"] = item["steps"][:1]
+    one = report["families"][0]
+    one |= {"in_out": one["in_out"][:5], "equity": one["equity"][:5]}
+    one["surface"]["points"] = one["surface"]["points"][:5]
     monkeypatch.setattr(report_pictures, "_picture", lambda *_: "<svg></svg>")
 
     variants = list(_every_field_null(report))
