@@ -1,0 +1,430 @@
+"""The work of a training job, wherever it is done: take units until none is left, then judge what was found.
+
+Only ports are known here. A worker that is stopped gives its unit back; one that is killed is missed, and its unit is
+given out again. Evaluation runs in threads, so a stop is heard within a second.
+"""
+
+import asyncio
+import logging
+import threading
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from time import perf_counter
+from typing import Any, Protocol, TypeVar
+
+from tradepulse.domain.market import SeriesKey, data_hash
+from tradepulse.domain.training import JobState, JsonObject, TrainingJob, TrainingRequest, TrainingUnit, UnitState
+from tradepulse.policy.train import Load, ReplayCheck, SeriesData, evaluate_unit, judge_job
+from tradepulse.ports import TrainingStore, UnitResult
+from tradepulse.shared.errors import ConfigurationError, TradePulseError, TransientError
+
+__all__ = ["Deploy", "Evaluate", "TrainingProgress", "in_threads", "judge", "work_on"]
+
+logger = logging.getLogger(__name__)
+Answer = TypeVar("Answer")
+
+PULSE_SECONDS = 1.0
+"""How often a worker says that it is still there, looks whether it should stop, and tells how far it is."""
+WRITE_ATTEMPTS = 10
+MOST_CANDLES = 3_000_000
+"""So many candles are kept between units, about 150 MB."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingProgress:
+    """How far a job is, all its workers together. ``trials_per_second`` is that of the job; zero before it is known."""
+
+    job_id: str
+    units_done: int
+    units: int
+    trials_done: int
+    trials: int
+    trials_per_second: float
+    seconds_left: float | None
+    part: str
+    """What is being worked on here, in words."""
+
+
+class Evaluate(Protocol):
+    """Runs ``train.evaluate_unit`` somewhere. ``advance`` may be called from any thread with (done, all)."""
+
+    async def __call__(
+        self,
+        unit: TrainingUnit,
+        data: SeriesData,
+        request: TrainingRequest,
+        plan: JsonObject,
+        *,
+        advance: Callable[[int, int], None],
+        cancelled: threading.Event,
+    ) -> UnitResult: ...
+
+
+Tell = Callable[[TrainingProgress], None]
+Deploy = Callable[[TrainingJob, JsonObject], Awaitable[None]]
+
+
+def in_threads(threads: int) -> Evaluate:
+    async def evaluate(
+        unit: TrainingUnit,
+        data: SeriesData,
+        request: TrainingRequest,
+        plan: JsonObject,
+        *,
+        advance: Callable[[int, int], None],
+        cancelled: threading.Event,
+    ) -> UnitResult:
+        return await asyncio.to_thread(
+            evaluate_unit,
+            unit,
+            data,
+            request,
+            plan,
+            threads=threads,
+            progress=advance,
+            cancelled=cancelled.is_set,
+        )
+
+    return evaluate
+
+
+async def work_on(
+    job_id: str,
+    worker: str,
+    store: TrainingStore,
+    load: Load,
+    *,
+    threads: int = 1,
+    lanes: int = 1,
+    progress: Tell | None = None,
+    stop: asyncio.Event | None = None,
+    evaluate: Evaluate | None = None,
+) -> None:
+    """Take units until every unit of the job is done, the job has ended, or ``stop`` is set.
+
+    Waits for units that others work on, because they may be given back. ``lanes`` units at once; ``evaluate`` runs
+    them elsewhere. ``worker`` must be unique. A unit that cannot be evaluated is marked as failed and the rest goes on.
+    """
+    job = await store.job(job_id)
+    if job is None:
+        raise ConfigurationError(f"There is no training job '{job_id}'.", "List the jobs to find its id.")
+    shift = _Shift(job, await store.plan(job_id), store, load, evaluate or in_threads(threads), stop or asyncio.Event())
+    telling = asyncio.create_task(shift.keep_telling(progress)) if progress else None
+    try:
+        async with asyncio.TaskGroup() as group:
+            for lane in range(lanes):
+                group.create_task(shift.work(worker if lanes == 1 else f"{worker}/{lane + 1}"))
+    except* TradePulseError as errors:
+        raise errors.exceptions[0] from None
+    finally:
+        if telling is not None:
+            telling.cancel()
+            with suppress(asyncio.CancelledError):
+                await telling
+
+
+class _Shift:
+    """One process working on one job."""
+
+    def __init__(
+        self,
+        job: TrainingJob,
+        plan: JsonObject,
+        store: TrainingStore,
+        load: Load,
+        evaluate: Evaluate,
+        stop: asyncio.Event,
+    ) -> None:
+        self._job = job
+        self._plan = plan
+        self._store = store
+        self._series = _SeriesShelf(load)
+        self._evaluate = evaluate
+        self._stop = stop
+        self._shares: dict[int, float] = {}
+        self._over = False
+
+    async def work(self, worker: str) -> None:
+        while not self._stop.is_set() and not self._over:
+            unit = await self._store.take(self._job.job_id, worker)
+            if unit is not None:
+                await self._do(unit, worker)
+            elif await self._nothing_left():
+                return
+            else:
+                await _pause(self._stop, PULSE_SECONDS)
+
+    async def _nothing_left(self) -> bool:
+        job = await self._store.job(self._job.job_id)
+        return job is None or job.state.ended or not _open_units(job)
+
+    async def _do(self, unit: TrainingUnit, worker: str) -> None:
+        given_up = threading.Event()
+        working = asyncio.create_task(self._result_of(unit, given_up))
+        try:
+            if not await self._watched(working, worker):
+                given_up.set()
+                await asyncio.gather(working, return_exceptions=True)
+                await self._store.release(self._job.job_id, worker)
+                return
+            await self._hand_in(unit, worker, working)
+        except asyncio.CancelledError:
+            given_up.set()
+            await asyncio.gather(working, return_exceptions=True)
+            await self._store.release(self._job.job_id, worker)
+            raise
+        finally:
+            self._shares.pop(unit.index, None)
+
+    async def _watched(self, working: "asyncio.Task[UnitResult]", worker: str) -> bool:
+        """``False`` when the work should be given up: somebody said stop, or the job has ended."""
+        stopping = asyncio.create_task(self._stop.wait())
+        try:
+            while not working.done():
+                await asyncio.wait({working, stopping}, timeout=PULSE_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+                if self._stop.is_set():
+                    return False
+                if not working.done() and not await _still_wanted(self._store, self._job.job_id, worker):
+                    self._over = True
+                    return False
+        finally:
+            stopping.cancel()
+        return True
+
+    async def _hand_in(self, unit: TrainingUnit, worker: str, working: "asyncio.Task[UnitResult]") -> None:
+        job_id, error = self._job.job_id, working.exception()
+        if error is None:
+            await _patiently(lambda: self._store.finish(job_id, unit.index, worker, working.result()))
+        elif isinstance(error, TransientError):
+            await _patiently(lambda: self._store.release(job_id, worker))
+            raise error
+        else:
+            if not isinstance(error, TradePulseError):
+                logger.error("A unit of training failed: %s on %s", unit.strategy, unit.series, exc_info=error)
+            await self._store.fail(job_id, unit.index, worker, _in_words(error))
+
+    async def _result_of(self, unit: TrainingUnit, given_up: threading.Event) -> UnitResult:
+        self._shares[unit.index] = 0.0
+        data = await self._series.of(unit)
+
+        def advance(done: int, total: int) -> None:
+            if unit.index in self._shares:
+                self._shares[unit.index] = done / max(total, 1)
+
+        return await self._evaluate(unit, data, self._job.request, self._plan, advance=advance, cancelled=given_up)
+
+    async def keep_telling(self, tell: Tell) -> None:
+        """Every second until cancelled, and once more at the end."""
+        started, before = perf_counter(), self._done(self._job)
+
+        async def tell_now() -> None:
+            with suppress(TransientError):
+                job = await self._store.job(self._job.job_id)
+                tell(self._told(job or self._job, before, perf_counter() - started))
+
+        try:
+            while True:
+                await tell_now()
+                await asyncio.sleep(PULSE_SECONDS)
+        finally:
+            await tell_now()
+
+    def _done(self, job: TrainingJob) -> float:
+        """Work that is done, in candles; a trial takes as long as its series."""
+        begun = dict(self._shares)
+        return sum(unit.candles * (1.0 if _is_closed(unit) else begun.get(unit.index, 0.0)) for unit in job.units)
+
+    def _told(self, job: TrainingJob, before: float, seconds: float) -> TrainingProgress:
+        begun = dict(self._shares)
+        closed = sum(map(_is_closed, job.units))
+        candles, done = sum(unit.candles for unit in job.units), self._done(job)
+        speed = (done - before) / seconds if seconds > 0 else 0.0
+        points = max((unit.trials for unit in job.units if unit.trials), default=job.request.points)
+        trials = points * len(job.units)
+        return TrainingProgress(
+            job_id=job.job_id,
+            units_done=closed,
+            units=len(job.units),
+            trials_done=int(trials * done / candles) if candles else 0,
+            trials=trials,
+            trials_per_second=trials * speed / candles if candles else 0.0,
+            seconds_left=(candles - done) / speed if speed > 0 else None,
+            part=", ".join(f"{unit.series} {unit.strategy}" for unit in job.units if unit.index in begun),
+        )
+
+
+async def judge(
+    job_id: str,
+    store: TrainingStore,
+    load: Load,
+    replay: ReplayCheck | None,
+    deploy: Deploy,
+    *,
+    progress: Callable[[int, int], None] | None = None,
+) -> bool:
+    """Judge a job whose units are all done, deploy what passed, and store the report; whoever comes first does it.
+
+    ``False`` where units are open, or somebody else judges or has judged. Deploying comes before storing, so it may be
+    done twice when the judge is killed in between. Failed units are left out and named; where all have failed, so has
+    the job.
+    """
+    job = await store.job(job_id)
+    if job is None or _open_units(job) or not await store.advance(job_id, JobState.JUDGING):
+        return False
+    done = [unit for unit in job.units if unit.state is UnitState.DONE]
+    if not done:
+        problems = dict.fromkeys(unit.problem or "no unit" for unit in job.units)
+        await store.advance(job_id, JobState.FAILED, problem="; ".join(list(problems)[:3]) or "There was no unit.")
+        return True
+    bench = _Bench(job, _without_failed(await store.plan(job_id), job), store, load, asyncio.get_running_loop())
+    judging = asyncio.create_task(asyncio.to_thread(bench.judgement, replay, progress))
+    try:
+        while not judging.done():
+            await asyncio.wait({judging}, timeout=PULSE_SECONDS)
+            if not judging.done() and not await _still_wanted(store, job_id, "judge"):
+                return False
+    finally:
+        bench.given_up.set()
+        await asyncio.gather(judging, return_exceptions=True)
+    error = judging.exception()
+    if error is not None:
+        if not isinstance(error, TransientError):
+            await store.advance(job_id, JobState.FAILED, problem=_in_words(error))
+        raise error
+    if not await store.keep(job_id, "judge"):
+        return False
+    await deploy(job, judging.result())
+    await _patiently(lambda: store.save_report(job_id, judging.result()))
+    return True
+
+
+class _Bench:
+    """Where a judgement finds its results and candles: it runs in a thread and asks the loop for them."""
+
+    def __init__(
+        self, job: TrainingJob, plan: JsonObject, store: TrainingStore, load: Load, loop: asyncio.AbstractEventLoop
+    ) -> None:
+        self.given_up = threading.Event()
+        self._job = job
+        self._plan = plan
+        self._store = store
+        self._series = _SeriesShelf(load)
+        self._loop = loop
+        self._results: dict[int, UnitResult] = {}
+
+    def judgement(self, replay: ReplayCheck | None, progress: Callable[[int, int], None] | None) -> JsonObject:
+        job = self._job
+        return judge_job(
+            job.request, self._plan, job.units, self._result_of, self._data_of, replay=replay, progress=progress
+        )
+
+    def _result_of(self, index: int) -> UnitResult:
+        if index not in self._results:
+            result = self._wait_for(self._store.result(self._job.job_id, index))
+            if result is None:
+                raise ConfigurationError(f"The result of unit {index} is not stored any more.", "Train again.")
+            self._results[index] = result
+        return self._results[index]
+
+    def _data_of(self, series: SeriesKey) -> SeriesData:
+        units = [unit for unit in self._job.units if unit.series == series and unit.state is UnitState.DONE]
+        data = self._wait_for(self._series.of(units[0]))
+        if any(self._result_of(unit.index).data_hash != data.data_hash for unit in units):
+            raise _changed(series)
+        return data
+
+    def _wait_for(self, answer: Coroutine[Any, Any, Answer]) -> Answer:
+        if self.given_up.is_set():
+            answer.close()
+            raise TransientError("The judgement was given up.")
+        return asyncio.run_coroutine_threadsafe(answer, self._loop).result()
+
+
+class _SeriesShelf:
+    """Loaded series, the last used stay. Candles that came after the plan was made are cut off again."""
+
+    def __init__(self, load: Load) -> None:
+        self._load = load
+        self._kept: OrderedDict[tuple[SeriesKey, int], SeriesData] = OrderedDict()
+        self._turn = asyncio.Lock()
+
+    async def of(self, unit: TrainingUnit) -> SeriesData:
+        key = (unit.series, unit.candles)
+        async with self._turn:
+            data = self._kept.pop(key, None) or await self._fetched(unit)
+            self._kept[key] = data
+            while sum(len(kept.history) for kept in self._kept.values()) > MOST_CANDLES and len(self._kept) > 1:
+                self._kept.popitem(last=False)
+        return data
+
+    async def _fetched(self, unit: TrainingUnit) -> SeriesData:
+        data = await self._load(unit.series)
+        if len(data.history) < unit.candles:
+            raise _changed(unit.series)
+        if len(data.history) == unit.candles:
+            return data
+        history = data.history[: unit.candles]
+        return replace(data, history=history, data_hash=await asyncio.to_thread(data_hash, history.candles))
+
+
+def _changed(series: SeriesKey) -> ConfigurationError:
+    return ConfigurationError(
+        f"The candles of {series} are not those the job was planned with.", "Start the training again."
+    )
+
+
+def _without_failed(plan: JsonObject, job: TrainingJob) -> JsonObject:
+    """The plan as if the units that failed had never been planned, and why they are left out."""
+    failed = {unit.index: unit for unit in job.units if unit.state is UnitState.FAILED}
+    if not failed:
+        return plan
+    families = []
+    for family in plan["families"]:
+        units = [index for index in family["units"] if index not in failed]
+        series = [str(job.units[index].series) for index in units]
+        families += [{**family, "units": units, "series": series}] if units else []
+    left_out = [
+        {"series": str(unit.series), "strategy": unit.strategy, "reason": unit.problem or "it failed"}
+        for unit in failed.values()
+    ]
+    return {**plan, "families": families, "left_out": [*plan["left_out"], *left_out]}
+
+
+def _open_units(job: TrainingJob) -> list[TrainingUnit]:
+    return [unit for unit in job.units if not _is_closed(unit)]
+
+
+def _is_closed(unit: TrainingUnit) -> bool:
+    return unit.state in (UnitState.DONE, UnitState.FAILED)
+
+
+def _in_words(error: BaseException) -> str:
+    return str(error) if isinstance(error, TradePulseError) else f"Unexpected {type(error).__name__}: {error}"
+
+
+async def _still_wanted(store: TrainingStore, job_id: str, worker: str) -> bool:
+    """A database that is away for a moment stops nobody."""
+    try:
+        return await store.keep(job_id, worker)
+    except TransientError:
+        logger.warning("The database does not answer; work on job %s goes on", job_id)
+        return True
+
+
+async def _patiently(write: Callable[[], Awaitable[object]]) -> None:
+    """Work of minutes must not be lost because the database restarts."""
+    for attempt in range(WRITE_ATTEMPTS):
+        try:
+            await write()
+            return
+        except TransientError:
+            if attempt == WRITE_ATTEMPTS - 1:
+                raise
+            await asyncio.sleep(PULSE_SECONDS)
+
+
+async def _pause(stop: asyncio.Event, seconds: float) -> None:
+    with suppress(TimeoutError):
+        await asyncio.wait_for(stop.wait(), seconds)

@@ -1,0 +1,362 @@
+"""A training job's work on the stores in memory, with evaluation and judgement played."""
+
+import asyncio
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tradepulse.domain.market import (
+    Candles,
+    MarketKey,
+    MarketKind,
+    MarketSpec,
+    SeriesKey,
+    Timeframe,
+    data_hash,
+)
+from tradepulse.domain.training import JobState, JsonObject, TrainingJob, TrainingRequest, TrainingUnit, UnitState
+from tradepulse.policy import training_job
+from tradepulse.policy.plan import SeriesData
+from tradepulse.policy.training_job import TrainingProgress, judge, work_on
+from tradepulse.ports import UnitResult
+from tradepulse.shared.errors import ConfigurationError, TransientError
+from tradepulse.storage.in_memory import InMemoryTrainingStore
+from tradepulse.strategies.base_strategy import MarketHistory
+
+SYMBOLS = ("BTC/USDT", "ETH/USDT", "SOL/USDT")
+STRATEGIES = ("htf_sweep", "volume_breakout")
+REQUEST = TrainingRequest(SYMBOLS, ("simulated",), STRATEGIES, (), (Timeframe.H1,), points=7)
+PLANNED = 40
+
+
+def series(symbol: str) -> SeriesKey:
+    return SeriesKey("simulated", symbol, Timeframe.H1)
+
+
+UNITS = tuple(
+    TrainingUnit(index, series(symbol), strategy, candles=PLANNED)
+    for index, (strategy, symbol) in enumerate((strategy, symbol) for strategy in STRATEGIES for symbol in SYMBOLS)
+)
+PLAN = {
+    "families": [
+        {
+            "strategy": strategy,
+            "timeframe": "1h",
+            "units": [3 * row, 3 * row + 1, 3 * row + 2],
+            "series": [str(series(symbol)) for symbol in SYMBOLS],
+            "held_out_column": 2,
+        }
+        for row, strategy in enumerate(STRATEGIES)
+    ],
+    "left_out": [],
+}
+
+
+def history_of(key: SeriesKey, count: int = PLANNED) -> SeriesData:
+    times = np.arange(count, dtype=np.int64) * 3_600_000
+    price = np.full(count, 100.0 + SYMBOLS.index(key.symbol))
+    candles = Candles(times, price, price, price, price, price)
+    one = Decimal(1)
+    spec = MarketSpec(MarketKey(key.exchange, key.symbol), "B", "USDT", MarketKind.SWAP, one, one, one, 1, 1, 1)
+    return SeriesData(MarketHistory(key, candles, np.zeros(count, dtype=np.int8)), spec, data_hash(candles))
+
+
+async def load(key: SeriesKey) -> SeriesData:
+    return history_of(key)
+
+
+class Played:
+    """An evaluation that takes as long as it is told to, and remembers what it was given."""
+
+    def __init__(self, until: Callable[[TrainingUnit], bool] = lambda _: True) -> None:
+        self.units: list[int] = []
+        self.candles: list[int] = []
+        self.given_up: list[int] = []
+        self.begun = asyncio.Semaphore(0)
+        self._until = until
+
+    async def __call__(
+        self,
+        unit: TrainingUnit,
+        data: SeriesData,
+        request: TrainingRequest,
+        plan: JsonObject,
+        *,
+        advance: Callable[[int, int], None],
+        cancelled: threading.Event,
+    ) -> UnitResult:
+        self.units.append(unit.index)
+        self.candles.append(len(data.history))
+        self.begun.release()
+        advance(1, 2)
+        for _ in range(1000):
+            if cancelled.is_set():
+                self.given_up.append(unit.index)
+                break
+            if self._until(unit):
+                break
+            await asyncio.sleep(0.002)
+        stats = np.full((request.points, 4, 3, 4), unit.index, dtype=np.float32)
+        return UnitResult(stats, data.data_hash, len(data.history), 0, 1, 0.1)
+
+
+@pytest.fixture(autouse=True)
+def short_pulse(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(training_job, "PULSE_SECONDS", 0.01)
+
+
+@pytest.fixture
+def store() -> InMemoryTrainingStore:
+    return InMemoryTrainingStore()
+
+
+async def created(store: InMemoryTrainingStore) -> str:
+    return await store.create(REQUEST, UNITS, PLAN, by="a person", code_version="1")
+
+
+async def job_of(store: InMemoryTrainingStore, job_id: str) -> TrainingJob:
+    job = await store.job(job_id)
+    assert job is not None
+    return job
+
+
+async def test_work_when_lanes_and_workers_share_a_job_then_each_unit_is_done_once(
+    store: InMemoryTrainingStore,
+) -> None:
+    job_id, played = await created(store), Played()
+    told: list[TrainingProgress] = []
+    await asyncio.gather(
+        work_on(job_id, "a", store, load, lanes=2, evaluate=played, progress=told.append),
+        work_on(job_id, "b", store, load, evaluate=played),
+    )
+    assert sorted(played.units) == [0, 1, 2, 3, 4, 5]
+    assert all(unit.state is UnitState.DONE for unit in (await job_of(store, job_id)).units)
+    assert (told[-1].units_done, told[-1].units, told[-1].trials_done, told[-1].trials) == (6, 6, 42, 42)
+    assert told[-1].part == ""
+
+
+async def test_work_when_candles_came_after_the_plan_then_they_are_cut_off(store: InMemoryTrainingStore) -> None:
+    job_id, played = await created(store), Played()
+
+    async def longer(key: SeriesKey) -> SeriesData:
+        return history_of(key, PLANNED + 5)
+
+    await work_on(job_id, "a", store, longer, evaluate=played)
+    assert set(played.candles) == {PLANNED}
+    result = await store.result(job_id, 0)
+    assert result is not None
+    assert result.data_hash == history_of(UNITS[0].series).data_hash
+
+
+async def test_work_when_a_unit_cannot_be_done_then_it_failed_with_the_reason_and_the_rest_goes_on(
+    store: InMemoryTrainingStore,
+) -> None:
+    job_id = await created(store)
+
+    async def partly(key: SeriesKey) -> SeriesData:
+        if key.symbol == "BTC/USDT":
+            return history_of(key, PLANNED - 1)
+        if key.symbol == "ETH/USDT":
+            raise ZeroDivisionError("a defect")
+        return history_of(key)
+
+    await work_on(job_id, "a", store, partly, evaluate=Played())
+    job = await job_of(store, job_id)
+    assert [unit.state for unit in job.units] == [UnitState.FAILED, UnitState.FAILED, UnitState.DONE] * 2
+    assert "not those the job was planned with" in str(job.units[0].problem)
+    assert job.units[1].problem == "Unexpected ZeroDivisionError: a defect"
+
+
+async def test_work_when_stopped_then_the_unit_is_given_up_and_free_for_others(store: InMemoryTrainingStore) -> None:
+    job_id, stop = await created(store), asyncio.Event()
+    endless = Played(until=lambda _: False)
+    working = asyncio.create_task(work_on(job_id, "a", store, load, lanes=2, evaluate=endless, stop=stop))
+    await endless.begun.acquire()
+    await endless.begun.acquire()
+    stop.set()
+    await asyncio.wait_for(working, 5)
+    assert sorted(endless.given_up) == sorted(endless.units)
+    assert all(unit.state is UnitState.QUEUED for unit in (await job_of(store, job_id)).units)
+
+
+async def test_work_when_its_task_is_cancelled_then_the_unit_is_free_for_others(store: InMemoryTrainingStore) -> None:
+    job_id, endless = await created(store), Played(until=lambda _: False)
+    working = asyncio.create_task(work_on(job_id, "a", store, load, evaluate=endless))
+    await endless.begun.acquire()
+    working.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await working
+    assert endless.given_up == endless.units
+    assert all(unit.state is UnitState.QUEUED for unit in (await job_of(store, job_id)).units)
+
+
+async def test_work_when_the_job_is_cancelled_then_it_ends_and_nothing_is_kept(store: InMemoryTrainingStore) -> None:
+    job_id, endless = await created(store), Played(until=lambda _: False)
+    working = asyncio.create_task(work_on(job_id, "a", store, load, evaluate=endless))
+    await endless.begun.acquire()
+    await store.advance(job_id, JobState.CANCELLED)
+    await asyncio.wait_for(working, 5)
+    assert len(endless.units) == 1
+    assert await store.trials_evaluated() == 0
+
+
+async def test_work_when_another_holds_the_last_unit_and_dies_then_it_is_taken_over(
+    store: InMemoryTrainingStore,
+) -> None:
+    store = InMemoryTrainingStore(lease_ms=50)
+    job_id, played = await created(store), Played()
+    lost = await store.take(job_id, "dead")
+    assert lost is not None
+    await asyncio.wait_for(work_on(job_id, "alive", store, load, evaluate=played), 10)
+    assert played.units[-1] == lost.index
+    assert all(unit.worker == "alive" for unit in (await job_of(store, job_id)).units)
+
+
+async def test_work_when_the_database_is_away_for_a_moment_then_the_result_is_not_lost(
+    store: InMemoryTrainingStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_id = await created(store)
+    refusals = iter([True, True, False] + [False] * 20)
+    finish = store.finish
+
+    async def unreliable(*arguments: Any) -> None:
+        if next(refusals):
+            raise TransientError("The database does not answer.")
+        await finish(*arguments)
+
+    monkeypatch.setattr(store, "finish", unreliable)
+    played = Played()
+    await work_on(job_id, "a", store, load, evaluate=played)
+    assert sorted(played.units) == [0, 1, 2, 3, 4, 5]
+
+
+async def test_work_when_there_is_no_such_job_then_refused(store: InMemoryTrainingStore) -> None:
+    with pytest.raises(ConfigurationError, match="'nope'"):
+        await work_on("nope", "a", store, load)
+
+
+class Court:
+    """A judgement that reads every result and series as the real one does."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, error: Exception | None = None) -> None:
+        self.deployed: list[str] = []
+        self.plans: list[JsonObject] = []
+        self._error = error
+        monkeypatch.setattr(training_job, "judge_job", self._judge)
+
+    def _judge(
+        self, request: Any, plan: JsonObject, units: Any, result_of: Any, data_of: Any, *, replay: Any, progress: Any
+    ) -> JsonObject:
+        self.plans.append(plan)
+        if self._error is not None:
+            raise self._error
+        indexes = [index for family in plan["families"] for index in family["units"]]
+        sums = [float(result_of(index).stats.sum()) for index in indexes]
+        for index in indexes:
+            data_of(units[index].series)
+        return {"families": sums, "combinations": [], "left_out": plan["left_out"]}
+
+    async def deploy(self, job: TrainingJob, report: JsonObject) -> None:
+        self.deployed.append(job.job_id)
+
+
+async def test_judge_when_units_are_open_then_nothing_happens(
+    store: InMemoryTrainingStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    court, job_id = Court(monkeypatch), await created(store)
+    assert not await judge(job_id, store, load, None, court.deploy)
+    assert not await judge("nope", store, load, None, court.deploy)
+    assert court.plans == []
+
+
+async def test_judge_when_many_want_to_then_one_judges_deploys_and_reports(
+    store: InMemoryTrainingStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    court, job_id = Court(monkeypatch), await created(store)
+    await work_on(job_id, "a", store, load, evaluate=Played())
+    judged = await asyncio.gather(*(judge(job_id, store, load, None, court.deploy) for _ in range(4)))
+    assert sorted(judged) == [False, False, False, True]
+    assert court.deployed == [job_id]
+    report = await store.report(job_id)
+    assert report is not None
+    assert report["families"] == [float(7 * 4 * 3 * 4 * index) for index in range(6)]
+    assert (await job_of(store, job_id)).state is JobState.FINISHED
+
+
+async def test_judge_when_units_failed_then_the_rest_is_judged_and_they_are_named(
+    store: InMemoryTrainingStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    court, job_id = Court(monkeypatch), await created(store)
+
+    async def without_bitcoin(key: SeriesKey) -> SeriesData:
+        return history_of(key, PLANNED if key.symbol != "BTC/USDT" else 1)
+
+    await work_on(job_id, "a", store, without_bitcoin, evaluate=Played())
+    assert await judge(job_id, store, load, None, court.deploy)
+    assert [family["units"] for family in court.plans[0]["families"]] == [[1, 2], [4, 5]]
+    assert "simulated:BTC/USDT:1h" not in court.plans[0]["families"][0]["series"]
+    report = await store.report(job_id)
+    assert report is not None
+    assert [row["series"] for row in report["left_out"]] == ["simulated:BTC/USDT:1h"] * 2
+
+
+async def test_judge_when_every_unit_failed_then_so_has_the_job(
+    store: InMemoryTrainingStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    court, job_id = Court(monkeypatch), await created(store)
+
+    async def nothing(key: SeriesKey) -> SeriesData:
+        return history_of(key, 1)
+
+    await work_on(job_id, "a", store, nothing, evaluate=Played())
+    assert await judge(job_id, store, load, None, court.deploy)
+    job = await job_of(store, job_id)
+    assert job.state is JobState.FAILED
+    assert "not those the job was planned with" in str(job.problem)
+    assert court.deployed == []
+
+
+async def test_judge_when_the_candles_are_no_longer_those_of_the_trials_then_the_job_fails(
+    store: InMemoryTrainingStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    court, job_id = Court(monkeypatch), await created(store)
+    await work_on(job_id, "a", store, load, evaluate=Played())
+
+    async def other(key: SeriesKey) -> SeriesData:
+        return replace(history_of(key), data_hash="other")
+
+    with pytest.raises(ConfigurationError, match="planned with"):
+        await judge(job_id, store, other, None, court.deploy)
+    assert (await job_of(store, job_id)).state is JobState.FAILED
+    assert court.deployed == []
+
+
+async def test_judge_when_the_judgement_breaks_then_the_job_fails_with_the_reason(
+    store: InMemoryTrainingStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    court, job_id = Court(monkeypatch, ZeroDivisionError("a defect")), await created(store)
+    await work_on(job_id, "a", store, load, evaluate=Played())
+    with pytest.raises(ZeroDivisionError):
+        await judge(job_id, store, load, None, court.deploy)
+    assert (await job_of(store, job_id)).problem == "Unexpected ZeroDivisionError: a defect"
+
+
+async def test_judge_when_cancelled_meanwhile_then_nothing_is_deployed(
+    store: InMemoryTrainingStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    court, job_id = Court(monkeypatch), await created(store)
+    await work_on(job_id, "a", store, load, evaluate=Played())
+
+    async def cancelling(key: SeriesKey) -> SeriesData:
+        await store.advance(job_id, JobState.CANCELLED)
+        await asyncio.sleep(0.1)
+        return history_of(key)
+
+    assert not await judge(job_id, store, cancelling, None, court.deploy)
+    assert court.deployed == []
+    assert (await job_of(store, job_id)).state is JobState.CANCELLED
