@@ -451,7 +451,8 @@ def _equity(
             (int(time), unit.series.symbol, float(result))
             for time, result in zip(trades.exit_time[kept], trades.r[kept], strict=True)
         ]
-    equity, curve = 0.0, []
+    equity = 0.0
+    curve: list[list[int | float | str]] = []
     for time, symbol, result in sorted(rows):
         equity += result
         curve.append([time, round(equity, 4), symbol])

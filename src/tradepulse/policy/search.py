@@ -89,7 +89,8 @@ def _as_number(spec: ParameterSpec, value: float | str) -> float:
 
 def totals(stats: npt.NDArray[np.floating]) -> FloatArray:
     """Sums over the time columns, in float64: ``[..., column, 4]`` to ``[..., 4]``."""
-    return np.asarray(stats, dtype=np.float64).sum(axis=-2)
+    result: FloatArray = np.asarray(stats, dtype=np.float64).sum(axis=-2)
+    return result
 
 
 def mean_and_variance(total: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -112,7 +113,8 @@ def t_statistic(total: FloatArray) -> FloatArray:
 def smoothed(score: FloatArray, eligible: BoolArray, neighbours: IntArray) -> FloatArray:
     """Mean score of each point's neighbourhood; a neighbour that says too little counts as no evidence, zero."""
     known = np.where(eligible, score, 0.0)
-    return known[neighbours].mean(axis=1)
+    result: FloatArray = known[neighbours].mean(axis=1)
+    return result
 
 
 def plateau(score: FloatArray, eligible: BoolArray, neighbours: IntArray) -> int | None:
