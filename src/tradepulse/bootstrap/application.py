@@ -8,15 +8,26 @@ from decimal import Decimal
 
 from tradepulse.core.risk_manager import RiskLimits
 from tradepulse.kernels.fills import PPM
-from tradepulse.ports import BookReader, CandleStore, Clock, Journal, ResultStore, VenueStore
+from tradepulse.ports import (
+    BookReader,
+    CandleStore,
+    Clock,
+    ConfigurationStore,
+    Journal,
+    ResultStore,
+    TrainingStore,
+    VenueStore,
+)
 from tradepulse.shared.clock import SystemClock
 from tradepulse.shared.settings import Settings, TradingSettings
 from tradepulse.storage.books import PostgresBookReader
 from tradepulse.storage.candles import PostgresCandleStore
+from tradepulse.storage.configurations import PostgresConfigurationStore
 from tradepulse.storage.db import Database, open_database
 from tradepulse.storage.journal import PostgresJournal
 from tradepulse.storage.results import PostgresResultStore
 from tradepulse.storage.schema import sync_schema
+from tradepulse.storage.training import PostgresTrainingStore
 from tradepulse.storage.venues import PostgresVenueStore
 
 
@@ -33,6 +44,8 @@ class Application:
     reader: BookReader
     results: ResultStore
     venues: VenueStore
+    training: TrainingStore
+    configurations: ConfigurationStore
 
 
 @asynccontextmanager
@@ -54,6 +67,8 @@ async def open_application(settings: Settings) -> AsyncIterator[Application]:
             reader=PostgresBookReader(database),
             results=PostgresResultStore(database),
             venues=PostgresVenueStore(database),
+            training=PostgresTrainingStore(database),
+            configurations=PostgresConfigurationStore(database),
         )
 
 

@@ -1,6 +1,7 @@
 """What may be asked of a training job: every name is checked before anything is computed or stored."""
 
 from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
 from typing import TypeVar
 
 from tradepulse.domain.market import TRADED_TIMEFRAMES, Timeframe
@@ -93,14 +94,25 @@ def traded_timeframe(name: str) -> Timeframe:
 
 
 def selected(request: TrainingRequest, coverage: Iterable[SeriesCoverage]) -> list[SeriesCoverage]:
-    """What the request asks for and can be had."""
-    return [
+    """What the request asks for and can be had; ``ConfigurationError`` where its range holds nothing of it."""
+    named = [
         entry
         for entry in coverage
         if entry.series.symbol in request.symbols
         and entry.series.exchange in request.exchanges
         and entry.series.timeframe in request.timeframes
     ]
+    since, until = request.since, request.until
+    within = [
+        entry for entry in named if (since is None or entry.last >= since) and (until is None or entry.first < until)
+    ]
+    if not within:
+        first, last = min(entry.first for entry in named), max(entry.last for entry in named)
+        raise ConfigurationError(
+            f"No candles of {', '.join(request.symbols)} are stored in that range.",
+            f"They reach from {_moment(first)} to {_moment(last)}.",
+        )
+    return within
 
 
 def _distinct(what: str, names: Sequence[str], read: Callable[[str], Name]) -> tuple[Name, ...]:
@@ -181,6 +193,10 @@ def _stored_symbols(symbol: str, stored: Sequence[str]) -> str:
     asked = f"Did you mean '{near}'? " if near else ""
     more = f" and {len(stored) - NAMES_SHOWN} more" if len(stored) > NAMES_SHOWN else ""
     return f"{asked}Stored are: {', '.join(stored[:NAMES_SHOWN])}{more}."
+
+
+def _moment(time: int) -> str:
+    return datetime.fromtimestamp(time / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
 def _did_you_mean(name: str, known: Sequence[str]) -> str:

@@ -126,6 +126,8 @@ class TradingSettings(Section):
     max_position: Decimal = Field(default=Decimal("0.25"), gt=0, le=Decimal(1))
     """Largest position as a share of equity."""
     min_confluence: float = Field(default=1.0, gt=0, le=1)
+    paper_trade_defaults: bool = False
+    """Trade a strategy's defaults on paper where nothing trained is in force. They never went through the gate."""
 
     @field_validator("mode")
     @classmethod
@@ -144,6 +146,16 @@ class SimulatedSettings(Section):
     history_days: int = Field(default=30, ge=1, le=3650)
     minutes_per_second: float = Field(default=15.0, gt=0, le=10_000)
     """Simulated minutes per second of real time."""
+
+
+class TrainingSettings(Section):
+    """What training uses where a command does not say otherwise."""
+
+    threads: int = Field(default=0, ge=0, le=1024)
+    """0: all cores."""
+    points: int = Field(default=2048, ge=64, le=65_536)
+    """Parameter sets tried per symbol, timeframe and strategy."""
+    seed: int = Field(default=0, ge=0, le=2**63 - 1)
 
 
 class LoggingSettings(Section):
@@ -165,6 +177,7 @@ class Settings(BaseSettings):
     api: ApiSettings = ApiSettings()
     trading: TradingSettings = TradingSettings()
     simulated: SimulatedSettings = SimulatedSettings()
+    training: TrainingSettings = TrainingSettings()
     logging: LoggingSettings = LoggingSettings()
 
     @field_validator("data_directory")

@@ -1,4 +1,4 @@
-"""The engine against the kernel's trades: equal ones pass, also from the middle of a history, and a difference is told."""
+"""The engine against the kernel: equal trades pass, also from the middle of a history, and a difference is told."""
 
 from dataclasses import replace
 from types import SimpleNamespace

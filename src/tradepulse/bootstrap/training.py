@@ -1,0 +1,268 @@
+"""Training assembled: what can be trained on, the manager of trained assets, and a job's run in this process."""
+
+import asyncio
+import os
+import socket
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from uuid import uuid4
+
+from tradepulse.bootstrap.application import Application
+from tradepulse.bootstrap.backtests import code_version, market_spec, refuse_unreckonable, stored_candles
+from tradepulse.bootstrap.replay_check import ReplayInEngine
+from tradepulse.domain.market import TRADED_TIMEFRAMES, Candles, SeriesKey, Timeframe, data_hash
+from tradepulse.domain.signals import Regime
+from tradepulse.domain.training import JobState, JsonObject, TrainingJob, TrainingRequest, TrainingUnit
+from tradepulse.policy import training_job
+from tradepulse.policy.plan import SeriesData, plan_job
+from tradepulse.policy.train import evaluate_unit
+from tradepulse.policy.train import walk_forward as walk_forward_of
+from tradepulse.policy.trained_assets import InForce, TrainedAssetsManager
+from tradepulse.policy.training_job import TrainingProgress
+from tradepulse.policy.training_requests import checked_request, selected
+from tradepulse.ports import SeriesCoverage, UnitResult
+from tradepulse.shared.errors import ConfigurationError, RefusedError
+from tradepulse.strategies.base_strategy import MarketHistory, higher_bars
+
+SOURCES_KEPT = 2
+WAIT_SECONDS = 0.5
+Progress = Callable[[TrainingProgress], None]
+
+
+def trained_assets(app: Application) -> TrainedAssetsManager:
+    async def plan(
+        request: TrainingRequest, coverage: Sequence[SeriesCoverage], in_force: InForce
+    ) -> tuple[tuple[TrainingUnit, ...], JsonObject]:
+        load = SeriesLoader(app, request.since, request.until)
+        return await plan_job(request, coverage, load, in_force)
+
+    return TrainedAssetsManager(
+        app.training,
+        app.configurations,
+        app.clock,
+        coverage=lambda: trainable(app),
+        plan=plan,
+        code_version=code_version(),
+    )
+
+
+async def trainable(app: Application) -> list[SeriesCoverage]:
+    """What is stored, and the traded timeframes that can be made of finer candles (their ``rows`` are estimated)."""
+    stored = await app.candles.coverage()
+    there = {entry.series for entry in stored}
+    found = [entry for entry in stored if entry.series.timeframe in TRADED_TIMEFRAMES]
+    for market in sorted({entry.series.market for entry in stored}):
+        for timeframe in TRADED_TIMEFRAMES:
+            series = SeriesKey(market.exchange, market.symbol, timeframe)
+            source = None if series in there else _source(series, stored)
+            if source is not None:
+                share = source.series.timeframe.milliseconds / timeframe.milliseconds
+                rows, missing = int(source.rows * share), int(source.missing * share)
+                found.append(replace(source, series=series, rows=rows, missing=missing))
+    return sorted(found, key=lambda entry: entry.series)
+
+
+def _source(series: SeriesKey, stored: Iterable[SeriesCoverage]) -> SeriesCoverage | None:
+    """The series itself where it is stored, else the finer one that reaches back longest."""
+    length = series.timeframe.milliseconds
+    fitting = [
+        entry
+        for entry in stored
+        if entry.series.market == series.market and length % entry.series.timeframe.milliseconds == 0
+    ]
+    own = next((entry for entry in fitting if entry.series == series), None)
+    longest = max(
+        fitting, key=lambda entry: (entry.last - entry.first, entry.series.timeframe.milliseconds), default=None
+    )
+    return own or longest
+
+
+class SeriesLoader:
+    """Stored candles with regimes and market rules, as training wants them; finer ones are joined where need be.
+
+    ``since`` and ``until`` (exclusive) are open times, UTC ms.
+    """
+
+    def __init__(self, app: Application, since: int | None, until: int | None) -> None:
+        self._app = app
+        self._since = since
+        self._until = until
+        self._stored: Sequence[SeriesCoverage] = ()
+        self._sources: OrderedDict[SeriesKey, Candles] = OrderedDict()
+
+    async def __call__(self, series: SeriesKey) -> SeriesData:
+        self._stored = self._stored or await self._app.candles.coverage()
+        entry = _source(series, self._stored)
+        source = series if entry is None else entry.series
+        finer = await self._candles(source)
+        # The finer ones hold every price of the joined ones, which may be none at all.
+        spec = await market_spec(self._app, series.market, finer)
+        refuse_unreckonable(spec, finer, self._app.settings.trading.initial_cash)
+        candles = await asyncio.to_thread(_joined, finer, source.timeframe, series.timeframe)
+        history = await asyncio.to_thread(MarketHistory.of, series, candles)
+        return SeriesData(history, spec, await asyncio.to_thread(data_hash, candles))
+
+    async def _candles(self, source: SeriesKey) -> Candles:
+        if source not in self._sources:
+            self._sources[source] = await stored_candles(self._app, source, self._since, self._until)
+            while len(self._sources) > SOURCES_KEPT:
+                self._sources.popitem(last=False)
+        return self._sources[source]
+
+
+def _joined(candles: Candles, source: Timeframe, target: Timeframe) -> Candles:
+    if source is target:
+        return candles
+    bars = higher_bars(candles, source, target)
+    return Candles(bars.open_time, bars.open, bars.high, bars.low, bars.close, bars.volume)
+
+
+async def job_loader(app: Application, job: TrainingJob) -> SeriesLoader:
+    """Loads for a job what its plan saw, however much has been stored since."""
+    plan = await app.training.plan(job.job_id)
+    until = plan.get("until")
+    return SeriesLoader(app, job.request.since, job.request.until if until is None else int(until))
+
+
+async def find_job(app: Application, job_id: str) -> TrainingJob:
+    """By its id or the beginning of it; ``ConfigurationError`` where there is none or more than one."""
+    job = await app.training.job(job_id)
+    if job is not None:
+        return job
+    near = [one.job_id for one in await app.training.jobs(limit=1000) if job_id and one.job_id.startswith(job_id)]
+    found = await app.training.job(near[0]) if len(near) == 1 else None
+    if found is None:
+        how = f"names {len(near)} training jobs" if near else "is no training job"
+        raise ConfigurationError(f"'{job_id}' {how}.", "See them with: tradepulse training-jobs")
+    return found
+
+
+async def run_training(
+    app: Application,
+    job_id: str,
+    *,
+    threads: int = 0,
+    progress: Progress | None = None,
+    stop: asyncio.Event | None = None,
+) -> TrainingJob:
+    """Work on a job in this process until it has ended or ``stop`` is set; goes on where others left off.
+
+    ``threads`` 0: all cores. What passes the gate is put into force.
+    """
+    job = await find_job(app, job_id)
+    if job.state in (JobState.CANCELLED, JobState.FAILED):
+        raise RefusedError(
+            f"Job {job.job_id} has {'failed' if job.state is JobState.FAILED else 'been cancelled'}"
+            f"{f' ({job.problem})' if job.problem else ''}.",
+            "Start it again as a new one: candles and parameters are the same.",
+        )
+    load = await job_loader(app, job)
+    await training_job.work_on(
+        job.job_id, worker_name(), app.training, load, threads=threads or cores(), progress=progress, stop=stop
+    )
+    while not (stop is not None and stop.is_set()):
+        await training_job.judge(job.job_id, app.training, load, ReplayInEngine(), trained_assets(app).deploy)
+        job = await find_job(app, job.job_id)
+        if job.state.ended:
+            break
+        # Somebody else judges it; should they be killed, the judgement falls to us.
+        await asyncio.sleep(WAIT_SECONDS)
+    return job
+
+
+async def cancel_training(app: Application, job_id: str) -> TrainingJob:
+    """Its workers stop within seconds; what was found so far is not judged."""
+    job = await find_job(app, job_id)
+    if not await app.training.advance(job.job_id, JobState.CANCELLED):
+        raise RefusedError(f"Job {job.job_id} has ended already: it is {job.state}.", "There is nothing to cancel.")
+    return await find_job(app, job.job_id)
+
+
+async def training_report(app: Application, job_id: str) -> JsonObject:
+    job = await find_job(app, job_id)
+    report = await app.training.report(job.job_id)
+    if report is None:
+        how = f"tradepulse train --resume {job.job_id}" if not job.state.ended else "tradepulse train"
+        raise ConfigurationError(f"Job {job.job_id} is {job.state} and has no report.", f"Let it finish: {how}")
+    return report
+
+
+async def walk_forward(
+    app: Application,
+    strategy: str,
+    symbols: Sequence[str],
+    exchanges: Sequence[str],
+    timeframe: str,
+    *,
+    since: int | None = None,
+    until: int | None = None,
+    points: int = 2048,
+    seed: int = 0,
+    folds: int = 5,
+    threads: int = 0,
+    progress: Callable[[int, int, str], None] | None = None,
+) -> JsonObject:
+    """What choosing parameters again and again, each time on the past only, would have made. Stores nothing."""
+    coverage = await trainable(app)
+    regimes = [str(regime) for regime in Regime]
+    request = checked_request(
+        coverage,
+        symbols,
+        exchanges,
+        [strategy],
+        regimes,
+        [timeframe],
+        since=since,
+        until=until,
+        points=points,
+        seed=seed,
+    )
+    chosen = selected(request, coverage)
+    load = SeriesLoader(app, since, until)
+    units, plan = await plan_job(request, chosen, load)
+    results: dict[int, UnitResult] = {}
+    for unit in units:
+        results[unit.index] = await _evaluated(unit, load, request, plan, threads or cores(), len(units), progress)
+    family = plan["families"][0]
+    rows = walk_forward_of(request, family, lambda index: results[index], folds)
+    return {
+        "strategy": strategy,
+        "timeframe": timeframe,
+        "series": family["series"],
+        "left_out": plan["left_out"],
+        "points": points,
+        "seed": seed,
+        "code_version": code_version(),
+        "data": {str(unit.series): results[unit.index].data_hash for unit in units},
+        "folds": rows,
+    }
+
+
+async def _evaluated(
+    unit: TrainingUnit,
+    load: SeriesLoader,
+    request: TrainingRequest,
+    plan: JsonObject,
+    threads: int,
+    units: int,
+    progress: Callable[[int, int, str], None] | None,
+) -> UnitResult:
+    data = await load(unit.series)
+
+    def tell(done: int, total: int) -> None:
+        if progress is not None:
+            progress(unit.index * total + done, units * total, str(unit.series))
+
+    return await asyncio.to_thread(evaluate_unit, unit, data, request, plan, threads=threads, progress=tell)
+
+
+def worker_name() -> str:
+    """Unique among all workers of all machines."""
+    return f"{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:8]}"
+
+
+def cores() -> int:
+    """Those that this process may use."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
