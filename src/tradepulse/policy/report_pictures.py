@@ -29,7 +29,9 @@ TICKS = 5
 DAY = 86_400_000
 """Milliseconds; matplotlib's dates are days since 1970."""
 GRID = 36
-SMOOTHING = 1.5
+SMOOTHING = 0.04
+"""Standard deviation of the smoothing as a share of the axis, at least."""
+LEAST_WEIGHT = 1e-3
 
 INK, MUTED, FAINT = "#0a0b01", "#0a0b02", "#0a0b03"
 GOOD, BAD, DOTS, SHADE = "#0a0b04", "#0a0b05", "#0a0b06", "#0a0b07"
@@ -45,9 +47,16 @@ _THEME = {
 """Colours that stand for the page's own: matplotlib knows no CSS variables, so they are put in afterwards."""
 
 _BAD_TO_GOOD = LinearSegmentedColormap.from_list(
-    "bad to good", [(0.80, 0.40, 0.0, 1.0), (0.80, 0.40, 0.0, 0.0), (0.0, 0.45, 0.70, 0.0), (0.0, 0.45, 0.70, 1.0)]
-)
-"""Orange below zero, blue above, clear at zero: the same hues for every eye, on light and on dark paper."""
+    "bad to good",
+    [
+        (0.0, (0.80, 0.40, 0.0, 1.0)),
+        (0.5, (0.80, 0.40, 0.0, 0.0)),
+        (0.5, (0.0, 0.45, 0.70, 0.0)),
+        (1.0, (0.0, 0.45, 0.70, 1.0)),
+    ],
+).with_extremes(bad=(0.5, 0.5, 0.5, 0.25))
+"""Orange below zero, blue above, clear at zero, grey where no point is near: the same hues for every eye and on
+light and on dark paper."""
 
 _STYLE = {
     "svg.fonttype": "none",
@@ -101,7 +110,7 @@ def _in_against_out(family: JsonObject, name: str) -> str | None:
         low, high = _padded(shown.min(), shown.max())
         axes.plot([low, high], [low, high], color=MUTED, linewidth=0.8, linestyle=(0, (4, 3)), label="as in training")
         _zero_lines(axes)
-        axes.add_artist(_dots(_every_so_many(points)))
+        axes.add_artist(_dots(_every_so_many(points), (high - low) / 1000))
         for mark, label, shape, colour in marks:
             if mark is not None:
                 axes.plot(
@@ -212,7 +221,7 @@ def _equity(family: JsonObject, name: str) -> str | None:
 
 def _picture(draw: Callable[[Figure], None], name: str, label: str) -> str:
     figure = Figure(figsize=(5.0, 3.3))
-    figure.subplots_adjust(left=0.13, right=0.96, top=0.90, bottom=0.15)
+    figure.subplots_adjust(left=0.16, right=0.96, top=0.90, bottom=0.15)
     draw(figure)
     for axes in figure.axes:
         for locator in (axes.xaxis.get_major_locator(), axes.yaxis.get_major_locator()):
@@ -245,22 +254,39 @@ def _rounded(path: str) -> str:
     return re.sub(r"\s+", " ", numbers).strip()
 
 
-def _dots(points: np.ndarray) -> PathPatch:
-    """All dots as one path of strokes without length and with round ends: one element instead of thousands."""
+def _dots(points: np.ndarray, length: float) -> PathPatch:
+    """All dots as one path of tiny strokes with round ends: one element instead of thousands.
+
+    The strokes have a ``length`` because not every renderer draws the ends of nothing.
+    """
     codes = np.tile([Path.MOVETO, Path.LINETO], len(points))
-    path = Path(np.repeat(points[:, :2], 2, axis=0), codes)
+    vertices = np.repeat(points[:, :2], 2, axis=0)
+    vertices[1::2, 0] += length
+    path = Path(vertices, codes)
     path.should_simplify = False
     return PathPatch(path, edgecolor=DOTS, facecolor="none", linewidth=2.4, capstyle="round", alpha=0.7)
 
 
 def _smoothed(points: np.ndarray) -> tuple[np.ndarray, tuple[float, float, float, float]]:
-    """Mean score by bin [GRID, GRID], smoothed with its own weights: empty bins get their neighbours' mean."""
-    counts, x, y = np.histogram2d(points[:, 0], points[:, 1], bins=GRID)
-    sums, _, _ = np.histogram2d(points[:, 0], points[:, 1], bins=GRID, weights=points[:, 2])
-    weight, total = (gaussian_filter(values, SMOOTHING, mode="constant") for values in (counts, sums))
-    near = weight > 1e-3
-    scores = np.divide(total, weight, out=np.full_like(total, np.nan), where=near)
-    return scores, (float(x[0]), float(x[-1]), float(y[0]), float(y[-1]))
+    """Mean score by bin, smoothed with its own weights so that empty bins get the mean of their neighbours.
+
+    A parameter with few values has a bin for each; fewer points are smoothed wider. Bins without a neighbour are NaN.
+    """
+    bins = [min(GRID, len(np.unique(points[:, axis]))) for axis in (0, 1)]
+    low, high = points[:, :2].min(axis=0), points[:, :2].max(axis=0)
+    half = (high - low) / (2 * (np.asarray(bins) - 1))
+    area = np.column_stack([low - half, high + half])
+    width = max(SMOOTHING, 0.8 / math.sqrt(len(points)))
+    weight, total = (
+        gaussian_filter(
+            np.histogram2d(points[:, 0], points[:, 1], bins=bins, range=area, weights=weights)[0],
+            [width * count for count in bins],
+            mode="constant",
+        )
+        for weights in (None, points[:, 2])
+    )
+    scores = np.divide(total, weight, out=np.full_like(total, np.nan), where=weight > LEAST_WEIGHT)
+    return scores, (float(area[0, 0]), float(area[0, 1]), float(area[1, 0]), float(area[1, 1]))
 
 
 def _telling(total: np.ndarray) -> np.ndarray:

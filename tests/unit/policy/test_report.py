@@ -1,5 +1,7 @@
 """The training report's page: complete, self-contained, the same bytes for the same report."""
 
+import base64
+import hashlib
 import json
 import re
 from html.parser import HTMLParser
@@ -198,6 +200,9 @@ def test_render_report_when_report_is_full_then_page_is_complete_and_asks_nothin
     assert {link[1:] for link in links if link.startswith("#")} <= set(anchors)
     assert set(re.findall(r"url\(#([^)]+)\)", text)) <= set(anchors)
     assert not re.search(r"https?:|//www|@import", text)
+    script = text[text.index("<script>") + len("<script>") : text.rindex("</script>")]
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert any("default-src 'none'" in policy and f"'sha256-{digest}'" in policy for policy in page.values("content"))
 
 
 def test_render_report_when_called_twice_then_same_bytes_and_report_untouched() -> None:
