@@ -1,0 +1,142 @@
+"""Markets without edge but for one: after the setups of one hidden set of parameters the price drifts to the target.
+
+The drift is tuned until the hidden parameters earn, after costs and measured by the kernel over the whole market, what
+was asked for. It changes the candles and with them the setups: both are worked out in turns.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from benchmarks.null_markets import CLOSE, HIGH, LOW, Market, Moves, Random, market_of
+from tradepulse.domain.market import Candles, FloatArray, MarketSpec, SeriesKey, Timeframe
+from tradepulse.policy.evaluation import SLOTS, TimeColumns, TrialTrades, trial_trades
+from tradepulse.policy.search import design
+from tradepulse.strategies import MarketHistory, Strategy
+
+ANY = SLOTS.index("any")
+DRIFT_BARS = 12
+"""The drift is spread evenly over the bars from the entry on."""
+CANDIDATES = 256
+ROUNDS = 7
+CLOSE_ENOUGH = 0.02
+MOST_DRIFT = 6.0
+FIRST_SLOPE = 0.6
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Planted:
+    """``point`` in the parameters' units; ``drift`` in R; ``expectancy`` and ``trades`` as measured at the point."""
+
+    market: Market
+    point: FloatArray
+    drift: float
+    expectancy: float
+    trades: int
+    trades_before: int
+    """Those that enter before the continuation."""
+
+
+def planted(
+    random: Random,
+    strategy: Strategy,
+    moves: Moves,
+    timeframe: Timeframe,
+    edge: float,
+    *,
+    kind: str,
+    seed: int,
+    swap: bool,
+    training: int,
+    least_trades: int,
+) -> Planted:
+    """``moves`` with an edge of ``edge`` R; the hidden parameters make at least ``least_trades`` in ``training`` bars.
+
+    Where no drawn parameters are that busy, the busiest are taken.
+    """
+    market = market_of(kind, seed, moves, swap=swap, costs=True)
+    point, trades = _hidden(random, strategy, market, timeframe, training, least_trades)
+    drift, expectancy = 0.0, _mean_r(trades)
+    tried = [(drift, expectancy)]
+    for _ in range(ROUNDS):
+        if abs(expectancy - edge) <= CLOSE_ENOUGH:
+            break
+        drift = _next_drift(tried, edge)
+        market = market_of(kind, seed, _pushed(moves, trades, drift), swap=swap, costs=True)
+        trades = [_trades_at(strategy, market, symbol, timeframe, point) for symbol in market.candles]
+        expectancy = _mean_r(trades)
+        tried.append((drift, expectancy))
+    until = int(moves.open_time[training])
+    return Planted(
+        market,
+        point,
+        drift,
+        expectancy,
+        sum(len(found.r) for found in trades),
+        sum(int((found.entry_time < until).sum()) for found in trades),
+    )
+
+
+def _hidden(
+    random: Random, strategy: Strategy, market: Market, timeframe: Timeframe, training: int, least_trades: int
+) -> tuple[FloatArray, list[TrialTrades]]:
+    """Parameters drawn from their bounds, busy enough on three symbols to be looked at on all of them."""
+    drawn = design(strategy, CANDIDATES, int(random.integers(1 << 31))).points[:CANDIDATES]
+    symbols = list(market.candles)
+    few = symbols[:: max(1, len(symbols) // 3)][:3]
+    share = training / len(market.candles[symbols[0]])
+    busiest, most = drawn[0], -1
+    for point in drawn:
+        seen = sum(len(_trades_at(strategy, market, symbol, timeframe, point).r) for symbol in few)
+        expected = seen * share * len(symbols) / len(few)
+        if expected > most:
+            busiest, most = point, expected
+        if expected >= least_trades:
+            break
+    return busiest, [_trades_at(strategy, market, symbol, timeframe, busiest) for symbol in symbols]
+
+
+def _trades_at(strategy: Strategy, market: Market, symbol: str, timeframe: Timeframe, point: FloatArray) -> TrialTrades:
+    candles = market.candles[symbol]
+    return trades_of(strategy, candles, market.specs[symbol], timeframe, point)
+
+
+def trades_of(
+    strategy: Strategy, candles: Candles, spec: MarketSpec, timeframe: Timeframe, point: FloatArray
+) -> TrialTrades:
+    """Trades of one point in all regimes, which therefore need no labels."""
+    series = SeriesKey(spec.key.exchange, spec.key.symbol, timeframe)
+    history = MarketHistory(series, candles, np.zeros(len(candles), dtype=np.int8))
+    columns = TimeColumns.over([candles.open_time], timeframe.milliseconds, 0)
+    return trial_trades(strategy, history, spec, point, ANY, columns)
+
+
+def _mean_r(trades: Sequence[TrialTrades]) -> float:
+    results = np.concatenate([found.r for found in trades])
+    return float(results.mean()) if len(results) else 0.0
+
+
+def _next_drift(tried: Sequence[tuple[float, float]], edge: float) -> float:
+    """Where the line through the last two attempts meets the edge: a secant, with a guess for its first slope."""
+    (drift, expectancy), slope = tried[-1], FIRST_SLOPE
+    if len(tried) > 1 and tried[-2][0] != drift:
+        slope = (expectancy - tried[-2][1]) / (drift - tried[-2][0])
+    step = (edge - expectancy) / max(slope, FIRST_SLOPE / 3)
+    return float(np.clip(drift + np.clip(step, -1.0, 1.0), -MOST_DRIFT, MOST_DRIFT))
+
+
+def _pushed(moves: Moves, trades: Sequence[TrialTrades], drift: float) -> Moves:
+    """Each trade's first bars moved towards its target by ``drift`` times its risk; opens stay where they were."""
+    shape = moves.shape.copy()
+    for row, found in enumerate(trades):
+        push = np.zeros(shape.shape[1])
+        risk = np.abs(found.entry_ticks - found.stop_ticks) / found.entry_ticks
+        for bar, side, share in zip(found.setup_bar.tolist(), found.direction.tolist(), risk.tolist(), strict=True):
+            push[bar + 1 : bar + 1 + DRIFT_BARS] += side * drift * share / DRIFT_BARS
+        push = np.clip(push, -0.2, 0.2)
+        close = (1.0 + shape[row, :, CLOSE]) * (1.0 + push) - 1.0
+        shape[row, :, HIGH] = np.maximum((1.0 + shape[row, :, HIGH]) * (1.0 + np.maximum(push, 0.0)) - 1.0, close)
+        shape[row, :, LOW] = np.minimum((1.0 + shape[row, :, LOW]) * (1.0 + np.minimum(push, 0.0)) - 1.0, close)
+        shape[row, :, CLOSE] = close
+    return moves._replace(shape=shape)
