@@ -285,14 +285,17 @@ def superior_predictive_ability(
     draws: int = 1000,
     mean_block: float | None = None,
     seed: int = 0,
+    small_sample: bool = True,
 ) -> Spa:
     """Test of superior predictive ability (Hansen 2005), studentised, over a stationary bootstrap.
 
     ``performance``: [time, points], more is better; ``benchmark``: [time], zero where absent. A point whose difference
     to the benchmark never varies is left out: it can neither be studentised nor resampled. ``mean_block``: the cube
-    root of the length of time where absent.
+    root of the length of time where absent. ``small_sample`` widens the resamples by what the bootstrap of independent
+    observations loses because their mean is estimated too (12 % of the variance with 64 times in blocks of 4); without
+    it the test passes twice as much noise as it should with so few.
     """
-    resampled = _Resampled.of(performance, benchmark, draws, mean_block, seed)
+    resampled = _Resampled.of(performance, benchmark, draws, mean_block, seed, small_sample)
     if not resampled.points.size:
         return Spa(1.0, 1.0, 1.0, None)
     largest = float(resampled.means.max())
@@ -310,12 +313,13 @@ def reality_check(
     draws: int = 1000,
     mean_block: float | None = None,
     seed: int = 0,
+    small_sample: bool = True,
 ) -> float:
     """p-value of "no point beats the benchmark" (White 2000): not studentised, centred on every point's own mean.
 
     Inputs as in ``superior_predictive_ability``. One noisy point is enough to hide the others.
     """
-    resampled = _Resampled.of(performance, benchmark, draws, mean_block, seed, studentised=False)
+    resampled = _Resampled.of(performance, benchmark, draws, mean_block, seed, small_sample, studentised=False)
     if not resampled.points.size:
         return 1.0
     return float(np.mean(resampled.largest_of_null(resampled.means) > resampled.means.max()))
@@ -329,6 +333,7 @@ def step_m(
     draws: int = 1000,
     mean_block: float | None = None,
     seed: int = 0,
+    small_sample: bool = True,
 ) -> BoolArray:
     """[points] that beat the benchmark, with at most ``level`` probability that any of them does not.
 
@@ -337,7 +342,7 @@ def step_m(
     """
     if not 0 < level < 1:
         raise ValueError(f"level: must be between 0 and 1, got {level}")
-    resampled = _Resampled.of(performance, benchmark, draws, mean_block, seed)
+    resampled = _Resampled.of(performance, benchmark, draws, mean_block, seed, small_sample)
     superior = np.zeros(resampled.points.size, dtype=np.bool_)
     null = resampled.null(resampled.consistent_centre())
     while not superior.all():
@@ -372,6 +377,7 @@ class _Resampled:
         draws: int,
         mean_block: float | None,
         seed: int,
+        small_sample: bool,
         *,
         studentised: bool = True,
     ) -> "_Resampled":
@@ -384,7 +390,11 @@ class _Resampled:
         values, deviations = values[:, points], deviations[points]
         if studentised:
             values, deviations = values / deviations, np.ones(points.size)
-        return cls(points, all_points, time, values.mean(axis=0), deviations, _shares(indices) @ values)
+        means = values.mean(axis=0)
+        drawn = _shares(indices) @ values
+        if small_sample:
+            drawn = means + (drawn - means) / math.sqrt(_variance_kept(time, block))
+        return cls(points, all_points, time, means, deviations, drawn)
 
     def consistent_centre(self) -> FloatArray:
         """A point far below the benchmark is not centred: it cannot be the best, nor can its resamples."""
@@ -423,14 +433,23 @@ def _long_run_variance(values: FloatArray, mean_block: float) -> FloatArray:
     """[points] variance of √T times the mean under the stationary bootstrap (Politis & Romano 1994, lemma 1)."""
     time = values.shape[0]
     centred = values - values.mean(axis=0)
-    stays = 1 - 1 / mean_block
     variance = np.mean(centred**2, axis=0)
-    for lag in range(1, time):
-        weight = (1 - lag / time) * stays**lag + lag / time * stays ** (time - lag)
-        if weight < 1e-15:
-            continue
-        variance += 2 * weight * np.einsum("tp,tp->p", centred[:-lag], centred[lag:]) / time
+    for lag, weight in enumerate(_lag_weights(time, mean_block), start=1):
+        if weight > 1e-15:
+            variance += 2 * weight * np.einsum("tp,tp->p", centred[:-lag], centred[lag:]) / time
     return np.asarray(variance, dtype=np.float64)
+
+
+def _lag_weights(time: int, mean_block: float) -> FloatArray:
+    """[time − 1] how much the stationary bootstrap keeps of the covariance at each lag, from 1."""
+    lags, stays = np.arange(1, time, dtype=np.float64), 1 - 1 / mean_block
+    return np.asarray((1 - lags / time) * stays**lags + lags / time * stays ** (time - lags), dtype=np.float64)
+
+
+def _variance_kept(time: int, mean_block: float) -> float:
+    """Expected ``_long_run_variance`` of independent observations of variance 1, whose covariances are −1 / time."""
+    shares = np.arange(time - 1, 0, -1) / time**2
+    return max(1 / time, 1 - 1 / time - 2 * float(_lag_weights(time, mean_block) @ shares))
 
 
 @dataclass(frozen=True, slots=True)

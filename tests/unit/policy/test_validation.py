@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from tradepulse.policy import validation
 from tradepulse.policy.validation import (
     benjamini_hochberg,
     clustered_mean,
@@ -340,6 +341,22 @@ def test_superior_predictive_ability_when_the_benchmark_is_as_good_then_nothing_
     performance = benchmark[:, None] + generator.normal(0, 0.3, (64, 100))
     assert superior_predictive_ability(performance, seed=0).p_consistent < 0.05
     assert superior_predictive_ability(performance, benchmark, seed=0).p_consistent > 0.05
+
+
+@pytest.mark.parametrize("block", [1.0, 2.0, 4.0, 8.0])
+def test_small_sample_when_observations_are_independent_then_the_resamples_spread_as_far_as_the_means_do(
+    block: float,
+) -> None:
+    values = np.random.default_rng(9).normal(0, 1, (64, 20_000))
+    kept = validation._variance_kept(64, block)
+    assert validation._long_run_variance(values, block).mean() == pytest.approx(kept, rel=0.01)
+
+
+def test_small_sample_when_taken_into_account_then_less_is_found() -> None:
+    performance = np.random.default_rng(4).normal(0.1, 1, (64, 50))
+    cautious = superior_predictive_ability(performance, mean_block=4, seed=0)
+    plain = superior_predictive_ability(performance, mean_block=4, seed=0, small_sample=False)
+    assert cautious.p_consistent > plain.p_consistent > 0
 
 
 @given(st.lists(st.tuples(st.integers(-40, 40), st.integers(1, 20)), min_size=2, max_size=20), st.randoms())
