@@ -3,6 +3,7 @@
 import itertools
 from dataclasses import replace
 from decimal import Decimal
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from tradepulse.domain.market import HOUR, Candles, MarketKey, MarketKind, MarketSpec, SeriesKey, Timeframe
 from tradepulse.ports import CandleStore, SeriesCoverage, WriteResult
 from tradepulse.shared.errors import InvariantError, RefusedError
+from tradepulse.storage.candle_cache import CachedCandleStore
 from tradepulse.storage.candles import PostgresCandleStore
 from tradepulse.storage.db import Database
 
@@ -21,9 +23,11 @@ ETH = SeriesKey("binance", "ETH/USDT", Timeframe.H1)
 _numbers = itertools.count()
 
 
-@pytest.fixture
-def store(database: Database) -> CandleStore:
-    return PostgresCandleStore(database)
+@pytest.fixture(params=["postgres", "with files"])
+def store(request: pytest.FixtureRequest, database: Database, tmp_path: Path) -> CandleStore:
+    if request.param == "postgres":
+        return PostgresCandleStore(database)
+    return CachedCandleStore(database, tmp_path / "cache", least_rows=1)
 
 
 def candles(*hours: int, close: float = 10.1) -> Candles:
