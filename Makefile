@@ -19,7 +19,7 @@ export npm_config_fund := false
 export npm_config_audit := false
 export npm_config_update_notifier := false
 
-.PHONY: help run setup setup-dev dashboard test test-python test-dashboard check format bench lock clean
+.PHONY: help run setup setup-dev dashboard test test-python test-dashboard check format bench honesty lock clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | column -t -s '|' 2>/dev/null || grep '##' Makefile
@@ -88,6 +88,9 @@ format: setup-dev  ## format the Python sources
 
 bench: setup-dev  ## measure speed side by side and print it; nothing is promised (ARGS=--quick: under a minute)
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+honesty: setup-dev  ## judge markets without edge and with a planted one by the real gate (ARGS=--quick: some minutes)
+	@$(BIN)/python -m benchmarks.honesty $(ARGS)
 
 lock: setup-dev  ## resolve the dependencies anew and write requirements/*.lock
 	@test -x $(BIN)/uv || $(PIP) install --quiet uv
