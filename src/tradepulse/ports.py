@@ -240,7 +240,10 @@ class TrainingStore(Protocol):
         ...
 
     async def take(self, job_id: str, worker: str) -> TrainingUnit | None:
-        """The next unit that nobody works on, longest first; ``None`` when there is none or the job was cancelled."""
+        """The next unit that nobody works on, longest first and those of one series in a row.
+
+        ``None`` when there is none or the job has ended.
+        """
         ...
 
     async def keep(self, job_id: str, worker: str) -> bool:

@@ -263,12 +263,13 @@ async def judge(
     deploy: Deploy,
     *,
     progress: Callable[[int, int], None] | None = None,
+    stop: asyncio.Event | None = None,
 ) -> bool:
     """Judge a job whose units are all done, deploy what passed, and store the report; whoever comes first does it.
 
-    ``False`` where units are open, or somebody else judges or has judged. Deploying comes before storing, so it may be
-    done twice when the judge is killed in between. Failed units are left out and named; where all have failed, so has
-    the job.
+    ``False`` where units are open, somebody else judges or has judged, or ``stop`` was set meanwhile. Deploying comes
+    before storing, so it may be done twice when the judge is killed in between. Failed units are left out and named;
+    where all have failed, so has the job.
     """
     job = await store.job(job_id)
     if job is None or _open_units(job) or not await store.advance(job_id, JobState.JUDGING):
@@ -283,7 +284,8 @@ async def judge(
     try:
         while not judging.done():
             await asyncio.wait({judging}, timeout=PULSE_SECONDS)
-            if not judging.done() and not await _still_wanted(store, job_id, "judge"):
+            stopped = stop is not None and stop.is_set()
+            if not judging.done() and (stopped or not await _still_wanted(store, job_id, "judge")):
                 return False
     finally:
         bench.given_up.set()

@@ -123,7 +123,7 @@ class InMemoryTrainingStore:
         free = [unit for unit in stored.units.values() if self._is_free(stored, unit)]
         if not free:
             return None
-        index = min(free, key=lambda unit: (-unit.candles, unit.index)).index
+        index = min(free, key=lambda unit: (-unit.candles, unit.series, unit.index)).index
         await self.advance(job_id, JobState.RUNNING)
         stored.units[index] = replace(stored.units[index], state=UnitState.RUNNING, worker=worker)
         stored.leased_until[index] = self._clock.now() + self._lease_ms

@@ -43,7 +43,7 @@ _TAKE = f"""
         select "index" from training_units
         where job_id = %(job)s and (state = 'queued' or (state = 'running' and leased_until < {NOW}))
             and exists (select 1 from training_jobs where job_id = %(job)s and state in ('queued', 'running'))
-        order by candles desc, "index" limit 1 for update skip locked)
+        order by candles desc, exchange, symbol, "index" limit 1 for update skip locked)
     returning {_UNIT}
 """  # noqa: S608 - constants
 _FINISH = """
