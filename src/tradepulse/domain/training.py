@@ -115,6 +115,8 @@ class TrainingRequest:
     until: int | None = None
     points: int = 2048
     seed: int = 0
+    challenger: bool = False
+    """Also search inside every family's plateau; what is found must pass the held-out test by itself."""
 
 
 class JobState(StrEnum):

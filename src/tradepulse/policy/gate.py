@@ -7,7 +7,7 @@ read held-out time only. Nothing measured on training time is ever published as 
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -213,6 +213,41 @@ def _step_c(columns: FloatArray, held_out_column: int, rules: GateRules) -> Step
         "clusters": found.clusters,
     }
     return Step("C", TITLES["C"], passed, reason, figures)
+
+
+def challenged(
+    judgement: FamilyJudgement, family: Family, challenger: int, rules: GateRules, *, trials: int
+) -> tuple[FamilyJudgement, Step]:
+    """The judgement after a challenger (a row of the family's design) has met the plateau, and what became of it.
+
+    It takes the plateau's place when it passes C by itself and has the higher held-out mean R with the probability that
+    step E asks for.
+    """
+    pooled = family.pooled(ANY)
+    held_out = totals(pooled[:, family.held_out_column :])
+    own = _step_c(pooled[challenger], family.held_out_column, rules)
+    reigning = judgement.point if judgement.point is not None else family.design.defaults
+    probability = _probability_better(held_out[challenger], held_out[reigning])
+    wins = bool(own.passed) and probability >= rules.better_than_defaults
+    reason = (
+        f"the challenger made {own.figures['mean_r']:+.3f} R a trade held out; better than the plateau with "
+        f"probability {probability:.2f}: {'it takes its place' if wins else 'the plateau stays'}"
+    )
+    figures = {**own.figures, "probability_better": probability, "trials": trials}
+    step = Step("C", "A genetic challenger inside the plateau", wins, reason, figures)
+    if not wins:
+        return judgement, step
+    steps = tuple(own if old.step == "C" else old for old in judgement.steps)
+    passed = all(old.passed is not False for old in steps)
+    reason = next((old.reason for old in steps if old.passed is False), "passes")
+    return replace(judgement, point=challenger, steps=steps, passed=passed, reason=reason), step
+
+
+def _probability_better(first: FloatArray, second: FloatArray) -> float:
+    """That the first mean R is higher, both taken as independent and normal; 0 where either has hardly a trade."""
+    mean, variance = mean_and_variance(np.stack((first, second)))
+    distance = (mean[0] - mean[1]) / np.sqrt(variance.sum())
+    return 0.5 * math.erfc(-float(distance) / math.sqrt(2)) if np.isfinite(distance) else 0.0
 
 
 def _cscv(pooled: FloatArray, eligible: BoolArray) -> validation.Cscv:
@@ -438,9 +473,8 @@ def better_than_defaults(chosen: FloatArray, defaults: FloatArray, rules: GateRu
     if few:
         reason = f"the defaults make {int(defaults[N])} held-out trades: too few to compare with"
         return None, Step("E", TITLES["E"], True, reason, {"defaults_trades": int(defaults[N])})
-    (mean, default_mean), (variance, default_variance) = mean_and_variance(np.stack((chosen, defaults)))
-    distance = float((mean - default_mean) / np.sqrt(variance + default_variance))
-    probability = 0.5 * math.erfc(-distance / math.sqrt(2))
+    mean, default_mean = mean_and_variance(np.stack((chosen, defaults)))[0]
+    probability = _probability_better(chosen, defaults)
     passed = probability >= rules.better_than_defaults
     reason = (
         f"better than the defaults with probability {probability:.2f} ({mean:+.3f} R against {default_mean:+.3f} R)"

@@ -17,11 +17,13 @@ from tradepulse.domain.training import (
     regime_of,
 )
 from tradepulse.policy import gate, search
+from tradepulse.policy.challenger import Challenger, challenge
 from tradepulse.policy.evaluation import (
     COLUMNS,
     SLOTS,
     SUM_R,
     N,
+    Statistics,
     TimeColumns,
     TrialTrades,
     parameters_of,
@@ -75,6 +77,8 @@ class _FamilyAtWork:
     units: tuple[TrainingUnit, ...]
     columns: TimeColumns
     cells: tuple[_Cell, ...]
+    trials: int
+    challenger: Step | None
 
 
 def judge_job(
@@ -109,7 +113,7 @@ def judge_job(
     families = [_family_report(at_work, data_of, request, reports=reports) for at_work in work]
     combinations = [_combination_report(at_work, cell, result_of) for at_work in work for cell in at_work.cells]
     _name_fallbacks(combinations)
-    trials = sum(len(at_work.family.design.points) * len(at_work.units) for at_work in work)
+    trials = sum(at_work.trials * len(at_work.units) for at_work in work)
     return {
         "families": families,
         "combinations": combinations,
@@ -137,19 +141,52 @@ def _at_work(
 ) -> _FamilyAtWork:
     strategy = STRATEGIES[plan["strategy"]]
     stats = [np.asarray(result_of(unit.index).stats) for unit in units]
-    family = Family(
-        strategy.strategy_id, plan["timeframe"], stats, design_of(plan, request), int(plan["held_out_column"])
-    )
-    trials = len(family.design.points)
+    design = design_of(plan, request)
+    family = Family(strategy.strategy_id, plan["timeframe"], stats, design, int(plan["held_out_column"]))
+    trials = len(design.points)
     judgement = gate.judge_family(family, rules, seed=request.seed, trials=trials, reports=reports)
     columns = TimeColumns.from_json(plan["columns"])
+    challenger = None
+    if request.challenger and judgement.point is not None:
+        family, found = _with_challenger(family, judgement.point, strategy, columns, units, data_of, request, rules)
+        trials += found.trials
+        judgement, challenger = gate.challenged(judgement, family, len(design.points), rules, trials=found.trials)
     choices = gate.choose_cells(family, judgement, rules)
     cells = tuple(
         _cell(family, judgement, strategy, columns, unit, row, slot, choices[row][slot], data_of, rules)
         for row, unit in enumerate(units)
         for slot in slots
     )
-    return _FamilyAtWork(plan, strategy, family, judgement, units, columns, cells)
+    return _FamilyAtWork(plan, strategy, family, judgement, units, columns, cells, trials, challenger)
+
+
+def _with_challenger(
+    family: Family,
+    point: int,
+    strategy: Strategy,
+    columns: TimeColumns,
+    units: Sequence[TrainingUnit],
+    data_of: Callable[[SeriesKey], SeriesData],
+    request: TrainingRequest,
+    rules: GateRules,
+) -> tuple[Family, Challenger]:
+    """The family with one more row in its design: the best that a search inside the plateau finds in training time."""
+
+    def stats_of(points: FloatArray) -> list[Statistics]:
+        sources = [data_of(unit.series) for unit in units]
+        return [trial_stats(strategy, data.history, data.spec, points, columns) for data in sources]
+
+    def evaluate(points: FloatArray) -> FloatArray:
+        training = [stats[:, ANY, : family.held_out_column] for stats in stats_of(points)]
+        return search.totals(np.sum(training, axis=0, dtype=np.float64))
+
+    found = challenge(
+        strategy, family.design, point, evaluate, fewest_trades=rules.family_trades / 2, seed=request.seed
+    )
+    design = family.design.with_point(strategy, found.point)
+    added = stats_of(found.point[None, :])
+    stats = [np.concatenate((old, new)) for old, new in zip(family.stats, added, strict=True)]
+    return replace(family, stats=stats, design=design), found
 
 
 def _cell(
@@ -361,13 +398,14 @@ def _family_report(
         "first": int(edges[0]),
         "last": int(edges[-1]),
         "held_out_from": int(edges[family.held_out_column]),
-        "points": len(family.design.points),
+        "points": at_work.trials,
         "design": {"id": family.design.design_id, "points": request.points, "seed": request.seed},
         "verdict": "traded" if judgement.passed else "not traded",
         "reason": judgement.reason,
         "steps": [step.to_json() for step in judgement.steps],
         "plateau": None if point is None else _point_report(at_work, point),
         "defaults": _point_report(at_work, family.design.defaults),
+        "challenger": None if at_work.challenger is None else at_work.challenger.to_json(),
     }
     if reports:
         report |= {

@@ -6,7 +6,7 @@ is the plateau and not the peak: the best of many trials is mostly luck, a good 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import blake2s
 
 import numpy as np
@@ -41,6 +41,19 @@ class Design:
     neighbours: IntArray
     defaults: int
 
+    def with_point(self, strategy: Strategy, point: FloatArray) -> "Design":
+        """One more row at the end, which is nobody's neighbour but has neighbours of its own."""
+        place = in_cube(strategy, point[None, :])
+        distance = np.linalg.norm(self.cube - place, axis=1)
+        around = np.argsort(distance, kind="stable")[: self.neighbours.shape[1] - 1]
+        neighbours = np.vstack((self.neighbours, [len(self.points), *around]))
+        return replace(
+            self,
+            cube=np.vstack((self.cube, place)),
+            points=np.vstack((self.points, point)),
+            neighbours=neighbours,
+        )
+
 
 def design(strategy: Strategy, points: int = 2048, seed: int = 0, in_force: Sequence[FloatArray] = ()) -> Design:
     """A scrambled Sobol sequence (Sobol 1967, Owen 1998) over the bounds of the parameters, then the defaults.
@@ -50,11 +63,10 @@ def design(strategy: Strategy, points: int = 2048, seed: int = 0, in_force: Sequ
     specs = strategy.parameter_specs
     sequence = qmc.Sobol(len(specs), scramble=True, rng=np.random.default_rng(seed))
     cube = sequence.random_base2(max(points - 1, 1).bit_length())[:points]
-    units = np.column_stack([_in_units(spec, cube[:, column]) for column, spec in enumerate(specs)])
+    units = in_units(strategy, cube)
     defaults = np.array([_as_number(spec, spec.default) for spec in specs])
     units = np.vstack((units, defaults, *in_force))
-    added = [[_in_cube(spec, value) for spec, value in zip(specs, row, strict=True)] for row in units[points:]]
-    cube = np.vstack((cube, added))
+    cube = np.vstack((cube, in_cube(strategy, units[points:])))
     text = f"{strategy.strategy_id}:{points}:{seed}:".encode()
     name = blake2s(text + np.ascontiguousarray(units, dtype="<f8").tobytes(), digest_size=6).hexdigest()
     return Design(name, cube, units, nearest(cube), points)
@@ -65,6 +77,18 @@ def nearest(cube: FloatArray) -> IntArray:
     count = min(len(cube), max(FEWEST_NEIGHBOURS, round(NEIGHBOURS_SHARE * len(cube))))
     _, rows = KDTree(cube).query(cube, k=count)
     return np.asarray(rows, dtype=np.int64).reshape(len(cube), count)
+
+
+def in_units(strategy: Strategy, cube: FloatArray) -> FloatArray:
+    """Places in the unit cube ``[P, K]`` as parameters; whole numbers and choices by equal shares."""
+    return np.column_stack([_in_units(spec, cube[:, row]) for row, spec in enumerate(strategy.parameter_specs)])
+
+
+def in_cube(strategy: Strategy, units: FloatArray) -> FloatArray:
+    """The inverse of ``in_units``; whole numbers and choices lie in the middle of their share."""
+    specs = strategy.parameter_specs
+    places = [[_in_cube(spec, value) for spec, value in zip(specs, row, strict=True)] for row in units]
+    return np.array(places, dtype=np.float64).reshape(len(units), len(specs))
 
 
 def _in_units(spec: ParameterSpec, share: FloatArray) -> FloatArray:

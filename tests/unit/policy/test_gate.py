@@ -4,6 +4,7 @@ from functools import cache
 
 import numpy as np
 import pytest
+
 from tradepulse.policy import gate, search
 from tradepulse.policy.evaluation import COLUMNS, SUM_R, SUM_R2, WINS, N
 from tradepulse.policy.gate import ANY, Candidate, Family, GateRules

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from tradepulse.policy import search
 from tradepulse.policy.evaluation import SUM_R, SUM_R2, N
 from tradepulse.strategies import STRATEGIES
