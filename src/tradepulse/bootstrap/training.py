@@ -20,13 +20,15 @@ from tradepulse.policy.train import evaluate_unit
 from tradepulse.policy.train import walk_forward as walk_forward_of
 from tradepulse.policy.trained_assets import InForce, TrainedAssetsManager
 from tradepulse.policy.training_job import TrainingProgress
-from tradepulse.policy.training_requests import checked_request, selected
+from tradepulse.policy.training_requests import checked_request, selected, unified_symbol
 from tradepulse.ports import SeriesCoverage, UnitResult
 from tradepulse.shared.errors import ConfigurationError, RefusedError
+from tradepulse.storage.candle_cache import CachedCandleStore
 from tradepulse.strategies.base_strategy import MarketHistory, higher_bars
 
 SOURCES_KEPT = 2
 WAIT_SECONDS = 0.5
+LOCAL, WORKERS = "local", "workers"
 Progress = Callable[[TrainingProgress], None]
 
 
@@ -63,6 +65,27 @@ async def trainable(app: Application) -> list[SeriesCoverage]:
     return sorted(found, key=lambda entry: entry.series)
 
 
+async def everything_trainable(
+    app: Application, symbols: Sequence[str], exchanges: Sequence[str], timeframes: Sequence[str]
+) -> tuple[Sequence[str], Sequence[str], Sequence[str]]:
+    """Names given stay as they are; of those not given, all that can be trained: real candles where there are any."""
+    coverage = await trainable(app)
+    if not coverage:
+        raise ConfigurationError("No candles are stored yet.", "Use download-data or import-data first.")
+    wanted = {unified_symbol(symbol) for symbol in symbols}
+    chosen = [entry for entry in coverage if not wanted or entry.series.symbol in wanted] or coverage
+    if not exchanges:
+        real = [entry for entry in chosen if not entry.simulated]
+        chosen = real or chosen
+    chosen = [entry for entry in chosen if not exchanges or entry.series.exchange in exchanges] or chosen
+    frames = sorted({entry.series.timeframe for entry in chosen}, key=lambda timeframe: timeframe.milliseconds)
+    return (
+        symbols or sorted({entry.series.symbol for entry in chosen}),
+        exchanges or sorted({entry.series.exchange for entry in chosen}),
+        timeframes or [str(timeframe) for timeframe in frames],
+    )
+
+
 def _source(series: SeriesKey, stored: Iterable[SeriesCoverage]) -> SeriesCoverage | None:
     """The series itself where it is stored, else the finer one that reaches back longest."""
     length = series.timeframe.milliseconds
@@ -85,7 +108,9 @@ class SeriesLoader:
     """
 
     def __init__(self, app: Application, since: int | None, until: int | None) -> None:
-        self._app = app
+        # Read once per machine, however many workers and families want it.
+        files = app.settings.data_directory / "cache" / "candles"
+        self._app = replace(app, candles=CachedCandleStore(app.database, files))
         self._since = since
         self._until = until
         self._stored: Sequence[SeriesCoverage] = ()
@@ -142,13 +167,16 @@ async def run_training(
     app: Application,
     job_id: str,
     *,
+    engine: str = LOCAL,
     threads: int = 0,
     progress: Progress | None = None,
+    judging: Callable[[int, int], None] | None = None,
     stop: asyncio.Event | None = None,
 ) -> TrainingJob:
-    """Work on a job in this process until it has ended or ``stop`` is set; goes on where others left off.
+    """Work on a job until it has ended or ``stop`` is set; goes on where others left off.
 
-    ``threads`` 0: all cores. What passes the gate is put into force.
+    ``engine``: ``local`` works in this process, ``workers`` only waits for those that run elsewhere.
+    ``threads`` 0: all cores. What passes the gate is put into force. ``judging`` is told families done and in all.
     """
     job = await find_job(app, job_id)
     if job.state in (JobState.CANCELLED, JobState.FAILED):
@@ -157,12 +185,17 @@ async def run_training(
             f"{f' ({job.problem})' if job.problem else ''}.",
             "Start it again as a new one: candles and parameters are the same.",
         )
+    if engine not in (LOCAL, WORKERS):
+        raise ConfigurationError(f"'{engine}' is no engine.", f"Use {LOCAL} or {WORKERS}.")
     load = await job_loader(app, job)
-    await training_job.work_on(
-        job.job_id, worker_name(), app.training, load, threads=threads or cores(), progress=progress, stop=stop
-    )
+    if engine == LOCAL:
+        await training_job.work_on(
+            job.job_id, worker_name(), app.training, load, threads=threads or cores(), progress=progress, stop=stop
+        )
     while not (stop is not None and stop.is_set()):
-        await training_job.judge(job.job_id, app.training, load, ReplayInEngine(), trained_assets(app).deploy)
+        await training_job.judge(
+            job.job_id, app.training, load, ReplayInEngine(), trained_assets(app).deploy, progress=judging
+        )
         job = await find_job(app, job.job_id)
         if job.state.ended:
             break

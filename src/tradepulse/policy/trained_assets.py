@@ -26,6 +26,7 @@ from tradepulse.policy.training_requests import (
     checked_request,
     known_regime,
     known_strategy,
+    nothing_stored,
     selected,
     traded_timeframe,
     unified_symbol,
@@ -143,6 +144,16 @@ class TrainedAssetsManager:
     async def matrix(self, symbol: str, exchange: str) -> Matrix:
         """The 54 combinations of one symbol on one exchange, and their 18 parents."""
         return await self._answers.matrix(unified_symbol(symbol), exchange.strip().lower())
+
+    async def exchanges_of(self, symbol: str) -> Sequence[str]:
+        """Where there are candles or configurations of a symbol; ``ConfigurationError`` where there are none."""
+        wanted = unified_symbol(symbol)
+        series = [entry.series for entry in await self._coverage()]
+        series += [one.combination.series for one in await self._configurations.find(symbol=wanted)]
+        found = sorted({one.exchange for one in series if one.symbol == wanted})
+        if not found:
+            raise nothing_stored(wanted, sorted({one.symbol for one in series}))
+        return found
 
     # --- the life of configurations
 

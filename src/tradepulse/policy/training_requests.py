@@ -16,6 +16,7 @@ FEWEST_POINTS, MOST_POINTS = 64, 65_536
 """Fewer are no design; more would only find more luck in the same data."""
 LARGEST_SEED = 2**63 - 1
 NAMES_SHOWN = 8
+GET_CANDLES = "Use download-data or import-data first."
 Name = TypeVar("Name", bound=str)
 
 
@@ -59,7 +60,8 @@ def unified_symbol(text: str) -> str:
     if "/" not in symbol:
         symbol = symbol.replace("-", "/", 1)
     base, slash, quote = symbol.partition("/")
-    if not (slash and base and quote):
+    readable = symbol.isprintable() and not set(symbol) & set(" []")
+    if not (slash and base and quote and readable):
         raise ConfigurationError(f"'{text}' is not a symbol.", "Write it as BTC/USDT or BTC-USDT.")
     return symbol
 
@@ -142,7 +144,7 @@ def _check_numbers(since: int | None, until: int | None, points: int, seed: int)
 
 
 def _check_stored(request: TrainingRequest, coverage: Sequence[SeriesCoverage]) -> None:
-    remedy = "Use download-data or import-data first."
+    remedy = GET_CANDLES
     if not coverage:
         raise ConfigurationError("No candles are stored yet.", remedy)
     exchanges = sorted({entry.series.exchange for entry in coverage})
@@ -154,10 +156,7 @@ def _check_stored(request: TrainingRequest, coverage: Sequence[SeriesCoverage]) 
     symbols = sorted({entry.series.symbol for entry in there})
     for symbol in request.symbols:
         if symbol not in symbols:
-            raise ConfigurationError(
-                f"No candles of {symbol} are stored on {', '.join(request.exchanges)}.",
-                f"{_stored_symbols(symbol, symbols)} {remedy}",
-            )
+            raise nothing_stored(symbol, symbols, f" on {', '.join(request.exchanges)}")
     chosen = [entry for entry in there if entry.series.symbol in request.symbols]
     _check_every_part(request, chosen, remedy)
     _refuse_mixture(chosen)
@@ -188,11 +187,14 @@ def _refuse_mixture(chosen: Sequence[SeriesCoverage]) -> None:
         )
 
 
-def _stored_symbols(symbol: str, stored: Sequence[str]) -> str:
+def nothing_stored(symbol: str, stored: Sequence[str], where: str = "") -> ConfigurationError:
+    problem = f"No candles of {symbol} are stored{where}."
+    if not stored:
+        return ConfigurationError(problem, GET_CANDLES)
     near = nearest(symbol, stored)
     asked = f"Did you mean '{near}'? " if near else ""
     more = f" and {len(stored) - NAMES_SHOWN} more" if len(stored) > NAMES_SHOWN else ""
-    return f"{asked}Stored are: {', '.join(stored[:NAMES_SHOWN])}{more}."
+    return ConfigurationError(problem, f"{asked}Stored are: {', '.join(stored[:NAMES_SHOWN])}{more}. {GET_CANDLES}")
 
 
 def _moment(time: int) -> str:
