@@ -52,7 +52,7 @@ def _earlier_low(
 
 
 @compiled
-def _trigger(open_: FloatArray, low: FloatArray, close: FloatArray, later: int, confirm: int, window: int) -> int:
+def trigger(open_: FloatArray, low: FloatArray, close: FloatArray, later: int, confirm: int, window: int) -> int:
     """The first rising candle after the second low is confirmed, -1 where a new low or the window comes first."""
     confirmed = later + confirm
     for bar in range(confirmed + 1, min(confirmed + window, len(close) - 1) + 1):
@@ -64,7 +64,7 @@ def _trigger(open_: FloatArray, low: FloatArray, close: FloatArray, later: int, 
 
 
 @compiled
-def _capitulation(volume: FloatArray, later: int, period: int) -> float:
+def capitulation(volume: FloatArray, later: int, period: int) -> float:
     """Greatest volume at the second low or the bar either side, each in averages that include it."""
     greatest = 0.0
     for bar in range(later - 1, later + 2):
@@ -110,7 +110,7 @@ def _find_long_divergences(
         earlier = _earlier_low(low, strength, swings, known - 1, later, lookback, min_gain, oversold)
         if earlier < 0:
             continue
-        bar = _trigger(open_, low, close, later, swing_confirm, entry_window)
+        bar = trigger(open_, low, close, later, swing_confirm, entry_window)
         if bar < 0 or bar < first or np.isnan(slow[bar]) or np.isnan(fast[bar]) or np.isnan(average_range[bar]):
             continue
         index[found], anchor[found] = bar, later
@@ -120,7 +120,7 @@ def _find_long_divergences(
         values[found, TREND] = (slow[bar] - fast[bar]) / average_range[bar] if moving else 0.0
         values[found, RSI_GAIN] = strength[later] - strength[earlier]
         values[found, EARLIER_RSI] = strength[earlier]
-        values[found, CAPITULATION] = _capitulation(volume, later, volume_period)
+        values[found, CAPITULATION] = capitulation(volume, later, volume_period)
         values[found, LOWS_APART] = later - earlier
         values[found, TRIGGER_BARS] = bar - later - swing_confirm
         found += 1

@@ -113,7 +113,7 @@ def last_minor_high(high: FloatArray, before: int, strength: int) -> int:
 
 
 @compiled
-def _shift_after(
+def shift_after(
     high: FloatArray,
     low: FloatArray,
     close: FloatArray,
@@ -189,7 +189,7 @@ def _find_long_sweeps(
         failed = bars.first_row[failure] + bars.rows[failure] - 1
         if failed + window < first or np.isnan(average_range[failure]):
             continue
-        shift, extreme = _shift_after(
+        shift, extreme = shift_after(
             high, low, close, bars.first_row[swept], failed, swing_confirm, confirmation, window
         )
         if shift < first or shift < 0:

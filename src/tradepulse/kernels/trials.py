@@ -25,10 +25,12 @@ from tradepulse.kernels.fills import (
     target_to_ticks,
     worsened,
 )
+from tradepulse.kernels.setups_sweep import TIE
 
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]
 Statistics = npt.NDArray[np.float32]
+Flags = npt.NDArray[np.bool_]
 
 SLOT_COUNT = 4
 ANY = SLOT_COUNT - 1
@@ -91,6 +93,17 @@ class TradeRules(NamedTuple):
     reward_risk: float
     min_reward_risk: float
     max_bars_in_trade: int
+
+
+@compiled
+def at_least(value: float, threshold: float) -> bool:
+    """As the condition table of a setup compares: a value within this share of its threshold has reached it."""
+    return value - threshold >= -TIE * max(1.0, abs(threshold))
+
+
+@compiled
+def at_most(value: float, threshold: float) -> bool:
+    return threshold - value >= -TIE * max(1.0, abs(threshold))
 
 
 @compiled

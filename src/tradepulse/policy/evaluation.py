@@ -4,23 +4,38 @@ The three strategies have kernels of their own (``kernels.trials_*``) that visit
 possible at all. Any other strategy is evaluated by its ``scan``, parameter set by parameter set, with the same result.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from tradepulse.domain.market import DAY, FloatArray, IntArray, MarketKind, MarketSpec
+from tradepulse.domain.market import DAY, Candles, FloatArray, IntArray, MarketKind, MarketSpec
 from tradepulse.domain.signals import Regime
 from tradepulse.domain.training import JsonObject
-from tradepulse.kernels import trials
+from tradepulse.kernels import trials, trials_breakout, trials_divergence, trials_sweep
 from tradepulse.kernels.backtest import Bars, bars_in_ticks
-from tradepulse.kernels.trials import FIGURES, SLOT_COUNT, SUM_R, SUM_R2, WINS, N, Setups, TradeRules, TrialMarket
+from tradepulse.kernels.trials import (
+    FIGURES,
+    SLOT_COUNT,
+    SUM_R,
+    SUM_R2,
+    WINS,
+    Flags,
+    N,
+    Setups,
+    TradeRules,
+    TrialMarket,
+)
 from tradepulse.shared.errors import ConfigurationError, RefusedError
+from tradepulse.strategies import STRATEGIES
 from tradepulse.strategies.base_strategy import MarketHistory, Parameters, ParameterSpec, Strategy
+from tradepulse.strategies.confluence import context_rules, context_values
+from tradepulse.strategies.regimes import higher_bars
+from tradepulse.strategies.setup_table import conditions_met
 
 __all__ = [
     "BLOCKS",
@@ -213,12 +228,18 @@ def _checked(strategy: Strategy, points: FloatArray) -> FloatArray:
         raise _misshapen(strategy, points.shape)
     whole = np.array([spec.kind != "float" for spec in specs])
     rounded: FloatArray = np.ascontiguousarray(np.where(whole, np.rint(points), points), dtype=np.float64)
-    low = np.array([0.0 if spec.kind == "choice" else spec.low for spec in specs])
-    high = np.array([len(spec.choices) - 1.0 if spec.kind == "choice" else spec.high for spec in specs])
+    low, high = _bounds(strategy)
     inside = ((rounded >= low) & (rounded <= high)).all(axis=1)
     if not inside.all():
         parameters_of(strategy, rounded[int(np.argmin(inside))])
     return rounded
+
+
+def _bounds(strategy: Strategy) -> tuple[FloatArray, FloatArray]:
+    specs = strategy.parameter_specs
+    low = np.array([0.0 if spec.kind == "choice" else spec.low for spec in specs])
+    high = np.array([len(spec.choices) - 1.0 if spec.kind == "choice" else spec.high for spec in specs])
+    return low, high
 
 
 def _misshapen(strategy: Strategy, shape: tuple[int, ...]) -> ConfigurationError:
@@ -321,8 +342,85 @@ def _rules(strategy: Strategy, point: FloatArray) -> TradeRules:
     return TradeRules(values["reward_risk"], values["min_reward_risk"], int(values["max_bars_in_trade"]))
 
 
+@dataclass(frozen=True, slots=True)
+class _CompiledTrials:
+    """By a strategy's own trial kernel; ``memo`` is what that kernel has prepared for the history."""
+
+    kernel: Any
+    memo: Any
+    market: TrialMarket
+
+    def run(self, points: FloatArray, first: int, last: int, stats: Statistics) -> None:
+        self.kernel.run(self.memo, self.market, points, first, last, stats)
+
+    def setups(self, point: FloatArray) -> Setups:
+        setups: Setups = self.kernel.setups_at(self.memo, point)
+        return setups
+
+
 def _trials(strategy: Strategy, history: MarketHistory, market: TrialMarket) -> _Trials:
-    return _PlainTrials(strategy, history, market)
+    kernel, prepare = _KERNELS.get(strategy.strategy_id, (None, None))
+    names = tuple(spec.name for spec in strategy.parameter_specs)
+    if kernel is None or prepare is None or names != kernel.PARAMETERS or not _is_built_in(strategy):
+        return _PlainTrials(strategy, history, market)
+    if len(history) == 0:
+        return _PlainTrials(strategy, history, market)
+    memo = prepare(strategy, _contiguous(history), _allowed(history, market.shorts), *_bounds(strategy))
+    return _CompiledTrials(kernel, memo, market)
+
+
+def _contiguous(history: MarketHistory) -> MarketHistory:
+    """The same with columns that lie in memory as kernels are compiled for."""
+    names = ("open_time", "open", "high", "low", "close", "volume")
+    columns = {name: np.ascontiguousarray(getattr(history.candles, name)) for name in names}
+    return replace(history, candles=Candles(**columns))
+
+
+def _is_built_in(strategy: Strategy) -> bool:
+    """Does it decide with the very code of the strategy of that name, whatever its bounds and defaults are?"""
+    own, known = type(strategy), type(STRATEGIES[strategy.strategy_id])
+    return all(getattr(own, name) is getattr(known, name) for name in ("scan", "rules", "_rules", "_find", "_table"))
+
+
+def _allowed(history: MarketHistory, shorts: bool) -> Flags:
+    """``[side, bar]`` (long, short): does the context that holds for all regimes allow a setup there?"""
+    count = len(history)
+    rows = np.arange(count)
+    allowed = np.zeros((2, count), dtype=np.bool_)
+    for side, direction in enumerate((1, -1) if shorts else (1,)):
+        values = context_values(
+            history.candles, history.series.timeframe, history.regime, None, rows, np.full(count, direction)
+        )
+        allowed[side] = conditions_met(values, context_rules(None)).all(axis=1)
+    return allowed
+
+
+def _breakouts(_: Strategy, history: MarketHistory, allowed: Flags, low: FloatArray, high: FloatArray) -> Any:
+    candles = history.candles
+    return trials_breakout.prepared(candles.high, candles.low, candles.close, candles.volume, allowed, low, high)
+
+
+def _sweeps(_: Strategy, history: MarketHistory, allowed: Flags, low: FloatArray, high: FloatArray) -> Any:
+    candles, timeframe = history.candles, history.series.timeframe
+    bars = higher_bars(candles, timeframe, timeframe.context)
+    return trials_sweep.prepared(candles.high, candles.low, candles.close, bars, allowed, low, high)
+
+
+def _divergences(strategy: Strategy, history: MarketHistory, allowed: Flags, low: FloatArray, high: FloatArray) -> Any:
+    candles = history.candles
+    trend = next(rule.threshold for rule in strategy.rules(strategy.parameters()) if rule.name == "trend_atr")
+    modes = next(spec.choices for spec in strategy.parameter_specs if spec.name == "target_mode")
+    return trials_divergence.prepared(
+        candles.open, candles.high, candles.low, candles.close, candles.volume, allowed, low, high, trend,
+        modes.index("ema") if "ema" in modes else -1,
+    )  # fmt: skip
+
+
+_KERNELS: Mapping[str, tuple[Any, Any]] = {
+    "volume_breakout": (trials_breakout, _breakouts),
+    "htf_sweep": (trials_sweep, _sweeps),
+    "divergence_capitulation": (trials_divergence, _divergences),
+}
 
 
 def _worked_off(

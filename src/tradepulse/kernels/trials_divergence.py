@@ -1,0 +1,350 @@
+"""Trials of the divergence capitulation: second lows that could lead to a trade at all are found once for all points.
+
+The same setups as ``kernels.setups_divergence`` finds valid, bit for bit. Indicators are kept only where a setup can
+ask for them: RSI at swings, averages at triggers.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from tradepulse.kernels.compiled import compiled
+from tradepulse.kernels.indicators import DUST, atr, ema, rsi
+from tradepulse.kernels.setups_divergence import ATR_PERIOD, LEAST_GAIN, capitulation, trigger
+from tradepulse.kernels.setups_sweep import TIE, is_swing_low
+from tradepulse.kernels.trials import (
+    FIGURES,
+    SLOT_COUNT,
+    Flags,
+    Setups,
+    Statistics,
+    TradeRules,
+    TrialMarket,
+    at_least,
+    room_for,
+    walk_into,
+)
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+
+PARAMETERS = (
+    "ema_fast",
+    "ema_slow",
+    "rsi_period",
+    "swing_confirm",
+    "divergence_lookback",
+    "min_rsi_gain",
+    "rsi_oversold",
+    "capitulation_threshold",
+    "volume_period",
+    "entry_window",
+    "stop_buffer_atr",
+    "target_mode",
+    "reward_risk",
+    "min_reward_risk",
+    "max_bars_in_trade",
+)
+(
+    EMA_FAST,
+    EMA_SLOW,
+    RSI_PERIOD,
+    SWING_CONFIRM,
+    DIVERGENCE_LOOKBACK,
+    MIN_RSI_GAIN,
+    RSI_OVERSOLD,
+    CAPITULATION_THRESHOLD,
+    VOLUME_PERIOD,
+    ENTRY_WINDOW,
+    STOP_BUFFER_ATR,
+    TARGET_MODE,
+    REWARD_RISK,
+    MIN_REWARD_RISK,
+    MAX_BARS_IN_TRADE,
+) = range(len(PARAMETERS))
+
+
+class Swings(NamedTuple):
+    """Swing lows in order, those of the market before those of its mirror image; ``low`` is of their own market.
+
+    ``first``: row of the first swing of the same side. ``reach``: bars each side with higher lows, at most as many as a
+    point may ask for. ``strength`` ``[period, swing]``: RSI.
+    """
+
+    bar: IntArray
+    low: FloatArray
+    first: IntArray
+    reach: IntArray
+    strength: FloatArray
+
+
+class Candidates(NamedTuple):
+    """Second lows that might be traded: by confirmation, then by trigger bar, long before short, older before younger.
+
+    Those of the k-th confirmation are in rows ``start[k]`` to ``start[k + 1]``. ``swing``: row in ``Swings``. ``wait``:
+    bars from the confirmation to the trigger. ``seen``: row of the trigger in ``AtTriggers``. ``volume``
+    ``[period, candidate]``: of the capitulation, in averages.
+    """
+
+    start: IntArray
+    swing: IntArray
+    trigger: IntArray
+    direction: IntArray
+    wait: IntArray
+    seen: IntArray
+    volume: FloatArray
+
+
+class AtTriggers(NamedTuple):
+    """What is read at the close of a trigger; ``averages`` is ``[trigger, period]``."""
+
+    averages: FloatArray
+    average_range: FloatArray
+    close: FloatArray
+
+
+class DivergenceMemo(NamedTuple):
+    """``least_...``: the period of the first row or column. ``least_trend``: see the strategy's condition."""
+
+    swings: Swings
+    candidates: Candidates
+    at: AtTriggers
+    least_confirm: int
+    least_average: int
+    least_rsi: int
+    least_volume: int
+    least_trend: float
+    target_is_average: float
+
+
+def prepared(
+    open_: FloatArray, high: FloatArray, low: FloatArray, close: FloatArray, volume: FloatArray, allowed: Flags,
+    least: FloatArray, most: FloatArray, least_trend: float, target_is_average: int,
+) -> DivergenceMemo:  # fmt: skip
+    """``allowed`` ``[side, bar]`` (long, short): may a setup be traded there? ``least``, ``most``: a point's bounds.
+
+    ``target_is_average``: the choice of ``target_mode`` under which the fast average is the target.
+    """
+    swings = _swings(low, high, close, allowed, least, most)
+    mirrored = ((open_, low, close), (-open_, -high, -close))
+    found, start = [], [0]
+    for confirm in range(int(least[SWING_CONFIRM]), int(most[SWING_CONFIRM]) + 1):
+        rows = [
+            _candidates(*mirrored[side], volume, allowed[side], swings, side, confirm, least, most) for side in (0, 1)
+        ]
+        both = np.concatenate(rows, axis=1)
+        found.append(both[:, np.lexsort((both[0], both[2], both[1]))])
+        start.append(start[-1] + both.shape[1])
+    swing, bar, side, wait = np.ascontiguousarray(np.concatenate(found, axis=1))
+    triggers, seen = np.unique(bar, return_inverse=True)
+    least_average, most_average = (
+        int(pick(bound[EMA_FAST], bound[EMA_SLOW])) for pick, bound in ((min, least), (max, most))
+    )
+    at = AtTriggers(
+        _averages_at(close, least_average, most_average, triggers),
+        atr(high, low, close, ATR_PERIOD)[triggers],
+        close[triggers],
+    )
+    ratios = _capitulations(volume, swings.bar[swing], int(least[VOLUME_PERIOD]), int(most[VOLUME_PERIOD]))
+    candidates = Candidates(np.array(start), swing, bar, 1 - 2 * side, wait, seen.astype(np.int64), ratios)
+    return DivergenceMemo(
+        swings, candidates, at, int(least[SWING_CONFIRM]), least_average, int(least[RSI_PERIOD]),
+        int(least[VOLUME_PERIOD]), least_trend, float(target_is_average),
+    )  # fmt: skip
+
+
+def _swings(
+    low: FloatArray, high: FloatArray, close: FloatArray, allowed: Flags, least: FloatArray, most: FloatArray
+) -> Swings:
+    bounds = int(least[SWING_CONFIRM]), int(most[SWING_CONFIRM])
+    none = np.empty((2, 0), np.int64)
+    up = _swing_lows(low, *bounds) if allowed[0].any() else none
+    down = _swing_lows(-high, *bounds) if allowed[1].any() else none
+    bar, reach = np.ascontiguousarray(np.concatenate((up, down), axis=1))
+    longs = up.shape[1]
+    periods = range(int(least[RSI_PERIOD]), int(most[RSI_PERIOD]) + 1)
+    strength = np.empty((len(periods), len(bar)))
+    for row, period in enumerate(periods):
+        strength[row] = rsi(close, period)[bar]
+        strength[row, longs:] = 100.0 - strength[row, longs:]
+    first = np.where(np.arange(len(bar)) < longs, 0, longs)
+    return Swings(bar, np.concatenate((low[bar[:longs]], -high[bar[longs:]])), first, reach, strength)
+
+
+@compiled
+def _swing_lows(low: FloatArray, least_reach: int, most_reach: int) -> IntArray:
+    """Bars and their reach."""
+    found = np.empty((2, len(low)), np.int64)
+    count = 0
+    for bar in range(len(low)):
+        reach = 0
+        while reach < most_reach and is_swing_low(low, bar, reach + 1, reach + 1):
+            reach += 1
+        if reach >= least_reach:
+            found[0, count], found[1, count] = bar, reach
+            count += 1
+    return found[:, :count].copy()
+
+
+@compiled
+def _candidates(
+    open_: FloatArray,
+    low: FloatArray,
+    close: FloatArray,
+    volume: FloatArray,
+    allowed: Flags,
+    swings: Swings,
+    side: int,
+    confirm: int,
+    least: FloatArray,
+    most: FloatArray,
+) -> IntArray:
+    """Second lows of one side that keep every condition at its loosest: swing, trigger bar, side, wait."""
+    found = np.empty((4, len(swings.bar)), np.int64)
+    count = 0
+    periods = len(swings.strength)
+    lookback, gain, oversold = int(most[DIVERGENCE_LOOKBACK]), least[MIN_RSI_GAIN], most[RSI_OVERSOLD]
+    for swing in range(len(swings.bar)):
+        if (swings.first[swing] > 0) != (side == 1) or swings.reach[swing] < confirm:
+            continue
+        later = swings.bar[swing]
+        bar = trigger(open_, low, close, later, confirm, int(most[ENTRY_WINDOW]))
+        if bar < 0 or not allowed[bar] or not _loud(volume, later, least, most):
+            continue
+        for period in range(periods):
+            if diverges(swings, swings.strength[period], swing, confirm, lookback, gain, oversold):
+                found[0, count], found[1, count], found[2, count] = swing, bar, side
+                found[3, count] = bar - later - confirm
+                count += 1
+                break
+    return found[:, :count].copy()
+
+
+@compiled
+def _loud(volume: FloatArray, later: int, least: FloatArray, most: FloatArray) -> bool:
+    """May there be a capitulation in some average? Sums in another order, so a little less is asked."""
+    multiple = least[CAPITULATION_THRESHOLD]
+    if multiple < 1e-3:
+        return True
+    for bar in range(later - 1, later + 2):
+        total = 0.0
+        for period in range(1, min(int(most[VOLUME_PERIOD]), bar + 1) + 1):
+            total += volume[bar + 1 - period]
+            if period >= least[VOLUME_PERIOD] and volume[bar] * period >= (1.0 - 1e-6) * multiple * total:
+                return True
+    return False
+
+
+@compiled
+def diverges(
+    swings: Swings, strength: FloatArray, later: int, confirm: int, lookback: int, min_gain: float, oversold: float
+) -> bool:
+    """Is there an earlier low, of the same side, with which the two RSI conditions hold?"""
+    bar, low = swings.bar[later], swings.low[later]
+    for earlier in range(later - 1, swings.first[later] - 1, -1):
+        if bar - swings.bar[earlier] > lookback:
+            return False
+        if swings.reach[earlier] < confirm or not swings.low[earlier] > low:
+            continue
+        gain = strength[later] - strength[earlier]
+        if (
+            gain > LEAST_GAIN
+            and gain >= min_gain - TIE * max(1.0, min_gain)
+            and strength[earlier] <= oversold + TIE * oversold
+        ):
+            return True
+    return False
+
+
+@compiled
+def _averages_at(close: FloatArray, least_period: int, most_period: int, bars: IntArray) -> FloatArray:
+    """Exponential averages of all periods at ascending ``bars``, side by side as the series goes by."""
+    periods = most_period - least_period + 1
+    result = np.full((len(bars), periods), np.nan)
+    average, weight, keep = np.empty(periods), np.empty(periods), np.empty(periods)
+    begun = min(most_period, len(close))
+    early = int(np.searchsorted(bars, begun))
+    for column in range(periods):
+        head = ema(close[:begun], least_period + column)
+        average[column] = head[begun - 1]
+        for row in range(early):
+            result[row, column] = head[bars[row]]
+        weight[column] = 2.0 / (least_period + column + 1)
+        keep[column] = 1.0 - weight[column]
+    row = early
+    for bar in range(begun, len(close)):
+        if row == len(bars):
+            break
+        value = close[bar]
+        for column in range(periods):
+            average[column] = keep[column] * average[column] + weight[column] * value
+        if bars[row] == bar:
+            result[row] = average
+            row += 1
+    return result
+
+
+@compiled
+def _capitulations(volume: FloatArray, later: IntArray, least_period: int, most_period: int) -> FloatArray:
+    ratios = np.empty((most_period - least_period + 1, len(later)))
+    for slot in range(len(later)):
+        for row in range(len(ratios)):
+            ratios[row, slot] = capitulation(volume, later[slot], least_period + row)
+    return ratios
+
+
+@compiled
+def find(memo: DivergenceMemo, point: FloatArray, setups: Setups) -> int:
+    """Fill in the setups that the point trades and answer how many."""
+    confirm, window = int(point[SWING_CONFIRM]), int(point[ENTRY_WINDOW])
+    lookback, gain, oversold = int(point[DIVERGENCE_LOOKBACK]), point[MIN_RSI_GAIN], point[RSI_OVERSOLD]
+    asked = point[CAPITULATION_THRESHOLD]
+    swings, candidates, at = memo.swings, memo.candidates, memo.at
+    volume = candidates.volume[int(point[VOLUME_PERIOD]) - memo.least_volume]
+    strength = swings.strength[int(point[RSI_PERIOD]) - memo.least_rsi]
+    fast_column, slow_column = int(point[EMA_FAST]) - memo.least_average, int(point[EMA_SLOW]) - memo.least_average
+    towards_average = point[TARGET_MODE] == memo.target_is_average
+    found = 0
+    group = confirm - memo.least_confirm
+    for slot in range(candidates.start[group], candidates.start[group + 1]):
+        if not at_least(volume[slot], asked) or candidates.wait[slot] > window:
+            continue
+        later = candidates.swing[slot]
+        if not diverges(swings, strength, later, confirm, lookback, gain, oversold):
+            continue
+        seen, direction, bar = candidates.seen[slot], candidates.direction[slot], candidates.trigger[slot]
+        fast, slow, spread = at.averages[seen, fast_column], at.averages[seen, slow_column], at.average_range[seen]
+        if np.isnan(fast) or np.isnan(slow) or np.isnan(spread):
+            continue
+        trend = direction * (slow - fast) / spread if spread > DUST * abs(at.close[seen]) else 0.0
+        if not at_least(trend, memo.least_trend):
+            continue
+        if found > 0 and setups.bar[found - 1] == bar and setups.direction[found - 1] == direction:
+            found -= 1  # the younger of two structures that trigger together
+        setups.bar[found], setups.direction[found] = bar, direction
+        setups.stop[found] = direction * (swings.low[later] - point[STOP_BUFFER_ATR] * spread)
+        setups.target[found] = fast if towards_average else np.nan
+        found += 1
+    return found
+
+
+@compiled
+def setups_at(memo: DivergenceMemo, point: FloatArray) -> Setups:
+    setups = room_for(len(memo.candidates.swing))
+    count = find(memo, point, setups)
+    return Setups(setups.bar[:count], setups.direction[:count], setups.stop[:count], setups.target[:count])
+
+
+@compiled
+def run(
+    memo: DivergenceMemo, market: TrialMarket, points: FloatArray, first: int, last: int, stats: Statistics
+) -> None:
+    """Rows ``first`` to ``last`` (exclusive) of ``stats`` from these rows of ``points``."""
+    setups = room_for(len(memo.candidates.swing))
+    sums = np.empty((SLOT_COUNT, stats.shape[2], FIGURES))
+    for row in range(first, last):
+        point = points[row]
+        count = find(memo, point, setups)
+        rules = TradeRules(point[REWARD_RISK], point[MIN_REWARD_RISK], int(point[MAX_BARS_IN_TRADE]))
+        walk_into(market, setups, count, rules, sums, stats[row])
