@@ -30,6 +30,7 @@ def _environment(home: Path) -> dict[str, str]:
     return {
         "HOME": str(home),
         "PATH": os.environ["PATH"],
+        "TRADEPULSE__TRADING__PAPER_TRADE_DEFAULTS": "true",
         "TRADEPULSE__SIMULATED__HISTORY_DAYS": "3",
         "TRADEPULSE__SIMULATED__MINUTES_PER_SECOND": "300",
     }
@@ -39,7 +40,7 @@ def _environment(home: Path) -> dict[str, str]:
 def _program(home: Path) -> Iterator[subprocess.Popen[str]]:
     log = (home / "up.log").open("a")
     process = subprocess.Popen(
-        [sys.executable, "-m", "tradepulse", "up", "--port", str(free_port())],
+        [sys.executable, "-m", "tradepulse", "up", "--no-train", "--port", str(free_port())],
         env=_environment(home),
         stdout=log,
         stderr=log,

@@ -22,6 +22,7 @@ export function App() {
       </a>
       <Header />
       <LossBanner />
+      <TradingBanner />
       <main>
         <Answered
           query={coverage}
@@ -82,6 +83,17 @@ function LossBanner() {
     <div className="banner" role="alert" data-testid="loss">
       <strong>The live connection is lost.</strong> What you see is as old as the last message. It reconnects by itself and then
       catches up; if it does not, see whether <code>tradepulse up</code> still runs.
+    </div>
+  );
+}
+
+/** What keeps the trader from trading trained configurations, if anything does. */
+function TradingBanner() {
+  const trading = useQuery(queries.status()).data?.trading;
+  if (!trading || trading.phase === "starting" || (trading.phase === "trading" && !trading.untested)) return null;
+  return (
+    <div className="banner banner-trading" role="status" data-testid="trading">
+      {trading.text}
     </div>
   );
 }

@@ -316,6 +316,11 @@ export interface components {
              */
             close_after: number;
             /**
+             * Default Parameters
+             * @description the strategy's own defaults, not chosen by training
+             */
+            readonly default_parameters: boolean;
+            /**
              * Direction
              * @enum {string}
              */
@@ -768,6 +773,11 @@ export interface components {
             /** Name */
             name: string;
         };
+        /**
+         * Phase
+         * @enum {string}
+         */
+        Phase: "starting" | "training" | "trading" | "nothing to trade";
         /** PortfolioSummary */
         PortfolioSummary: {
             /** Book */
@@ -876,6 +886,11 @@ export interface components {
             /** Confluence */
             confluence: number | null;
             /**
+             * Default Parameters
+             * @description the strategy's own defaults, not chosen by training
+             */
+            readonly default_parameters: boolean;
+            /**
              * Direction
              * @enum {string}
              */
@@ -971,6 +986,7 @@ export interface components {
              * @description the candles shown are made up by the embedded exchange
              */
             simulated: boolean;
+            trading: components["schemas"]["TradingLine"];
             /** Version */
             version: string;
         };
@@ -983,9 +999,14 @@ export interface components {
          * Topic
          * @enum {string}
          */
-        Topic: "candles" | "setups" | "orders" | "positions" | "trades" | "equity" | "ledger" | "regimes" | "gaps" | "other";
+        Topic: "candles" | "setups" | "orders" | "positions" | "trades" | "equity" | "ledger" | "regimes" | "gaps" | "reliability" | "other";
         /** TradeRow */
         TradeRow: {
+            /**
+             * Default Parameters
+             * @description the strategy's own defaults, not chosen by training
+             */
+            readonly default_parameters: boolean;
             /**
              * Direction
              * @enum {string}
@@ -1148,6 +1169,11 @@ export interface components {
          */
         TradeStory: {
             /**
+             * Default Parameters
+             * @description the strategy's own defaults, not chosen by training
+             */
+            readonly default_parameters: boolean;
+            /**
              * Direction
              * @enum {string}
              */
@@ -1243,6 +1269,30 @@ export interface components {
             /** Trade Id */
             trade_id: string;
         };
+        /**
+         * TradingLine
+         * @description What the trader is doing, and why nothing, or not everything, is traded.
+         */
+        TradingLine: {
+            /**
+             * Configurations
+             * @description trained configurations that are traded
+             */
+            configurations: number;
+            phase: components["schemas"]["Phase"];
+            /**
+             * Reasons
+             * @description most frequent first
+             */
+            reasons: string[];
+            /** Text */
+            text: string;
+            /**
+             * Untested
+             * @description default parameters that never passed the gate are traded on paper
+             */
+            untested: boolean;
+        };
     };
     responses: never;
     parameters: never;
@@ -1278,6 +1328,7 @@ export type OrderStatus = components['schemas']['OrderStatus'];
 export type PageSetupLine = components['schemas']['Page_SetupLine_'];
 export type PageTradeRow = components['schemas']['Page_TradeRow_'];
 export type ParameterLine = components['schemas']['ParameterLine'];
+export type Phase = components['schemas']['Phase'];
 export type PortfolioSummary = components['schemas']['PortfolioSummary'];
 export type Problem = components['schemas']['Problem'];
 export type Regime = components['schemas']['Regime'];
@@ -1290,6 +1341,7 @@ export type Topic = components['schemas']['Topic'];
 export type TradeRow = components['schemas']['TradeRow'];
 export type TradeStatistics = components['schemas']['TradeStatistics'];
 export type TradeStory = components['schemas']['TradeStory'];
+export type TradingLine = components['schemas']['TradingLine'];
 export type $defs = Record<string, never>;
 export interface operations {
     candles_api_analytics_candles_get: {

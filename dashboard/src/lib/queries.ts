@@ -10,12 +10,19 @@ export interface Market {
 export const CANDLE_LIMIT = 1500;
 export const TRADE_LIMIT = 200;
 export const SETUP_LIMIT = 100;
+/** What the trader is doing is no event: it is asked for. */
+const STATUS_MILLISECONDS = 5000;
 
 export type SetupFilter = "all" | "taken" | "denied";
 
 /** Every question this page asks. The first word of a key is what the live feed names when it must be asked again. */
 export const queries = {
-  status: () => queryOptions({ queryKey: ["status"], queryFn: ({ signal }) => get("/api/system/status", { signal }) }),
+  status: () =>
+    queryOptions({
+      queryKey: ["status"],
+      queryFn: ({ signal }) => get("/api/system/status", { signal }),
+      refetchInterval: STATUS_MILLISECONDS,
+    }),
   coverage: () => queryOptions({ queryKey: ["coverage"], queryFn: ({ signal }) => get("/api/data/coverage", { signal }) }),
   summary: () => queryOptions({ queryKey: ["summary"], queryFn: ({ signal }) => get("/api/portfolio/summary", { signal }) }),
   equity: () =>

@@ -1,11 +1,13 @@
 """What the API needs to answer, handed in by whoever builds it. Nothing here opens a connection."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import Depends, Query, Request
 
 from tradepulse.domain.market import Timeframe
+from tradepulse.domain.trading_state import STARTING, TradingState
 from tradepulse.ports import BookReader, CandleStore, Clock, JsonObject, ResultStore
 from tradepulse.shared.errors import ConfigurationError
 from tradepulse.shared.settings import Settings
@@ -22,6 +24,8 @@ class Services:
     clock: Clock
     database: str
     strategies: tuple[Strategy, ...] = ()
+    trading: Callable[[], TradingState] = lambda: STARTING
+    """What the trader of this process is doing."""
 
 
 class NotFoundError(LookupError):

@@ -8,12 +8,14 @@ from decimal import Decimal, InvalidOperation
 from enum import IntEnum, StrEnum
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, computed_field
 
 from tradepulse.domain.market import Timeframe
 from tradepulse.domain.orders import OrderRole, OrderStatus
 from tradepulse.domain.portfolio import LedgerKind
 from tradepulse.domain.signals import Direction, ExitReason, Regime
+from tradepulse.domain.trading_state import Phase
+from tradepulse.strategies import STRATEGIES
 
 Row = TypeVar("Row")
 
@@ -49,6 +51,22 @@ class View(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True, use_enum_values=False)
 
 
+DEFAULT_IDS = frozenset(
+    strategy.parameters(regime).parameters_id for strategy in STRATEGIES.values() for regime in (None, *Regime)
+)
+
+
+class Parametrised(View):
+    """Names the parameters that made it."""
+
+    parameters_id: str
+
+    @computed_field(description="the strategy's own defaults, not chosen by training")  # type: ignore[prop-decorator]
+    @property
+    def default_parameters(self) -> bool:
+        return self.parameters_id in DEFAULT_IDS
+
+
 class Page(View, Generic[Row]):
     """Newest first. ``next_cursor`` asks for the rows after these; ``null`` when these are the last."""
 
@@ -70,6 +88,16 @@ class DatabaseState(View):
     problem: str
 
 
+class TradingLine(View):
+    """What the trader is doing, and why nothing, or not everything, is traded."""
+
+    phase: Phase
+    text: str
+    reasons: list[str] = Field(description="most frequent first")
+    configurations: int = Field(description="trained configurations that are traded")
+    untested: bool = Field(description="default parameters that never passed the gate are traded on paper")
+
+
 class SystemStatus(View):
     version: str
     mode: Mode
@@ -80,6 +108,7 @@ class SystemStatus(View):
     heartbeat: Time | None = Field(description="when the latest committed event happened, in the market's own time")
     last_sequence: int = Field(description="global sequence of the latest logged event; where a live client begins")
     live_clients: int
+    trading: TradingLine
     database: DatabaseState
 
 
@@ -118,7 +147,7 @@ class EquityHistory(View):
 # --- trades
 
 
-class OpenPosition(View):
+class OpenPosition(Parametrised):
     position_id: str
     setup_id: str
     strategy: str
@@ -147,7 +176,7 @@ class ActivePosition(OpenPosition):
     unrealised_r: float | None = Field(description="unrealised profit in units of the risk taken")
 
 
-class TradeRow(View):
+class TradeRow(Parametrised):
     trade_id: str
     setup_id: str
     strategy: str
@@ -238,7 +267,7 @@ class ConditionLine(View):
     weight: float = 1.0
 
 
-class SetupRow(View):
+class SetupRow(Parametrised):
     setup_id: str
     strategy: str
     parameters_id: str

@@ -1,18 +1,25 @@
-"""Paper trading on the embedded simulated exchange: history first, then the engine, paced by the simulated clock."""
+"""Paper trading on the simulated exchange: history, training, then the engine, paced by the simulated clock."""
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 from tradepulse.bootstrap.application import Application, risk_limits
+from tradepulse.bootstrap.desk import Desk, covering_job, open_desk, versions_in_force
+from tradepulse.bootstrap.reliability import ReliabilityAdviser, write_moves
+from tradepulse.bootstrap.training import run_training, trained_assets
 from tradepulse.core.engine import Engine, EngineConfig
 from tradepulse.core.event_system import EventBus, Observer
 from tradepulse.core.runner import Runner
-from tradepulse.core.signal_library import Subscription
 from tradepulse.domain.market import DAY, MINUTE, TRADED_TIMEFRAMES, MarketKey, SeriesKey, Timeframe
+from tradepulse.domain.signals import Regime
+from tradepulse.domain.trading_state import Phase, TradingState
+from tradepulse.domain.training import Combination, JobState, Stage
 from tradepulse.exchanges.simulated_exchange import SimulatedExchange, paced
 from tradepulse.exchanges.simulated_market import SimulatedMarket
-from tradepulse.shared.errors import ConfigurationError
+from tradepulse.policy.reliability_engine import AUTHOR, ReliabilityEngine
+from tradepulse.policy.training_job import TrainingProgress
+from tradepulse.shared.errors import ConfigurationError, RefusedError
 from tradepulse.storage.db import held_alone
 from tradepulse.strategies import STRATEGIES
 
@@ -21,67 +28,190 @@ logger = logging.getLogger(__name__)
 # Monday 2024-01-01 00:00 UTC. Fixed, so that the same seed gives the same market on every machine.
 GENESIS = 1_704_067_200_000
 SIMULATED = "simulated"
+MAIN_JOB = "the main job"
+SECONDS_BETWEEN_LOOKS = 2.0
+UNFINISHED = (JobState.QUEUED, JobState.RUNNING, JobState.JUDGING)
 Sleep = Callable[[float], Awaitable[None]]
+Told = Callable[[TradingState], None]
 
 
 def paper_book(app: Application) -> str:
     return f"paper-{SIMULATED}-{app.settings.simulated.seed}"
 
 
-async def run_paper(app: Application, *observers: Observer, sleep: Sleep = asyncio.sleep) -> None:
-    """Trade on paper until cancelled, going on from the stored state.
+def tell_nobody(_: TradingState) -> None:
+    """For callers that do not look."""
 
-    The simulated exchange keeps its own book beside ours, as a real one would; at start-up ours is reconciled with it.
+
+async def run_paper(
+    app: Application,
+    *observers: Observer,
+    sleep: Sleep = asyncio.sleep,
+    told: Told = tell_nobody,
+    train: bool | None = None,
+) -> None:
+    """Train where nothing was trained yet, then trade on paper until cancelled, going on from the stored state.
+
+    ``train``: ``True`` trains again, ``False`` never. ``told`` hears what the trader is doing. The simulated exchange
+    keeps its own book beside ours, as a real one would; at start-up ours is reconciled with it.
     """
     _refuse_other_exchanges(app)
     async with held_alone(app.database, paper_book(app)):
-        await _trade(app, observers, sleep)
+        await _PaperTrader(app, observers, sleep, told).work(train)
 
 
-async def _trade(app: Application, observers: Iterable[Observer], sleep: Sleep) -> None:
-    simulated = app.settings.simulated
-    market = SimulatedMarket(simulated.seed, simulated.symbols, GENESIS)
-    start = GENESIS + simulated.history_days * DAY
-    await _store_history(app, market, start)
-    quotes = {spec.quote for spec in market.specs.values()}
-    if len(quotes) != 1:
-        raise ConfigurationError(
-            f"The simulated symbols are quoted in {', '.join(sorted(quotes))}.", "Use one quote currency for all."
+class _PaperTrader:
+    def __init__(self, app: Application, observers: Iterable[Observer], sleep: Sleep, told: Told) -> None:
+        simulated = app.settings.simulated
+        self._app = app
+        self._told = told
+        self._market = SimulatedMarket(simulated.seed, simulated.symbols, GENESIS)
+        self._start = GENESIS + simulated.history_days * DAY
+        self._series = _traded_series(app, self._market)
+        self._exchange = self._venue(sleep)
+        self._bus = EventBus()
+        for observer in observers:
+            self._bus.subscribe(observer)
+
+    async def work(self, train: bool | None) -> None:
+        await _store_history(self._app, self._market, self._start)
+        if train is not False:
+            await self._train(again=bool(train))
+        await self._exchange.recover()
+        while True:
+            desk = await open_desk(self._app, self._series)
+            self._told(desk.state)
+            if not await self._trade(desk):
+                return
+
+    async def _trade(self, desk: Desk) -> bool:
+        """Until other configurations are in force (``True``), or the market ends.
+
+        The change is taken between two candles and in the way of a restart, which has been proved to change nothing
+        else: open positions keep the levels they were opened with.
+        """
+        # Live confirmation cannot be earned on paper.
+        reliability = ReliabilityEngine(desk.watched, highest=Stage.CONFIRMATION)
+        adviser = ReliabilityAdviser(reliability)
+        changed = asyncio.Event()
+        app, exchange = self._app, self._exchange
+        engine = self._engine(desk)
+        runner = Runner(
+            engine, exchange, exchange, app.journal, exchange.clock, app.candles, self._bus, advisers=[adviser]
         )
-    cash = app.settings.trading.initial_cash
-    exchange = SimulatedExchange(
-        market,
-        {quotes.pop(): cash},
-        start=start,
-        store=app.venues,
-        venue=paper_book(app),
-        pace=paced(simulated.minutes_per_second, sleep, MINUTE),
-    )
-    await exchange.recover()
-    bus = EventBus()
-    for observer in observers:
-        bus.subscribe(observer)
-    engine = _engine(app, market)
-    runner = Runner(engine, exchange, exchange, app.journal, exchange.clock, app.candles, bus)
-    await runner.run(cash)
+        beside = [
+            asyncio.create_task(write_moves(app, adviser, self._ask_for_training)),
+            asyncio.create_task(self._look_for_changes(adviser, changed)),
+            asyncio.create_task(self._train_what_decayed()),
+        ]
+        trading = asyncio.create_task(runner.run(app.settings.trading.initial_cash, changed.is_set))
+        try:
+            await asyncio.wait({trading, *beside}, return_when=asyncio.FIRST_COMPLETED)
+            for task in beside:
+                if task.done():
+                    await task
+            await trading
+        finally:
+            for task in (trading, *beside):
+                task.cancel()
+            await asyncio.gather(trading, *beside, return_exceptions=True)
+        return changed.is_set()
+
+    async def _look_for_changes(self, adviser: ReliabilityAdviser, changed: asyncio.Event) -> None:
+        """Our own moves change sizes without a restart; what others decide, or a fallback, asks for one."""
+        while not changed.is_set():
+            await asyncio.sleep(SECONDS_BETWEEN_LOOKS)
+            await adviser.moves.join()
+            found = await versions_in_force(self._app, self._series)
+            # A trade may have closed while we read.
+            if adviser.moves.empty() and found != adviser.engine.versions():
+                changed.set()
+        await asyncio.Event().wait()
+
+    async def _ask_for_training(self, combination: Combination, reason: str) -> None:
+        series = combination.series
+        job_id = await self._start_training([combination.strategy], [series.timeframe], AUTHOR)
+        logger.warning("Training job %s waits because of %s: %s", job_id, combination, reason)
+
+    async def _train_what_decayed(self) -> None:
+        """Beside trading, on one core; what is left unfinished is found again after a restart."""
+        while True:
+            for job in await self._app.training.jobs(limit=100):
+                ours = job.requested_by == AUTHOR and SIMULATED in job.request.exchanges
+                if ours and job.state in UNFINISHED:
+                    try:
+                        await run_training(self._app, job.job_id, threads=1)
+                    except (ConfigurationError, RefusedError) as error:
+                        logger.warning("Training job %s came to nothing: %s", job.job_id, error)
+            await asyncio.sleep(SECONDS_BETWEEN_LOOKS)
+
+    async def _train(self, *, again: bool) -> None:
+        """Work on what an earlier start left unfinished; else train anew where nothing was, or where asked to."""
+        app = self._app
+        begun = await covering_job(app, self._series, UNFINISHED)
+        if begun is None and not again and await covering_job(app, self._series, (JobState.FINISHED,)):
+            return
+        try:
+            if begun is None:
+                timeframes = sorted({one.timeframe for one in self._series}, key=lambda one: one.milliseconds)
+                job_id = await self._start_training(list(STRATEGIES), timeframes, MAIN_JOB)
+            else:
+                job_id = begun.job_id
+            self._told(TradingState(Phase.TRAINING, f"Training on the stored history (job {job_id})."))
+            await run_training(app, job_id, threads=app.settings.training.threads, progress=self._tell_progress)
+        except ConfigurationError as error:
+            # Nothing could be trained: the desk says why nothing is traded.
+            logger.warning("Training was not possible: %s", error)
+
+    async def _start_training(self, strategies: Sequence[str], timeframes: Sequence[Timeframe], by: str) -> str:
+        training = self._app.settings.training
+        return await trained_assets(self._app).start_training(
+            sorted({one.symbol for one in self._series}),
+            [SIMULATED],
+            strategies,
+            [str(regime) for regime in Regime],
+            [str(timeframe) for timeframe in timeframes],
+            points=training.points,
+            seed=training.seed,
+            by=by,
+        )
+
+    def _tell_progress(self, progress: TrainingProgress) -> None:
+        text = f"Training: {progress.units_done} of {progress.units} parts done"
+        left = f", about {progress.seconds_left:.0f} s left" if progress.seconds_left is not None else ""
+        self._told(TradingState(Phase.TRAINING, f"{text}{left}."))
+
+    def _venue(self, sleep: Sleep) -> SimulatedExchange:
+        quotes = {spec.quote for spec in self._market.specs.values()}
+        if len(quotes) != 1:
+            raise ConfigurationError(
+                f"The simulated symbols are quoted in {', '.join(sorted(quotes))}.", "Use one quote currency for all."
+            )
+        return SimulatedExchange(
+            self._market,
+            {quotes.pop(): self._app.settings.trading.initial_cash},
+            start=self._start,
+            store=self._app.venues,
+            venue=paper_book(self._app),
+            pace=paced(self._app.settings.simulated.minutes_per_second, sleep, MINUTE),
+        )
+
+    def _engine(self, desk: Desk) -> Engine:
+        bases: dict[MarketKey, Timeframe] = dict.fromkeys(sorted(self._market.specs), Timeframe.M1)
+        config = EngineConfig(paper_book(self._app), risk_limits(self._app.settings.trading))
+        return Engine(config, self._market.specs, bases, desk.subscriptions, self._series)
 
 
-def _engine(app: Application, market: SimulatedMarket) -> Engine:
+def _traded_series(app: Application, market: SimulatedMarket) -> tuple[SeriesKey, ...]:
     timeframes = [Timeframe.parse(text) for text in app.settings.simulated.timeframes]
     for timeframe in timeframes:
         if timeframe not in TRADED_TIMEFRAMES:
             raise ConfigurationError(
                 f"{timeframe} is a context timeframe.", f"Trade one of: {', '.join(TRADED_TIMEFRAMES)}."
             )
-    subscriptions = [
-        Subscription(strategy, strategy.parameters(), SeriesKey(key.exchange, key.symbol, timeframe))
-        for key in sorted(market.specs)
-        for timeframe in timeframes
-        for strategy in STRATEGIES.values()
-    ]
-    bases: dict[MarketKey, Timeframe] = dict.fromkeys(sorted(market.specs), Timeframe.M1)
-    config = EngineConfig(paper_book(app), risk_limits(app.settings.trading))
-    return Engine(config, market.specs, bases, subscriptions)
+    return tuple(
+        SeriesKey(key.exchange, key.symbol, timeframe) for key in sorted(market.specs) for timeframe in timeframes
+    )
 
 
 async def _store_history(app: Application, market: SimulatedMarket, until: int) -> None:

@@ -14,6 +14,7 @@ import uvicorn
 
 from tradepulse.cli.options import AsJson, known_secrets, run
 from tradepulse.cli.screen import show_json, show_line, tell
+from tradepulse.domain.trading_state import STARTING, TradingState
 from tradepulse.shared.errors import ConfigurationError, InvariantError
 from tradepulse.shared.logging import configure_logging
 from tradepulse.shared.settings import ApiSettings, Settings, load_settings
@@ -25,6 +26,10 @@ SECONDS_TO_CLOSE = 5
 
 Host = Annotated[str | None, typer.Option("--host", help="Address to serve on; default: the api.host setting.")]
 Port = Annotated[int | None, typer.Option("--port", "-p", help="Port to serve on; default: the api.port setting.")]
+Train = Annotated[
+    bool | None,
+    typer.Option("--train/--no-train", help="Train before trading, or not; default: where nothing was trained yet."),
+]
 HIGHEST_PORT = 65_535
 
 
@@ -32,18 +37,23 @@ def register(app: typer.Typer) -> None:
     app.command("up")(up)
 
 
-def up(host: Host = None, port: Port = None, as_json: AsJson = False) -> None:
-    """Start database, API, dashboard and paper trader in one; Ctrl-C ends all of them cleanly."""
+def up(host: Host = None, port: Port = None, train: Train = None, as_json: AsJson = False) -> None:
+    """Start database, API, dashboard and paper trader in one; Ctrl-C ends all of them cleanly.
+
+    The first start trains on the stored history before it trades; what passes the gate is traded.
+    """
     settings = load_settings()
     configure_logging(settings.logging, known_secrets(settings))
     if port is not None and not 1 <= port <= HIGHEST_PORT:
         raise ConfigurationError(f"--port {port} is not a port.", f"Choose one from 1 to {HIGHEST_PORT}.")
     api = ApiSettings(host=host or settings.api.host, port=port or settings.api.port)
-    run(_up(settings.model_copy(update={"api": api}), as_json=as_json))
+    run(_up(settings.model_copy(update={"api": api}), train=train, as_json=as_json))
 
 
-async def _up(settings: Settings, *, as_json: bool) -> None:
+async def _up(settings: Settings, *, train: bool | None, as_json: bool) -> None:
     from tradepulse import bootstrap
+
+    board = _Board()
 
     stop = asyncio.Event()
     with _listening(settings.api) as listener:
@@ -51,9 +61,9 @@ async def _up(settings: Settings, *, as_json: bool) -> None:
             tell("Starting the database ...")
             async with bootstrap.open_application(settings) as app:
                 ready = partial(_announce, settings, app.database_label, as_json=as_json)
-                server = _server(app, settings, ready)
+                server = _server(app, settings, ready, board)
                 serving = asyncio.create_task(server.serve(sockets=[listener]))
-                trading = asyncio.create_task(bootstrap.run_paper(app))
+                trading = asyncio.create_task(bootstrap.run_paper(app, told=board.show, train=train))
                 try:
                     await _until_one_ends(serving, trading, stop)
                 finally:
@@ -61,7 +71,19 @@ async def _up(settings: Settings, *, as_json: bool) -> None:
     tell("Stopped. Everything is stored; the next start goes on from here.")
 
 
-def _server(app: "Application", settings: Settings, ready: Callable[[], None]) -> uvicorn.Server:
+class _Board:
+    """What the trader is doing, for the page, and on the terminal when it changes."""
+
+    def __init__(self) -> None:
+        self.state = STARTING
+
+    def show(self, state: TradingState) -> None:
+        if state != self.state:
+            tell(state.text)
+        self.state = state
+
+
+def _server(app: "Application", settings: Settings, ready: Callable[[], None], board: _Board) -> uvicorn.Server:
     from tradepulse.api.app import create_app
     from tradepulse.api.deps import Services
     from tradepulse.strategies import STRATEGIES
@@ -73,6 +95,7 @@ def _server(app: "Application", settings: Settings, ready: Callable[[], None]) -
         clock=app.clock,
         database=app.database_label,
         strategies=tuple(STRATEGIES.values()),
+        trading=lambda: board.state,
     )
     web = create_app(services, settings=settings)
     config = uvicorn.Config(

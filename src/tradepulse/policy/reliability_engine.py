@@ -207,10 +207,8 @@ class ReliabilityEngine:
     def size_ppm(self, key: str) -> int:
         """Share of the usual size; a parent's alarm leaves at most half of it."""
         record = self._state.records[key]
-        if record.stage in (Stage.QUARANTINED, Stage.RETIRED):
-            return 0
-        whole = record.stage is Stage.MATURE and not record.halved and not self._alarmed(self._watched[key])
-        return FULL_PPM if whole else HALF_PPM
+        size = size_of(record.stage, halved=record.halved)
+        return min(size, HALF_PPM) if self._alarmed(self._watched[key]) else size
 
     def reliability(self, key: str) -> Reliability:
         record, watched = self._state.records[key], self._watched[key]
@@ -227,6 +225,13 @@ class ReliabilityEngine:
             e_value=math.exp(record.log_e),
             warning_level=record.sums.worst,
             parents_alarmed=self._alarmed(watched),
+        )
+
+    def versions(self) -> frozenset[tuple[str, Stage, bool]]:
+        """Configurations in force with their stage, and whether a warning halved them."""
+        return frozenset(
+            (watched.configuration_id, self._state.records[key].stage, self._state.records[key].halved)
+            for key, watched in self._watched.items()
         )
 
     def unwritten(self) -> list[Move]:
@@ -342,6 +347,13 @@ class ReliabilityEngine:
             "decay": decay,
         }
         return Move(watched.configuration_id, action, stage, record.trades, reason, figures, decay)
+
+
+def size_of(stage: Stage, *, halved: bool) -> int:
+    """Share of the usual size in parts per million: all of it only for the mature without a warning."""
+    if stage in (Stage.QUARANTINED, Stage.RETIRED):
+        return 0
+    return FULL_PPM if stage is Stage.MATURE and not halved else HALF_PPM
 
 
 def diagnosed(wins: float, execution: float, rules: ReliabilityRules) -> Decay:

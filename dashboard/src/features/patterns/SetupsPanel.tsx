@@ -1,6 +1,7 @@
 import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { Answered, Empty, Loading } from "../../components/Answered";
+import { DefaultsBadge } from "../../components/DefaultsBadge";
 import { Panel } from "../../components/Panel";
 import type { SetupLine } from "../../generated/api";
 import { decimal, strategyTitle, utc } from "../../lib/format";
@@ -137,7 +138,7 @@ function SetupItem({ setup, precision, open, toggle }: SetupItemProps) {
           <span aria-hidden="true">{OUTCOMES[outcome].mark}</span> {OUTCOMES[outcome].words}
         </span>
         <span className="setup-what">
-          <strong>{strategyTitle(setup.strategy)}</strong>
+          <strong>{strategyTitle(setup.strategy)}</strong> <DefaultsBadge shown={setup.default_parameters} />
           <span className="setup-where">
             {setup.symbol} {setup.timeframe} · <Side side={setup.direction} /> · {setup.regime}
           </span>

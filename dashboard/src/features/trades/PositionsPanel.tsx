@@ -1,6 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { useLive } from "../../app/LiveProvider";
 import { Answered, Empty } from "../../components/Answered";
+import { DefaultsBadge } from "../../components/DefaultsBadge";
 import { Panel } from "../../components/Panel";
 import type { ActivePosition } from "../../generated/api";
 import { decimal, inR, number, strategyTitle, utc } from "../../lib/format";
@@ -69,7 +70,7 @@ function PositionRow({ position, marks, precision }: { position: ActivePosition;
       <td>
         <Side side={position.direction} />
       </td>
-      <td>{strategyTitle(position.strategy)}</td>
+      <td>{strategyTitle(position.strategy)} <DefaultsBadge shown={position.default_parameters} /></td>
       <td className="figure-cell">{decimal(position.quantity, quantityDigits)}</td>
       <td className="figure-cell" data-testid="position-entry">{decimal(position.entry_price, priceDigits)}</td>
       <td className="figure-cell" data-testid="position-stop">{decimal(position.stop_price, priceDigits)}</td>

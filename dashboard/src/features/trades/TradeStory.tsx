@@ -1,6 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { useEffect, useRef } from "react";
 import { Answered } from "../../components/Answered";
+import { DefaultsBadge } from "../../components/DefaultsBadge";
 import type { TradeStory } from "../../generated/api";
 import { decimal, inR, strategyTitle, utc } from "../../lib/format";
 import type { Precision } from "../../lib/precision";
@@ -39,7 +40,7 @@ function Story({ story, digits }: { story: TradeStory; digits: number }) {
     <ol className="story">
       <li>
         <h3>
-          Setup · {strategyTitle(story.strategy)} · {story.direction} {story.symbol} {story.timeframe}
+          Setup · {strategyTitle(story.strategy)} <DefaultsBadge shown={story.default_parameters} /> · {story.direction} {story.symbol} {story.timeframe}
         </h3>
         {story.setup ? (
           <>

@@ -1,6 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { Answered, Empty } from "../../components/Answered";
+import { DefaultsBadge } from "../../components/DefaultsBadge";
 import { Panel } from "../../components/Panel";
 import type { ExitReason, TradeRow, TradeStatistics } from "../../generated/api";
 import { decimal, inR, number, percent, span, strategyTitle, utc } from "../../lib/format";
@@ -77,7 +78,7 @@ function TradeLine({ trade, precision, open }: { trade: TradeRow; precision: Pre
       <td>
         <Side side={trade.direction} />
       </td>
-      <td>{strategyTitle(trade.strategy)}</td>
+      <td>{strategyTitle(trade.strategy)} <DefaultsBadge shown={trade.default_parameters} /></td>
       <td className="figure-cell">{decimal(trade.entry_price, priceDigits)}</td>
       <td className="figure-cell">{decimal(trade.exit_price, priceDigits)}</td>
       <td>{REASONS[trade.exit_reason]}</td>

@@ -5,7 +5,7 @@ from importlib.metadata import version
 from fastapi import APIRouter, Request
 
 from tradepulse.api.deps import Services, ServicesDep, SettingsDep
-from tradepulse.api.models import DatabaseState, Health, Mode, SystemStatus
+from tradepulse.api.models import DatabaseState, Health, Mode, SystemStatus, TradingLine
 from tradepulse.ports import JsonObject
 from tradepulse.shared.errors import TransientError
 
@@ -34,6 +34,7 @@ async def status(request: Request, services: ServicesDep, settings: SettingsDep)
     except TransientError as error:
         problem = str(error)
         simulated = settings.exchange == "simulated"
+    trading = services.trading()
     heartbeat = None if book is None else book.get("last_event_time")
     return SystemStatus(
         version=VERSION,
@@ -45,6 +46,13 @@ async def status(request: Request, services: ServicesDep, settings: SettingsDep)
         heartbeat=None if heartbeat is None else int(heartbeat),
         last_sequence=sequence,
         live_clients=request.app.state.hub.client_count,
+        trading=TradingLine(
+            phase=trading.phase,
+            text=trading.text,
+            reasons=list(trading.reasons),
+            configurations=trading.configurations,
+            untested=trading.untested,
+        ),
         database=DatabaseState(description=services.database, reachable=not problem, problem=problem),
     )
 

@@ -1,0 +1,107 @@
+"""The reliability engine at work: closed trades in, size changes to the core, moves and retraining to the stores."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+
+from tradepulse.bootstrap.application import Application
+from tradepulse.core.signal_library import size_key
+from tradepulse.domain.events import EngineEvent, PositionClosed, SizeChanged
+from tradepulse.domain.training import Combination, StageMove
+from tradepulse.policy.reliability_engine import AUTHOR, Decay, Move, Outcome, ReliabilityEngine, fallback
+from tradepulse.ports import ConfigurationStore, JsonObject
+from tradepulse.shared.errors import ConfigurationError, RefusedError
+
+logger = logging.getLogger(__name__)
+STATE = "state"
+Retrain = Callable[[Combination, str], Awaitable[None]]
+
+
+class ReliabilityAdviser:
+    """The core's ``Adviser`` over a ``ReliabilityEngine``; its moves wait in ``moves`` to be written down.
+
+    On paper the fills are the simulated ones, so what a trade made is what its setup was worth.
+    """
+
+    name = AUTHOR
+
+    def __init__(self, engine: ReliabilityEngine) -> None:
+        self.engine = engine
+        self.moves: asyncio.Queue[Move] = asyncio.Queue()
+        self._told: dict[str, int] = {}
+        self._memory: JsonObject | None = None
+
+    def advise(self, events: Sequence[EngineEvent]) -> Sequence[SizeChanged]:
+        trades = [event.trade for event in events if isinstance(event, PositionClosed)]
+        if not trades:
+            return []
+        self._memory = None
+        reason = ""
+        for trade in trades:
+            key = size_key(trade.strategy, trade.series, trade.parameters_id)
+            move = self.engine.learn(Outcome(key, trade.r_multiple, trade.r_multiple))
+            if move is not None:
+                self.moves.put_nowait(move)
+                reason = f"{move.action}: {move.reason}"
+        return self._changes(reason or "its family or strategy: alarm began or ended", trades[-1].exit_time)
+
+    def standing(self) -> Sequence[SizeChanged]:
+        for move in self.engine.unwritten():
+            self.moves.put_nowait(move)
+        self._told = {}
+        return self._changes("in force", 0)
+
+    def memory(self) -> JsonObject:
+        if self._memory is None:
+            self._memory = {STATE: self.engine.to_json()}
+        return self._memory
+
+    def remember(self, memory: JsonObject) -> None:
+        self._memory = None
+        self.engine.restore(memory.get(STATE, {}))
+
+    def _changes(self, reason: str, time: int) -> list[SizeChanged]:
+        changes = []
+        for key, watched in self.engine.watched.items():
+            size = self.engine.size_ppm(key)
+            if self._told.get(key) != size:
+                self._told[key] = size
+                changes.append(SizeChanged(watched.strategy, watched.series, watched.parameters_id, size, reason, time))
+        return changes
+
+
+async def write_moves(app: Application, adviser: ReliabilityAdviser, retrain: Retrain) -> None:
+    """Write moves into the configurations' lives as they come, until cancelled."""
+    while True:
+        move = await adviser.moves.get()
+        await write_move(app.configurations, move, app.clock.now(), retrain)
+        adviser.moves.task_done()
+
+
+async def write_move(store: ConfigurationStore, move: Move, time: int, retrain: Retrain) -> None:
+    """One row; after a decay the next fallback is put into force, and a training is asked for."""
+    configuration = await store.get(move.configuration_id)
+    if configuration is None:
+        return
+    active = configuration.active
+    row = StageMove(move.configuration_id, time, move.action, move.stage, active, AUTHOR, move.reason, move.figures)
+    decayed = await store.move(row)
+    logger.warning("%s, version %s: %s (%s)", decayed.combination, decayed.version, move.action, move.reason)
+    if move.decay is None:
+        return
+    series = decayed.combination.series
+    versions = await store.find(
+        exchange=series.exchange,
+        symbol=series.symbol,
+        timeframe=str(series.timeframe),
+        strategy=decayed.combination.strategy,
+    )
+    next_one = fallback(decayed, versions)
+    if active and next_one is not None:
+        reason = f"takes the place of version {decayed.version}, which is in {move.decay} decay"
+        await store.move(StageMove(next_one.configuration_id, time, "activated", next_one.stage, True, AUTHOR, reason))
+    if move.decay is Decay.MODEL:
+        try:
+            await retrain(decayed.combination, move.reason)
+        except (RefusedError, ConfigurationError) as error:
+            logger.warning("No training was asked for after the decay of %s: %s", decayed.combination, error)

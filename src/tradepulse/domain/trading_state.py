@@ -1,0 +1,28 @@
+"""What the trader is doing right now, in words for people."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Phase(StrEnum):
+    STARTING = "starting"
+    TRAINING = "training"
+    TRADING = "trading"
+    NOTHING_TO_TRADE = "nothing to trade"
+
+
+@dataclass(frozen=True, slots=True)
+class TradingState:
+    """``reasons``: why nothing, or not everything, is traded; most frequent first.
+
+    ``untested``: defaults that never passed the gate are traded, because the settings allow it on paper.
+    """
+
+    phase: Phase
+    text: str
+    reasons: tuple[str, ...] = ()
+    configurations: int = 0
+    untested: bool = False
+
+
+STARTING = TradingState(Phase.STARTING, "Starting.")
