@@ -29,6 +29,8 @@ EFFECT_SD = 0.15
 EFFECT_SD_R = 0.06
 """The same in R."""
 EFFECT_LEVELS = 1.0
+SPREAD_TRADES = 100.0
+LEAST_SPREAD = 1e-6
 MOST_STEPS = 200
 LONGEST_STRIDE = 16.0
 LOG_VARIANCES = (-30.0, 10.0)
@@ -153,6 +155,24 @@ def pool_means(
 
     fit = _fit(work, _Design.of(measured.size, factors), _Prior(MEAN_R_SD, EFFECT_SD_R))
     return PooledMeans(fit.linear, fit.sd, fit.effect_sd)
+
+
+def variances_of_mean(trades: npt.ArrayLike, sums: npt.ArrayLike, squares: npt.ArrayLike) -> FloatArray:
+    """[cells] variance of each mean R, for ``pool_means``, from the sums of R and of R² over the trades of each cell.
+
+    The spread of a trade is drawn from a cell's own towards that of all cells with the weight of ``SPREAD_TRADES``: by
+    itself it is smallest where luck was even, and such a cell would be believed too much. ``inf`` without trades.
+    """
+    made, total, squared = (_column(*pair) for pair in ((trades, "trades"), (sums, "sums"), (squares, "squares")))
+    if not made.size == total.size == squared.size or np.any(made < 0) or np.any(squared < 0):
+        raise ValueError("trades, sums and squares: must be as long, trades and squares not negative")
+    filled = np.maximum(made, 1.0)
+    within = np.maximum(squared - total**2 / filled, 0.0)
+    freedom = np.maximum(made - 1, 0.0)
+    # With no cell of two trades there is no spread to see; a trade is then taken to vary by its whole risk.
+    typical = max(float(within.sum() / freedom.sum()), LEAST_SPREAD) if freedom.any() else 1.0
+    spread = (within + SPREAD_TRADES * typical) / (freedom + SPREAD_TRADES)
+    return np.asarray(np.where(made > 0, spread / filled, np.inf), dtype=np.float64)
 
 
 Work = Callable[[FloatArray], tuple[FloatArray, FloatArray]]

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from scipy import special, stats
 
 from tradepulse.policy import pooling
-from tradepulse.policy.pooling import pool_means, pool_precision
+from tradepulse.policy.pooling import pool_means, pool_precision, variances_of_mean
 
 FloatArray = npt.NDArray[np.float64]
 LITTLE, NONE, LARGE, OWN = simulated.WORLDS[:4]
@@ -197,6 +198,27 @@ def test_pooled_means_when_compared_with_others_then_both_doubts_count() -> None
     assert one.lower(0.95)[0] < one.lower(0.6)[0] < one.mean[0]
 
 
+def test_variances_of_mean_when_a_cell_was_lucky_then_its_spread_is_that_of_the_others() -> None:
+    results = np.random.default_rng(1).normal(0.1, 1.2, (20, 30))
+    results[0] = 1.5
+    results[1, 3:] = results[2, 2:] = 0.0
+    trades = np.array([30.0, 3.0, 0.0, *[30.0] * 17])
+    results[2] = 0.0
+    found = variances_of_mean(trades, results.sum(axis=1), (results**2).sum(axis=1))
+    assert found[3:] * 30 == pytest.approx(np.full(17, 1.44), rel=0.35)
+    assert 0.5 * 1.44 < found[0] * 30 < 1.44
+    assert found[1] * 3 == pytest.approx(1.44, rel=0.35)
+    assert found[2] == np.inf
+    assert variances_of_mean([1, 1], [0.3, 1.0], [0.09, 1.0]).tolist() == [1.0, 1.0]
+
+
+def test_pooled_means_when_spreads_are_drawn_together_then_the_best_cells_are_believed_less() -> None:
+    thin = simulated.WORLDS[4]
+    together = simulated.averages(thin, simulated.mean_row, WORLDS, seed=7)
+    alone = simulated.averages(thin, partial(simulated.mean_row, own_variance=True), WORLDS, seed=7)
+    assert together["bound of the best holds"] > 0.88 > 0.75 > alone["bound of the best holds"]
+
+
 def test_pooling_when_the_same_input_then_the_same_bits() -> None:
     generator = np.random.default_rng(2)
     trades = generator.poisson(20, 50)
@@ -216,6 +238,8 @@ REFUSED: list[Callable[[], object]] = [
     lambda: pool_precision([1], [2], {}).lower(1.0),
     lambda: pool_precision([1], [2], {}).probability_above(1.5),
     lambda: pool_precision([1], [2], {}).probability_above(math.nan),
+    lambda: variances_of_mean([1.0], [0.1, 0.2], [0.1]),
+    lambda: variances_of_mean([-1.0], [0.1], [0.1]),
     lambda: pool_means([math.nan], [1.0], {}),
     lambda: pool_means([0.1], [0.0], {}),
     lambda: pool_means([0.1], [math.nan], {}),
