@@ -100,7 +100,7 @@ class _PaperTrader:
             engine, exchange, exchange, app.journal, exchange.clock, app.candles, self._bus, advisers=[adviser]
         )
         beside = [
-            asyncio.create_task(write_moves(app, adviser, self._ask_for_training)),
+            asyncio.create_task(write_moves(app.configurations, app.clock, adviser, self._ask_for_training)),
             asyncio.create_task(self._look_for_changes(adviser, changed)),
             asyncio.create_task(self._train_what_decayed()),
         ]

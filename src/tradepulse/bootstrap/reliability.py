@@ -4,12 +4,11 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 
-from tradepulse.bootstrap.application import Application
 from tradepulse.core.signal_library import size_key
 from tradepulse.domain.events import EngineEvent, PositionClosed, SizeChanged
 from tradepulse.domain.training import Combination, StageMove
 from tradepulse.policy.reliability_engine import AUTHOR, Decay, Move, Outcome, ReliabilityEngine, fallback
-from tradepulse.ports import ConfigurationStore, JsonObject
+from tradepulse.ports import Clock, ConfigurationStore, JsonObject
 from tradepulse.shared.errors import ConfigurationError, RefusedError
 
 logger = logging.getLogger(__name__)
@@ -70,11 +69,11 @@ class ReliabilityAdviser:
         return changes
 
 
-async def write_moves(app: Application, adviser: ReliabilityAdviser, retrain: Retrain) -> None:
+async def write_moves(store: ConfigurationStore, clock: Clock, adviser: ReliabilityAdviser, retrain: Retrain) -> None:
     """Write moves into the configurations' lives as they come, until cancelled."""
     while True:
         move = await adviser.moves.get()
-        await write_move(app.configurations, move, app.clock.now(), retrain)
+        await write_move(store, move, clock.now(), retrain)
         adviser.moves.task_done()
 
 

@@ -6,10 +6,12 @@ import socket
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 from uuid import uuid4
 
 from tradepulse.bootstrap.application import Application
 from tradepulse.bootstrap.backtests import code_version, market_spec, refuse_unreckonable, stored_candles
+from tradepulse.bootstrap.distribution import LOCAL, WORKERS, open_cluster
 from tradepulse.bootstrap.replay_check import ReplayInEngine
 from tradepulse.domain.market import TRADED_TIMEFRAMES, Candles, SeriesKey, Timeframe, data_hash
 from tradepulse.domain.signals import Regime
@@ -28,7 +30,6 @@ from tradepulse.strategies.base_strategy import MarketHistory, higher_bars
 
 SOURCES_KEPT = 2
 WAIT_SECONDS = 0.5
-LOCAL, WORKERS = "local", "workers"
 Progress = Callable[[TrainingProgress], None]
 
 
@@ -175,8 +176,9 @@ async def run_training(
 ) -> TrainingJob:
     """Work on a job until it has ended or ``stop`` is set; goes on where others left off.
 
-    ``engine``: ``local`` works in this process, ``workers`` only waits for those that run elsewhere.
-    ``threads`` 0: all cores. What passes the gate is put into force. ``judging`` is told families done and in all.
+    ``engine``: ``local`` works in this process, ``workers`` only waits for those that run elsewhere, anything else is
+    a cluster (``bootstrap.distribution``). ``threads`` 0: all cores. What passes the gate is put into force.
+    ``judging`` is told families done and in all.
     """
     job = await find_job(app, job_id)
     if job.state in (JobState.CANCELLED, JobState.FAILED):
@@ -185,16 +187,16 @@ async def run_training(
             f"{f' ({job.problem})' if job.problem else ''}.",
             "Start it again as a new one: candles and parameters are the same.",
         )
-    if engine not in (LOCAL, WORKERS):
-        raise ConfigurationError(f"'{engine}' is no engine.", f"Use {LOCAL} or {WORKERS}.")
     load = await job_loader(app, job)
+    work = partial(training_job.work_on, job.job_id, worker_name(), app.training, load, progress=progress, stop=stop)
     if engine == LOCAL:
-        await training_job.work_on(
-            job.job_id, worker_name(), app.training, load, threads=threads or cores(), progress=progress, stop=stop
-        )
+        await work(threads=threads or cores())
+    elif engine != WORKERS:
+        async with open_cluster(engine, threads or cores()) as cluster:
+            await work(lanes=cluster.lanes, evaluate=cluster.evaluate)
     while not (stop is not None and stop.is_set()):
         await training_job.judge(
-            job.job_id, app.training, load, ReplayInEngine(), trained_assets(app).deploy, progress=judging
+            job.job_id, app.training, load, ReplayInEngine(), trained_assets(app).deploy, progress=judging, stop=stop
         )
         job = await find_job(app, job.job_id)
         if job.state.ended:

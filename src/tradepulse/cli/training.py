@@ -29,7 +29,7 @@ Timeframes = Annotated[list[str] | None, typer.Option("--timeframe", "-t", help=
 Points = Annotated[int | None, typer.Option("--points", help="Parameter sets per symbol, timeframe and strategy.")]
 Seed = Annotated[int | None, typer.Option("--seed", help="The same seed and candles: the same result.")]
 Threads = Annotated[int | None, typer.Option("--threads", min=0, max=1024, help="0: all cores of this machine.")]
-Engine = Annotated[str, typer.Option("--engine", help="local, workers, or the address of a Dask scheduler.")]
+Engine = Annotated[str, typer.Option("--engine", help="local, workers, cluster, or a Dask scheduler's address.")]
 Resume = Annotated[str | None, typer.Option("--resume", metavar="JOB", help="Go on with a job that was interrupted.")]
 Detach = Annotated[bool, typer.Option("--detach", help="Only start it; workers do the work.")]
 Job = Annotated[str, typer.Argument(metavar="JOB", help="As training-jobs shows it; its beginning is enough.")]
@@ -76,8 +76,9 @@ def train(
 
     async def work() -> JsonObject:
         from tradepulse import bootstrap
-        from tradepulse.bootstrap import training
+        from tradepulse.bootstrap import distribution, training
 
+        distribution.check_engine(engine)
         async with bootstrap.open_application(settings) as app:
             if resume is None:
                 names = [_names(given) for given in (symbol, exchange, strategy, regime, timeframe)]

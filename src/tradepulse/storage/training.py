@@ -20,7 +20,7 @@ from tradepulse.storage import trial_stats
 from tradepulse.storage.db import Connection, Database
 from tradepulse.storage.job_queue import announce, forget
 
-LEASE_MS = 20_000
+LEASE_MS = 15_000
 ATTEMPTS = 3
 NOW = "(extract(epoch from clock_timestamp()) * 1000)::bigint"
 
