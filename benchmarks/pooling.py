@@ -39,14 +39,17 @@ class World:
 
 
 ALIKE = {"strategy": 0.15, "regime": 0.08, "timeframe": 0.1, "symbol": 0.08, "exchange": 0.03, "cell": 0.08}
+APART = {name: 3 * sd for name, sd in ALIKE.items()}
 WORLDS = (
     World("54 x 6 cells, little between them", ALIKE, 30),
     World("no difference at all", dict.fromkeys(ALIKE, 0.0), 30),
-    World("large differences", {name: 3 * sd for name, sd in ALIKE.items()}, 30),
+    World("large differences", APART, 30),
     World("cells on their own", {"cell": 0.4}, 30),
     World("thin cells", ALIKE, 8),
     World("rich cells", ALIKE, 300),
     World("one symbol: 54 cells", ALIKE, 30, cells=54),
+    World("nine cells", ALIKE, 30, cells=9),
+    World("nine cells, large differences", APART, 30, cells=9),
 )
 
 

@@ -19,6 +19,8 @@ BoolArray = npt.NDArray[np.bool_]
 
 EULER_MASCHERONI = 0.5772156649015329
 MOST_BLOCKS = 20
+MEAN_BLOCK = 2.0
+"""Times per block of the bootstrap. Longer blocks of a few dozen times pass more noise (``benchmarks.calibration``)."""
 PAIRS_PER_CHUNK = 64
 """Pairs of halves held at once by ``cscv``: a megabyte per array with 2,000 points, so that it stays in the cache."""
 
@@ -283,17 +285,17 @@ def superior_predictive_ability(
     benchmark: npt.ArrayLike | None = None,
     *,
     draws: int = 1000,
-    mean_block: float | None = None,
+    mean_block: float = MEAN_BLOCK,
     seed: int = 0,
     small_sample: bool = True,
 ) -> Spa:
     """Test of superior predictive ability (Hansen 2005), studentised, over a stationary bootstrap.
 
     ``performance``: [time, points], more is better; ``benchmark``: [time], zero where absent. A point whose difference
-    to the benchmark never varies is left out: it can neither be studentised nor resampled. ``mean_block``: the cube
-    root of the length of time where absent. ``small_sample`` widens the resamples by what the bootstrap of independent
-    observations loses because their mean is estimated too (12 % of the variance with 64 times in blocks of 4); without
-    it the test passes twice as much noise as it should with so few.
+    to the benchmark never varies is left out: it can neither be studentised nor resampled. ``mean_block`` is in
+    times. ``small_sample`` widens the resamples by what the bootstrap of independent
+    observations loses because their mean is estimated too (10 % of the variance with 64 times in blocks of 4); without
+    it the test passes up to twice as much noise as it should with so few.
     """
     resampled = _Resampled.of(performance, benchmark, draws, mean_block, seed, small_sample)
     if not resampled.points.size:
@@ -311,7 +313,7 @@ def reality_check(
     benchmark: npt.ArrayLike | None = None,
     *,
     draws: int = 1000,
-    mean_block: float | None = None,
+    mean_block: float = MEAN_BLOCK,
     seed: int = 0,
     small_sample: bool = True,
 ) -> float:
@@ -331,7 +333,7 @@ def step_m(
     *,
     level: float = 0.05,
     draws: int = 1000,
-    mean_block: float | None = None,
+    mean_block: float = MEAN_BLOCK,
     seed: int = 0,
     small_sample: bool = True,
 ) -> BoolArray:
@@ -375,7 +377,7 @@ class _Resampled:
         performance: npt.ArrayLike,
         benchmark: npt.ArrayLike | None,
         draws: int,
-        mean_block: float | None,
+        mean_block: float,
         seed: int,
         small_sample: bool,
         *,
@@ -383,9 +385,8 @@ class _Resampled:
     ) -> "_Resampled":
         values = _differences(performance, benchmark)
         time, all_points = values.shape
-        block = max(1.0, time ** (1 / 3)) if mean_block is None else mean_block
-        indices = stationary_bootstrap(time, block, draws, seed)
-        deviations = np.sqrt(np.maximum(_long_run_variance(values, block), 0.0))
+        indices = stationary_bootstrap(time, mean_block, draws, seed)
+        deviations = np.sqrt(np.maximum(_long_run_variance(values, mean_block), 0.0))
         points = np.flatnonzero(deviations > 1e-9 * (np.abs(values).max(axis=0) + 1e-300))
         values, deviations = values[:, points], deviations[points]
         if studentised:
@@ -393,7 +394,7 @@ class _Resampled:
         means = values.mean(axis=0)
         drawn = _shares(indices) @ values
         if small_sample:
-            drawn = means + (drawn - means) / math.sqrt(_variance_kept(time, block))
+            drawn = means + (drawn - means) / math.sqrt(_variance_kept(time, mean_block))
         return cls(points, all_points, time, means, deviations, drawn)
 
     def consistent_centre(self) -> FloatArray:
