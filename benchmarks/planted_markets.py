@@ -19,7 +19,7 @@ ANY = SLOTS.index("any")
 DRIFT_BARS = 12
 """The drift is spread evenly over the bars from the entry on."""
 CANDIDATES = 256
-ROUNDS = 7
+ROUNDS = 10
 CLOSE_ENOUGH = 0.02
 MOST_DRIFT = 6.0
 FIRST_SLOPE = 0.6
@@ -57,25 +57,24 @@ def planted(
     """
     market = market_of(kind, seed, moves, swap=swap, costs=True)
     point, trades = _hidden(random, strategy, market, timeframe, training, least_trades)
-    drift, expectancy = 0.0, _mean_r(trades)
-    tried = [(drift, expectancy)]
+    best = Planted(market, point, 0.0, _mean_r(trades), *_counted(trades, int(moves.open_time[training])))
+    tried = [(0.0, best.expectancy)]
     for _ in range(ROUNDS):
-        if abs(expectancy - edge) <= CLOSE_ENOUGH:
+        if abs(best.expectancy - edge) <= CLOSE_ENOUGH:
             break
         drift = _next_drift(tried, edge)
         market = market_of(kind, seed, _pushed(moves, trades, drift), swap=swap, costs=True)
         trades = [_trades_at(strategy, market, symbol, timeframe, point) for symbol in market.candles]
-        expectancy = _mean_r(trades)
-        tried.append((drift, expectancy))
-    until = int(moves.open_time[training])
-    return Planted(
-        market,
-        point,
-        drift,
-        expectancy,
-        sum(len(found.r) for found in trades),
-        sum(int((found.entry_time < until).sum()) for found in trades),
-    )
+        tried.append((drift, _mean_r(trades)))
+        if abs(tried[-1][1] - edge) < abs(best.expectancy - edge):
+            counts = _counted(trades, int(moves.open_time[training]))
+            best = Planted(market, point, drift, tried[-1][1], *counts)
+    return best
+
+
+def _counted(trades: Sequence[TrialTrades], until: int) -> tuple[int, int]:
+    """All trades, and those that enter before ``until``."""
+    return sum(len(found.r) for found in trades), sum(int((found.entry_time < until).sum()) for found in trades)
 
 
 def _hidden(
@@ -86,7 +85,7 @@ def _hidden(
     symbols = list(market.candles)
     few = symbols[:: max(1, len(symbols) // 3)][:3]
     share = training / len(market.candles[symbols[0]])
-    busiest, most = drawn[0], -1
+    busiest, most = drawn[0], -1.0
     for point in drawn:
         seen = sum(len(_trades_at(strategy, market, symbol, timeframe, point).r) for symbol in few)
         expected = seen * share * len(symbols) / len(few)

@@ -54,8 +54,9 @@ def tie_of_volume(moves: Moves) -> float:
 
 
 def togetherness(moves: Moves) -> float:
-    together = np.corrcoef(moves.shape[..., CLOSE])
-    return float(together[~np.eye(len(together), dtype=bool)].mean())
+    """Mean correlation of all pairs of symbols."""
+    together = np.atleast_2d(np.corrcoef(moves.shape[..., CLOSE]))
+    return float(together[np.triu_indices(len(together), 1)].mean())
 
 
 def distance_from_zero(returns: FloatArray) -> FloatArray:
