@@ -13,6 +13,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
+from tradepulse.kernels.overfitting import rank_halves
+
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
@@ -21,8 +23,6 @@ EULER_MASCHERONI = 0.5772156649015329
 MOST_BLOCKS = 20
 MEAN_BLOCK = 2.0
 """Times per block of the bootstrap. Longer blocks of a few dozen times pass more noise (``benchmarks.calibration``)."""
-PAIRS_PER_CHUNK = 64
-"""Pairs of halves held at once by ``cscv``: a megabyte per array with 2,000 points, so that it stays in the cache."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,12 +187,7 @@ def cscv(sums: npt.ArrayLike, counts: npt.ArrayLike, *, minimum_trades: float = 
     if minimum_trades <= 0:
         raise ValueError(f"minimum_trades: must be positive, got {minimum_trades}")
     halves = _halves_with_the_first_block(blocks)
-    rows = [
-        _judge_halves(halves[start : start + PAIRS_PER_CHUNK], totals, trades, minimum_trades)
-        for start in range(0, len(halves), PAIRS_PER_CHUNK)
-    ]
-    forward = np.concatenate([there for there, _ in rows])
-    backward = np.concatenate([back for _, back in rows])
+    forward, backward = rank_halves(halves, totals, trades, float(minimum_trades))
     # In lexicographic order the complement of the first half is the last, of the second the last but one, and so on.
     return _cscv_of(np.concatenate((forward, backward[::-1])))
 
@@ -203,39 +198,6 @@ def _halves_with_the_first_block(blocks: int) -> FloatArray:
     halves = np.zeros((len(chosen), blocks))
     np.put_along_axis(halves, np.array(chosen), 1.0, axis=1)
     return halves
-
-
-def _judge_halves(
-    halves: FloatArray, sums: FloatArray, counts: FloatArray, minimum_trades: float
-) -> tuple[FloatArray, FloatArray]:
-    """Rows of (λ, in sample, out of sample) with these halves in sample, and with their complements; NaN: no answer."""
-    first_counts = halves @ counts
-    second_counts = (1 - halves) @ counts
-    usable = (first_counts >= minimum_trades) & (second_counts >= minimum_trades)
-    first = np.divide(halves @ sums, first_counts, out=np.full(usable.shape, -np.inf), where=usable)
-    second = np.divide((1 - halves) @ sums, second_counts, out=np.full(usable.shape, -np.inf), where=usable)
-    points = usable.sum(axis=1)
-    return _ranked(first, second, points), _ranked(second, first, points)
-
-
-def _ranked(in_sample: FloatArray, out_of_sample: FloatArray, points: IntArray) -> FloatArray:
-    rows = np.arange(len(points))
-    best = np.argmax(in_sample, axis=1)
-    earned = out_of_sample[rows, best]
-    with np.errstate(invalid="ignore"):
-        # Twins (parameters that change no trade) differ in the last bit at most, and share a rank all the same.
-        blur = 1e-11 * (1 + np.abs(earned))[:, None]
-        below = np.count_nonzero(out_of_sample < earned[:, None] - blur, axis=1)
-        upto = np.count_nonzero(out_of_sample <= earned[:, None] + blur, axis=1)
-    left_out = in_sample.shape[1] - points
-    rank = (below + upto + 1) / 2 - left_out
-    answer = np.full((len(points), 3), np.nan)
-    judged = points >= 2
-    relative = rank[judged] / (points[judged] + 1)
-    answer[judged, 0] = np.log(relative / (1 - relative))
-    answer[judged, 1] = in_sample[rows, best][judged]
-    answer[judged, 2] = earned[judged]
-    return answer
 
 
 def _cscv_of(rows: FloatArray) -> Cscv:
