@@ -113,7 +113,36 @@ def last_minor_high(high: FloatArray, before: int, strength: int) -> int:
 
 
 @compiled
-def shift_after(
+def lowest(low: FloatArray, first: int, last: int) -> int:
+    """The first row of ``first`` to ``last`` that has their lowest low."""
+    extreme = first
+    for row in range(first + 1, last + 1):
+        if low[row] < low[extreme]:
+            extreme = row
+    return extreme
+
+
+@compiled
+def confirmed_shift(
+    hurdle: float, extreme: float, low: FloatArray, close: FloatArray, failed: int, confirmation: int, window: int
+) -> int:
+    """Bar of the market-structure shift: so many closes above the hurdle in a row; -1 where there was none in time.
+
+    Only closes after row ``failed`` count. A bar that takes the extreme out invalidates, even where it closes high:
+    what came first inside it is not known.
+    """
+    above = 0
+    for row in range(failed + 1, min(failed + window, len(close) - 1) + 1):
+        if low[row] < extreme:
+            break
+        above = above + 1 if close[row] > hurdle else 0
+        if above == confirmation:
+            return row
+    return -1
+
+
+@compiled
+def _shift_after(
     high: FloatArray,
     low: FloatArray,
     close: FloatArray,
@@ -123,26 +152,12 @@ def shift_after(
     confirmation: int,
     window: int,
 ) -> tuple[int, float]:
-    """Bar of the market-structure shift and the sweep's extreme; bar -1 where there was none in time.
-
-    The sweep lies in rows ``opened`` to ``failed``; only closes after it count. A bar that takes the extreme out
-    invalidates, even where it closes high: what came first inside it is not known.
-    """
-    extreme = opened
-    for row in range(opened + 1, failed + 1):
-        if low[row] < low[extreme]:
-            extreme = row
+    """Bar of the market-structure shift, -1 for none, and the extreme of the sweep in rows ``opened`` to ``failed``."""
+    extreme = lowest(low, opened, failed)
     standing = last_minor_high(high, extreme, strength)
     if standing < 0:
         return -1, 0.0
-    above = 0
-    for row in range(failed + 1, min(failed + window, len(close) - 1) + 1):
-        if low[row] < low[extreme]:
-            break
-        above = above + 1 if close[row] > high[standing] else 0
-        if above == confirmation:
-            return row, low[extreme]
-    return -1, 0.0
+    return confirmed_shift(high[standing], low[extreme], low, close, failed, confirmation, window), low[extreme]
 
 
 @compiled
@@ -189,7 +204,7 @@ def _find_long_sweeps(
         failed = bars.first_row[failure] + bars.rows[failure] - 1
         if failed + window < first or np.isnan(average_range[failure]):
             continue
-        shift, extreme = shift_after(
+        shift, extreme = _shift_after(
             high, low, close, bars.first_row[swept], failed, swing_confirm, confirmation, window
         )
         if shift < first or shift < 0:

@@ -1,4 +1,4 @@
-"""Walk of one trial's setups: the trades of every slot, and what they add to the statistics of their time.
+"""One trial's setups become trades in every slot, and add to the statistics of their time.
 
 A *trial* is one parameter set over one history. A *slot* holds one position at a time and takes the setups of one
 regime; the last slot takes all of them. A setup's entry and exit do not depend on the account, so they are worked out
@@ -77,11 +77,14 @@ class TrialMarket(NamedTuple):
     delay: int
 
 
-class Setups(NamedTuple):
-    """Setups worth a trade, by bar, long before short; only the first ``count`` rows that go with it are filled.
+class TradeRules(NamedTuple):
+    reward_risk: float
+    min_reward_risk: float
+    max_bars_in_trade: int
 
-    ``target`` NaN: ``reward_risk`` times the risk.
-    """
+
+class Setups(NamedTuple):
+    """Setups worth a trade, by bar, long before short. ``target`` NaN: ``reward_risk`` times the risk."""
 
     bar: IntArray
     direction: IntArray
@@ -89,10 +92,19 @@ class Setups(NamedTuple):
     target: FloatArray
 
 
-class TradeRules(NamedTuple):
-    reward_risk: float
-    min_reward_risk: float
-    max_bars_in_trade: int
+class Book(NamedTuple):
+    """What one trial leaves behind.
+
+    ``busy``: per slot the bar before which it takes no setup. ``sums`` ``[slot, column, figure]``. The trades of slot
+    ``recorded`` are written into ``trades`` ``[row, TRADE_COLUMNS]`` and ``results`` (R), ``made[0]`` of them.
+    """
+
+    busy: IntArray
+    sums: FloatArray
+    recorded: int
+    trades: IntArray
+    results: FloatArray
+    made: IntArray
 
 
 @compiled
@@ -104,11 +116,6 @@ def at_least(value: float, threshold: float) -> bool:
 @compiled
 def at_most(value: float, threshold: float) -> bool:
     return threshold - value >= -TIE * max(1.0, abs(threshold))
-
-
-@compiled
-def room_for(setups: int) -> Setups:
-    return Setups(np.empty(setups, np.int64), np.empty(setups, np.int64), np.empty(setups), np.empty(setups))
 
 
 @compiled
@@ -124,6 +131,34 @@ def r_multiple(
 
 
 @compiled
+def opened_book(columns: int, recorded: int, room: int) -> Book:
+    """``recorded`` -1: only sums. ``room``: most trades that can be recorded."""
+    return Book(
+        np.full(SLOT_COUNT, -1, np.int64),
+        np.zeros((SLOT_COUNT, columns, FIGURES)),
+        recorded,
+        np.empty((room, TRADE_COLUMNS), np.int64),
+        np.empty(room),
+        np.zeros(1, np.int64),
+    )
+
+
+@compiled
+def close_book(book: Book, stats: Statistics) -> None:
+    """Write the sums into ``stats`` (of the same shape) and make the book ready for the next trial."""
+    stats[:] = book.sums
+    book.sums[:] = 0.0
+    book.busy[:] = -1
+    book.made[0] = 0
+
+
+@compiled
+def is_busy(market: TrialMarket, book: Book, bar: int) -> bool:
+    """Does every slot that could take a setup at this bar hold a position or an order?"""
+    return bool(bar < book.busy[ANY] and bar < book.busy[market.slot[bar]])
+
+
+@compiled
 def _count(figures: FloatArray, r: float) -> None:
     figures[N] += 1.0
     if r > 0.0:
@@ -133,57 +168,40 @@ def _count(figures: FloatArray, r: float) -> None:
 
 
 @compiled
-def walk_trial(
-    market: TrialMarket,
-    setups: Setups,
-    count: int,
-    rules: TradeRules,
-    recorded: int,
-    sums: FloatArray,
-    trades: IntArray,
-    results: FloatArray,
-) -> int:
-    """Add the trades of all slots to ``sums`` ``[slot, column, figure]``.
+def take(
+    market: TrialMarket, book: Book, rules: TradeRules, index: int, direction: int, stop_price: float, aim: float
+) -> None:
+    """Trade one setup in every slot that is free. Setups come by bar, long before short.
 
-    The trades of slot ``recorded`` are written into ``trades`` ``[row, TRADE_COLUMNS]`` and their R into ``results``;
-    how many these are is the answer (-1 as ``recorded``: none). A trade left open at the end is in neither.
+    ``aim``: price of the target, or NaN. A trade left open at the end keeps its slot and is not counted.
     """
-    busy = np.full(SLOT_COUNT, -1, np.int64)  # setups on bars before this one meet an open position
-    made = 0
-    for row in range(count):
-        index, direction = setups.bar[row], setups.direction[row]
-        slot = market.slot[index]
-        own, every = index >= busy[slot], index >= busy[ANY]
-        if not (own or every) or (direction == SHORT and not market.shorts):
-            continue
-        stop = stop_to_ticks(setups.stop[row], direction, market.tick_size)
-        planned = worsened(market.bars.close[index], direction, market.slippage_ppm)
-        if direction * (planned - stop) <= 0 or stop <= 0:
-            continue
-        fixed = 0
-        if not np.isnan(setups.target[row]):
-            fixed = target_to_ticks(setups.target[row], direction, market.tick_size)
-        refusal, entry_bar, entry = entry_of(
-            market.bars,
-            index,
-            market.delay,
-            planned,
-            stop,
-            direction,
-            fixed,
-            rules.reward_risk,
-            rules.min_reward_risk,
-            market.maker_ppm,
-            market.taker_ppm,
-            market.slippage_ppm,
-        )
-        if refusal != ACCEPTED:
-            # The order was pending until its bar opened.
-            if own:
-                busy[slot] = entry_bar
-            if every:
-                busy[ANY] = entry_bar
-            continue
+    slot = market.slot[index]
+    own, every = index >= book.busy[slot], index >= book.busy[ANY]
+    if not (own or every) or (direction == SHORT and not market.shorts):
+        return
+    stop = stop_to_ticks(stop_price, direction, market.tick_size)
+    planned = worsened(market.bars.close[index], direction, market.slippage_ppm)
+    if direction * (planned - stop) <= 0 or stop <= 0:
+        return
+    fixed = 0 if np.isnan(aim) else target_to_ticks(aim, direction, market.tick_size)
+    refusal, entry_bar, entry = entry_of(
+        market.bars,
+        index,
+        market.delay,
+        planned,
+        stop,
+        direction,
+        fixed,
+        rules.reward_risk,
+        rules.min_reward_risk,
+        market.maker_ppm,
+        market.taker_ppm,
+        market.slippage_ppm,
+    )
+    # An order that is refused in the end was pending until its bar opened.
+    until = entry_bar
+    reason, target, exit_ticks, exit_time, exit_bar = NO_EXIT, 0, 0, 0, 0
+    if refusal == ACCEPTED:
         target = target_for(entry, stop, direction, fixed, rules.reward_risk)
         reason, exit_ticks, exit_time, exit_bar, _ = exit_of(
             market.bars,
@@ -197,50 +215,34 @@ def walk_trial(
             market.slippage_ppm,
         )
         until = NEVER if reason == NO_EXIT else exit_bar
-        if own:
-            busy[slot] = until
-        if every:
-            busy[ANY] = until
-        if reason == NO_EXIT:
-            continue
-        entry_time = market.bars.open_time[entry_bar]
-        r = r_multiple(market, entry, exit_ticks, stop, direction, reason, entry_time, exit_time)
-        column = market.column[entry_bar]
-        if market.segment[entry_bar] != market.segment[exit_bar]:
-            column = -1
-        if column >= 0:
-            if own:
-                _count(sums[slot, column], r)
-            if every:
-                _count(sums[ANY, column], r)
-        if (own and recorded == slot) or (every and recorded == ANY):
-            trades[made, SETUP_BAR] = index
-            trades[made, ENTRY_TIME], trades[made, EXIT_TIME] = entry_time, exit_time
-            trades[made, DIRECTION] = direction
-            trades[made, ENTRY_TICKS], trades[made, EXIT_TICKS] = entry, exit_ticks
-            trades[made, STOP_TICKS], trades[made, TARGET_TICKS] = stop, target
-            trades[made, REASON], trades[made, COLUMN] = reason, column
-            results[made] = r
-            made += 1
-    return made
+    if own:
+        book.busy[slot] = until
+    if every:
+        book.busy[ANY] = until
+    if reason == NO_EXIT:
+        return
+    entry_time = market.bars.open_time[entry_bar]
+    r = r_multiple(market, entry, exit_ticks, stop, direction, reason, entry_time, exit_time)
+    column = market.column[entry_bar]
+    if market.segment[entry_bar] != market.segment[exit_bar]:
+        column = -1
+    if column >= 0 and own:
+        _count(book.sums[slot, column], r)
+    if column >= 0 and every:
+        _count(book.sums[ANY, column], r)
+    if (own and book.recorded == slot) or (every and book.recorded == ANY):
+        made = book.made[0]
+        row = book.trades[made]
+        row[SETUP_BAR], row[DIRECTION] = index, direction
+        row[ENTRY_TIME], row[EXIT_TIME] = entry_time, exit_time
+        row[ENTRY_TICKS], row[EXIT_TICKS] = entry, exit_ticks
+        row[STOP_TICKS], row[TARGET_TICKS] = stop, target
+        row[REASON], row[COLUMN] = reason, column
+        book.results[made] = r
+        book.made[0] = made + 1
 
 
 @compiled
-def walk_into(
-    market: TrialMarket, setups: Setups, count: int, rules: TradeRules, sums: FloatArray, stats: Statistics
-) -> None:
-    """One trial's statistics ``[slot, column, figure]``; ``sums`` is scratch of the same shape."""
-    sums[:] = 0.0
-    walk_trial(market, setups, count, rules, -1, sums, np.empty((0, TRADE_COLUMNS), np.int64), np.empty(0))
-    stats[:] = sums
-
-
-@compiled
-def trades_of(
-    market: TrialMarket, setups: Setups, count: int, rules: TradeRules, slot: int, columns: int
-) -> tuple[IntArray, FloatArray]:
-    """The trades of one slot, rows of ``TRADE_COLUMNS``, and their R."""
-    trades, results = np.empty((count, TRADE_COLUMNS), np.int64), np.empty(count)
-    sums = np.zeros((SLOT_COUNT, columns, FIGURES))
-    made = walk_trial(market, setups, count, rules, slot, sums, trades, results)
-    return trades[:made], results[:made]
+def take_all(market: TrialMarket, book: Book, rules: TradeRules, setups: Setups, count: int) -> None:
+    for row in range(count):
+        take(market, book, rules, setups.bar[row], setups.direction[row], setups.stop[row], setups.target[row])

@@ -12,17 +12,17 @@ from tradepulse.kernels.compiled import compiled
 from tradepulse.kernels.indicators import DUST, atr, mean_before
 from tradepulse.kernels.setups_breakout import LONGEST_RUN
 from tradepulse.kernels.trials import (
-    FIGURES,
-    SLOT_COUNT,
+    Book,
     Flags,
-    Setups,
     Statistics,
     TradeRules,
     TrialMarket,
     at_least,
     at_most,
-    room_for,
-    walk_into,
+    close_book,
+    is_busy,
+    opened_book,
+    take,
 )
 
 FloatArray = npt.NDArray[np.float64]
@@ -148,21 +148,23 @@ def _loud(volume: FloatArray, bar: int, least_period: int, most_period: int, mul
 
 
 @compiled
-def find(memo: BreakoutMemo, point: FloatArray, setups: Setups) -> int:
-    """Fill in the setups that the point trades and answer how many."""
+def trial(memo: BreakoutMemo, market: TrialMarket, point: FloatArray, book: Book) -> None:
+    """Trade the point's setups, in an empty book; bars on which no slot is free are not even looked at."""
     consolidation = int(point[CONSOLIDATION_BARS])
     longest = LONGEST_RUN * consolidation
     threshold, fraction = point[ATR_THRESHOLD], point[STOP_FRACTION]
     multiple, tallest = point[VOLUME_MULTIPLE], point[MAX_RANGE_ATR]
+    rules = TradeRules(point[REWARD_RISK], point[MIN_REWARD_RISK], int(point[MAX_BARS_IN_TRADE]))
     high, low, close = memo.high, memo.low, memo.close
     average_range = memo.average_range[int(point[ATR_PERIOD]) - memo.least_atr]
     candidates = memo.candidates
     volume = candidates.volume[int(point[VOLUME_PERIOD]) - memo.least_volume]
-    found = 0
     for slot in range(len(volume)):
         if not at_least(volume[slot], multiple) or candidates.beyond[slot] < consolidation:
             continue
         bar, beyond = candidates.bar[slot], candidates.beyond[slot]
+        if is_busy(market, book, bar):
+            continue
         # Taller than this for certain; the exact question is asked below.
         too_tall = (tallest + 1e-6 * max(1.0, tallest)) * average_range[bar - 1]
         top, bottom = -np.inf, np.inf
@@ -177,28 +179,23 @@ def find(memo: BreakoutMemo, point: FloatArray, setups: Setups) -> int:
                 break
         if run < consolidation or not at_most((top - bottom) / average_range[bar - 1], tallest):
             continue
-        setups.bar[found], setups.direction[found] = bar, candidates.direction[slot]
         inside = fraction * (top - bottom)
-        setups.stop[found] = top - inside if candidates.direction[slot] == 1 else bottom + inside
-        setups.target[found] = np.nan
-        found += 1
-    return found
-
-
-@compiled
-def setups_at(memo: BreakoutMemo, point: FloatArray) -> Setups:
-    setups = room_for(len(memo.candidates.bar))
-    count = find(memo, point, setups)
-    return Setups(setups.bar[:count], setups.direction[:count], setups.stop[:count], setups.target[:count])
+        direction = candidates.direction[slot]
+        stop = top - inside if direction == 1 else bottom + inside
+        take(market, book, rules, bar, direction, stop, np.nan)
 
 
 @compiled
 def run(memo: BreakoutMemo, market: TrialMarket, points: FloatArray, first: int, last: int, stats: Statistics) -> None:
     """Rows ``first`` to ``last`` (exclusive) of ``stats`` from these rows of ``points``."""
-    setups = room_for(len(memo.candidates.bar))
-    sums = np.empty((SLOT_COUNT, stats.shape[2], FIGURES))
+    book = opened_book(stats.shape[2], -1, 0)
     for row in range(first, last):
-        point = points[row]
-        count = find(memo, point, setups)
-        rules = TradeRules(point[REWARD_RISK], point[MIN_REWARD_RISK], int(point[MAX_BARS_IN_TRADE]))
-        walk_into(market, setups, count, rules, sums, stats[row])
+        trial(memo, market, points[row], book)
+        close_book(book, stats[row])
+
+
+@compiled
+def trades_of(memo: BreakoutMemo, market: TrialMarket, point: FloatArray, slot: int, columns: int) -> Book:
+    book = opened_book(columns, slot, len(memo.candidates.bar))
+    trial(memo, market, point, book)
+    return book

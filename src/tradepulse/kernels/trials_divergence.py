@@ -14,16 +14,16 @@ from tradepulse.kernels.indicators import DUST, atr, ema, rsi
 from tradepulse.kernels.setups_divergence import ATR_PERIOD, LEAST_GAIN, capitulation, trigger
 from tradepulse.kernels.setups_sweep import TIE, is_swing_low
 from tradepulse.kernels.trials import (
-    FIGURES,
-    SLOT_COUNT,
+    Book,
     Flags,
-    Setups,
     Statistics,
     TradeRules,
     TrialMarket,
     at_least,
-    room_for,
-    walk_into,
+    close_book,
+    is_busy,
+    opened_book,
+    take,
 )
 
 FloatArray = npt.NDArray[np.float64]
@@ -80,7 +80,7 @@ class Swings(NamedTuple):
 
 
 class Candidates(NamedTuple):
-    """Second lows that might be traded: by confirmation, then by trigger bar, long before short, older before younger.
+    """Second lows that might be traded: by confirmation, then by trigger bar, long before short, younger before older.
 
     Those of the k-th confirmation are in rows ``start[k]`` to ``start[k + 1]``. ``swing``: row in ``Swings``. ``wait``:
     bars from the confirmation to the trigger. ``seen``: row of the trigger in ``AtTriggers``. ``volume``
@@ -134,7 +134,7 @@ def prepared(
             _candidates(*mirrored[side], volume, allowed[side], swings, side, confirm, least, most) for side in (0, 1)
         ]
         both = np.concatenate(rows, axis=1)
-        found.append(both[:, np.lexsort((both[0], both[2], both[1]))])
+        found.append(both[:, np.lexsort((-both[0], both[2], both[1]))])
         start.append(start[-1] + both.shape[1])
     swing, bar, side, wait = np.ascontiguousarray(np.concatenate(found, axis=1))
     triggers, seen = np.unique(bar, return_inverse=True)
@@ -295,45 +295,39 @@ def _capitulations(volume: FloatArray, later: IntArray, least_period: int, most_
 
 
 @compiled
-def find(memo: DivergenceMemo, point: FloatArray, setups: Setups) -> int:
-    """Fill in the setups that the point trades and answer how many."""
+def trial(memo: DivergenceMemo, market: TrialMarket, point: FloatArray, book: Book) -> None:
+    """Trade the point's setups, in an empty book; bars on which no slot is free are not even looked at."""
     confirm, window = int(point[SWING_CONFIRM]), int(point[ENTRY_WINDOW])
     lookback, gain, oversold = int(point[DIVERGENCE_LOOKBACK]), point[MIN_RSI_GAIN], point[RSI_OVERSOLD]
     asked = point[CAPITULATION_THRESHOLD]
+    rules = TradeRules(point[REWARD_RISK], point[MIN_REWARD_RISK], int(point[MAX_BARS_IN_TRADE]))
     swings, candidates, at = memo.swings, memo.candidates, memo.at
     volume = candidates.volume[int(point[VOLUME_PERIOD]) - memo.least_volume]
     strength = swings.strength[int(point[RSI_PERIOD]) - memo.least_rsi]
     fast_column, slow_column = int(point[EMA_FAST]) - memo.least_average, int(point[EMA_SLOW]) - memo.least_average
     towards_average = point[TARGET_MODE] == memo.target_is_average
-    found = 0
     group = confirm - memo.least_confirm
+    last_bar, last_direction = -1, 0
     for slot in range(candidates.start[group], candidates.start[group + 1]):
         if not at_least(volume[slot], asked) or candidates.wait[slot] > window:
             continue
-        later = candidates.swing[slot]
-        if not diverges(swings, strength, later, confirm, lookback, gain, oversold):
+        direction, bar = candidates.direction[slot], candidates.trigger[slot]
+        if is_busy(market, book, bar) or (bar == last_bar and direction == last_direction):
             continue
-        seen, direction, bar = candidates.seen[slot], candidates.direction[slot], candidates.trigger[slot]
+        seen = candidates.seen[slot]
         fast, slow, spread = at.averages[seen, fast_column], at.averages[seen, slow_column], at.average_range[seen]
         if np.isnan(fast) or np.isnan(slow) or np.isnan(spread):
             continue
         trend = direction * (slow - fast) / spread if spread > DUST * abs(at.close[seen]) else 0.0
-        if not at_least(trend, memo.least_trend):
+        later = candidates.swing[slot]
+        if not at_least(trend, memo.least_trend) or not diverges(
+            swings, strength, later, confirm, lookback, gain, oversold
+        ):
             continue
-        if found > 0 and setups.bar[found - 1] == bar and setups.direction[found - 1] == direction:
-            found -= 1  # the younger of two structures that trigger together
-        setups.bar[found], setups.direction[found] = bar, direction
-        setups.stop[found] = direction * (swings.low[later] - point[STOP_BUFFER_ATR] * spread)
-        setups.target[found] = fast if towards_average else np.nan
-        found += 1
-    return found
-
-
-@compiled
-def setups_at(memo: DivergenceMemo, point: FloatArray) -> Setups:
-    setups = room_for(len(memo.candidates.swing))
-    count = find(memo, point, setups)
-    return Setups(setups.bar[:count], setups.direction[:count], setups.stop[:count], setups.target[:count])
+        # Of several structures that trigger together only the first, which is the youngest.
+        last_bar, last_direction = bar, direction
+        stop = direction * (swings.low[later] - point[STOP_BUFFER_ATR] * spread)
+        take(market, book, rules, bar, direction, stop, fast if towards_average else np.nan)
 
 
 @compiled
@@ -341,10 +335,14 @@ def run(
     memo: DivergenceMemo, market: TrialMarket, points: FloatArray, first: int, last: int, stats: Statistics
 ) -> None:
     """Rows ``first`` to ``last`` (exclusive) of ``stats`` from these rows of ``points``."""
-    setups = room_for(len(memo.candidates.swing))
-    sums = np.empty((SLOT_COUNT, stats.shape[2], FIGURES))
+    book = opened_book(stats.shape[2], -1, 0)
     for row in range(first, last):
-        point = points[row]
-        count = find(memo, point, setups)
-        rules = TradeRules(point[REWARD_RISK], point[MIN_REWARD_RISK], int(point[MAX_BARS_IN_TRADE]))
-        walk_into(market, setups, count, rules, sums, stats[row])
+        trial(memo, market, points[row], book)
+        close_book(book, stats[row])
+
+
+@compiled
+def trades_of(memo: DivergenceMemo, market: TrialMarket, point: FloatArray, slot: int, columns: int) -> Book:
+    book = opened_book(columns, slot, len(memo.candidates.swing))
+    trial(memo, market, point, book)
+    return book

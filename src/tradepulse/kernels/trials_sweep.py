@@ -12,18 +12,18 @@ import numpy.typing as npt
 from tradepulse.kernels.compiled import compiled
 from tradepulse.kernels.indicators import DUST, atr, mean_before
 from tradepulse.kernels.resample import HigherBars
-from tradepulse.kernels.setups_sweep import TIE, shift_after
+from tradepulse.kernels.setups_sweep import TIE, confirmed_shift, last_minor_high, lowest
 from tradepulse.kernels.trials import (
-    FIGURES,
-    SLOT_COUNT,
+    Book,
     Flags,
     Setups,
     Statistics,
     TradeRules,
     TrialMarket,
     at_least,
-    room_for,
-    walk_into,
+    close_book,
+    opened_book,
+    take_all,
 )
 
 FloatArray = npt.NDArray[np.float64]
@@ -79,20 +79,24 @@ class Levels(NamedTuple):
 class SweepMemo(NamedTuple):
     """Prices are ``[side, bar]``, of the market and of its mirror image; ``bars_...`` are of the higher timeframe.
 
-    ``average_range`` and ``participation`` (volume in averages) are ``[period, higher bar]``.
+    ``extreme`` ``[side, higher bar]`` is the row of its low, ``standing`` ``[confirm, side, higher bar]`` that of the
+    last minor high before it. ``average_range`` and ``participation`` (volume in averages) are
+    ``[period, higher bar]``. ``least_...``: the period, or confirmation, of the first row.
     """
 
     high: FloatArray
     low: FloatArray
     close: FloatArray
+    extreme: IntArray
+    standing: IntArray
     allowed: Flags
     bars_low: FloatArray
     bars_close: FloatArray
-    first_row: IntArray
     last_row: IntArray
     levels: Levels
     average_range: FloatArray
     participation: FloatArray
+    least_confirm: int
     least_atr: int
     least_volume: int
 
@@ -113,21 +117,44 @@ def prepared(
     swing, side, before, after, poked = np.ascontiguousarray(levels[:, np.argsort(levels[0], kind="stable")])
     periods = range(int(least[ATR_PERIOD]), int(most[ATR_PERIOD]) + 1)
     ranges = np.stack([atr(bars.high, bars.low, bars.close, period) for period in periods])
+    highs, lows = np.stack((high, -low)), np.stack((low, -high))
+    last_row = bars.first_row + bars.rows - 1
+    extreme = np.stack([_extremes(lows[side], bars.first_row, last_row) for side in (0, 1)])
+    confirms = range(int(least[SWING_CONFIRM]), int(most[SWING_CONFIRM]) + 1)
+    standing = [[_minor_highs(highs[side], extreme[side], confirm) for side in (0, 1)] for confirm in confirms]
     return SweepMemo(
-        high=np.stack((high, -low)),
-        low=np.stack((low, -high)),
+        high=highs,
+        low=lows,
         close=np.stack((close, -close)),
+        extreme=extreme,
+        standing=np.array(standing),
         allowed=allowed,
         bars_low=bars_low,
         bars_close=np.stack((bars.close, -bars.close)),
-        first_row=bars.first_row,
-        last_row=bars.first_row + bars.rows - 1,
+        last_row=last_row,
         levels=Levels(swing, side, before, after, poked),
         average_range=ranges,
         participation=_participation(bars.volume, int(least[VOLUME_PERIOD]), int(most[VOLUME_PERIOD])),
+        least_confirm=int(least[SWING_CONFIRM]),
         least_atr=int(least[ATR_PERIOD]),
         least_volume=int(least[VOLUME_PERIOD]),
     )
+
+
+@compiled
+def _extremes(low: FloatArray, first_row: IntArray, last_row: IntArray) -> IntArray:
+    rows = np.empty(len(first_row), np.int64)
+    for bar in range(len(first_row)):
+        rows[bar] = lowest(low, first_row[bar], last_row[bar])
+    return rows
+
+
+@compiled
+def _minor_highs(high: FloatArray, extreme: IntArray, strength: int) -> IntArray:
+    rows = np.empty(len(extreme), np.int64)
+    for bar in range(len(extreme)):
+        rows[bar] = last_minor_high(high, extreme[bar], strength)
+    return rows
 
 
 @compiled
@@ -193,7 +220,7 @@ def find(memo: SweepMemo, point: FloatArray, setups: Setups, rank: IntArray) -> 
     confirmation, window = int(point[SWEEP_CONFIRMATION]), int(point[CONFIRMATION_WINDOW])
     average_range = memo.average_range[int(point[ATR_PERIOD]) - memo.least_atr]
     participation = memo.participation[int(point[VOLUME_PERIOD]) - memo.least_volume]
-    levels = memo.levels
+    levels, highs = memo.levels, memo.standing[confirm - memo.least_confirm]
     found = 0
     for slot in range(len(levels.swing)):
         if levels.before[slot] < lookback or levels.after[slot] < confirm:
@@ -210,20 +237,26 @@ def find(memo: SweepMemo, point: FloatArray, setups: Setups, rank: IntArray) -> 
             failure += 1
         if failure == len(low) or failure > swept + reclaim or np.isnan(average_range[failure]):
             continue
-        bar, extreme = shift_after(
-            memo.high[side],
+        lowest_bar = swept
+        for row in range(swept + 1, failure + 1):
+            if low[row] < low[lowest_bar]:
+                lowest_bar = row
+        extreme, standing = memo.extreme[side, lowest_bar], highs[side, lowest_bar]
+        if standing < 0:
+            continue
+        bar = confirmed_shift(
+            memo.high[side, standing],
+            memo.low[side, extreme],
             memo.low[side],
             memo.close[side],
-            memo.first_row[swept],
             memo.last_row[failure],
-            confirm,
             confirmation,
             window,
         )
         if bar < 0 or not memo.allowed[side, bar]:
             continue
         direction = 1 - 2 * side
-        stop = direction * (extreme - point[STOP_BUFFER_ATR] * average_range[failure])
+        stop = direction * (memo.low[side, extreme] - point[STOP_BUFFER_ATR] * average_range[failure])
         # Of several on one bar and side the younger sweep, then the sooner failure.
         younger = swept * (reclaim + 1) + reclaim - (failure - swept)
         found = _kept_in_order(setups, rank, found, bar, direction, stop, younger)
@@ -251,22 +284,33 @@ def _kept_in_order(
 
 
 @compiled
-def setups_at(memo: SweepMemo, point: FloatArray) -> Setups:
-    setups = room_for(len(memo.levels.swing))
-    setups.target[:] = np.nan
-    count = find(memo, point, setups, np.empty(len(setups.bar), np.int64))
-    return Setups(setups.bar[:count], setups.direction[:count], setups.stop[:count], setups.target[:count])
+def _room_for(memo: SweepMemo) -> tuple[Setups, IntArray]:
+    room = len(memo.levels.swing)
+    setups = Setups(np.empty(room, np.int64), np.empty(room, np.int64), np.empty(room), np.full(room, np.nan))
+    return setups, np.empty(room, np.int64)
+
+
+@compiled
+def trial(memo: SweepMemo, market: TrialMarket, point: FloatArray, book: Book, setups: Setups, rank: IntArray) -> None:
+    """Trade the point's setups, in an empty book. They are found level by level, so all of them come first."""
+    count = find(memo, point, setups, rank)
+    rules = TradeRules(point[REWARD_RISK], point[MIN_REWARD_RISK], int(point[MAX_BARS_IN_TRADE]))
+    take_all(market, book, rules, setups, count)
 
 
 @compiled
 def run(memo: SweepMemo, market: TrialMarket, points: FloatArray, first: int, last: int, stats: Statistics) -> None:
     """Rows ``first`` to ``last`` (exclusive) of ``stats`` from these rows of ``points``."""
-    setups = room_for(len(memo.levels.swing))
-    setups.target[:] = np.nan
-    rank = np.empty(len(setups.bar), np.int64)
-    sums = np.empty((SLOT_COUNT, stats.shape[2], FIGURES))
+    book = opened_book(stats.shape[2], -1, 0)
+    setups, rank = _room_for(memo)
     for row in range(first, last):
-        point = points[row]
-        count = find(memo, point, setups, rank)
-        rules = TradeRules(point[REWARD_RISK], point[MIN_REWARD_RISK], int(point[MAX_BARS_IN_TRADE]))
-        walk_into(market, setups, count, rules, sums, stats[row])
+        trial(memo, market, points[row], book, setups, rank)
+        close_book(book, stats[row])
+
+
+@compiled
+def trades_of(memo: SweepMemo, market: TrialMarket, point: FloatArray, slot: int, columns: int) -> Book:
+    setups, rank = _room_for(memo)
+    book = opened_book(columns, slot, len(rank))
+    trial(memo, market, point, book, setups, rank)
+    return book

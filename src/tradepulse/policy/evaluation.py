@@ -24,6 +24,7 @@ from tradepulse.kernels.trials import (
     SUM_R,
     SUM_R2,
     WINS,
+    Book,
     Flags,
     N,
     Setups,
@@ -203,9 +204,9 @@ def trial_trades(
     """The trades behind one point's statistics in one slot (an index of ``SLOTS``), those not counted included."""
     (chosen,) = _checked(strategy, np.asarray(point, dtype=np.float64)[np.newaxis])
     market = _market(history, spec, columns, cost_factor, entry_delay)
-    setups = _trials(strategy, history, market).setups(chosen)
-    rules = _rules(strategy, chosen)
-    table, r = trials.trades_of(market, setups, len(setups.bar), rules, slot, COLUMNS)
+    book = _trials(strategy, history, market).trades(chosen, slot)
+    made = int(book.made[0])
+    table, r = book.trades[:made], book.results[:made]
     return TrialTrades(
         setup_bar=table[:, trials.SETUP_BAR],
         entry_time=table[:, trials.ENTRY_TIME],
@@ -306,8 +307,8 @@ class _Trials(Protocol):
         """Fill rows ``first`` to ``last`` (exclusive) of ``stats`` from these rows of ``points``."""
         ...
 
-    def setups(self, point: FloatArray) -> Setups:
-        """The setups that a point trades, whatever their regime."""
+    def trades(self, point: FloatArray, slot: int) -> Book:
+        """What a point leaves behind, the trades of one slot recorded."""
         ...
 
 
@@ -320,13 +321,21 @@ class _PlainTrials:
     market: TrialMarket
 
     def run(self, points: FloatArray, first: int, last: int, stats: Statistics) -> None:
-        sums = np.empty(stats.shape[1:], dtype=np.float64)
+        book = trials.opened_book(COLUMNS, -1, 0)
         for row in range(first, last):
-            setups = self.setups(points[row])
-            rules = _rules(self.strategy, points[row])
-            trials.walk_into(self.market, setups, len(setups.bar), rules, sums, stats[row])
+            self._trade(points[row], self._setups(points[row]), book)
+            trials.close_book(book, stats[row])
 
-    def setups(self, point: FloatArray) -> Setups:
+    def trades(self, point: FloatArray, slot: int) -> Book:
+        setups = self._setups(point)
+        book = trials.opened_book(COLUMNS, slot, len(setups.bar))
+        self._trade(point, setups, book)
+        return book
+
+    def _trade(self, point: FloatArray, setups: Setups, book: Book) -> None:
+        trials.take_all(self.market, book, _rules(self.strategy, point), setups, len(setups.bar))
+
+    def _setups(self, point: FloatArray) -> Setups:
         table = self.strategy.scan(self.history, parameters_of(self.strategy, point))
         traded = table.valid & table.passed.all(axis=1)
         return Setups(
@@ -353,9 +362,9 @@ class _CompiledTrials:
     def run(self, points: FloatArray, first: int, last: int, stats: Statistics) -> None:
         self.kernel.run(self.memo, self.market, points, first, last, stats)
 
-    def setups(self, point: FloatArray) -> Setups:
-        setups: Setups = self.kernel.setups_at(self.memo, point)
-        return setups
+    def trades(self, point: FloatArray, slot: int) -> Book:
+        book: Book = self.kernel.trades_of(self.memo, self.market, point, slot, COLUMNS)
+        return book
 
 
 def _trials(strategy: Strategy, history: MarketHistory, market: TrialMarket) -> _Trials:
