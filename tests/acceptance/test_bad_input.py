@@ -27,6 +27,8 @@ GOOD = "binance__GOOD-USDT__1h.csv"
 NOBODY = "postgresql://me:hunter2@127.0.0.1:9/tradepulse"
 """Nobody listens on the discard port."""
 BACKTEST = "backtest htf_sweep -e binance -s GOOD/USDT -t 1h"
+TRAIN = "train -e binance"
+WALK = "walk-forward htf_sweep -s GOOD/USDT -t 1h"
 
 
 @dataclass(frozen=True)
@@ -96,6 +98,45 @@ CASES = [
     Case("fine timeframe is not finer", f"{BACKTEST} --method kernel --fine 4h", ("4h", "finer")),
     Case("finer candles are not stored", f"{BACKTEST} --method kernel --fine 1m", ("1m",)),
     Case("unknown backtest", "show-backtest nope", ("'nope'", "list-backtests")),
+    Case(
+        "train on an unknown symbol", f"{TRAIN} -s GOOP/USDT", ("GOOP/USDT", "Did you mean 'GOOD/USDT'?", "Stored are")
+    ),
+    Case("train on an unknown exchange", "train -e binanse", ("'binanse'", "Stored are candles of: binance")),
+    Case(
+        "train a timeframe without candles", f"{TRAIN} -s GOOD/USDT -t 5m", ("No 5m candles of GOOD/USDT", "There are")
+    ),
+    Case("train a context timeframe", f"{TRAIN} -s GOOD/USDT -t 1w", ("1w is a context timeframe", "Trade one of")),
+    Case("train an unknown strategy", f"{TRAIN} --strategy htf_swep", ("'htf_swep'", "Did you mean 'htf_sweep'?")),
+    Case("train an unknown regime", f"{TRAIN} --regime bulll", ("'bulll' is not a regime", "Did you mean 'bull'?")),
+    Case("train a symbol twice", f"{TRAIN} -s GOOD/USDT,good-usdt", ("are the same", "Name it once")),
+    Case("train on five candles", f"{TRAIN} -s GOOD/USDT -t 1h", ("5 candles are stored, at least 1,000",)),
+    Case("train in an empty range", f"{TRAIN} -s GOOD/USDT -t 1h --since 2030-01-01", ("in that range", "2025-01-01")),
+    Case("train without points", f"{TRAIN} -s GOOD/USDT -t 1h --points 0", ("0 points", "64", "65,536")),
+    Case("train a billion points", f"{TRAIN} -s GOOD/USDT -t 1h --points 1000000000", ("1,000,000,000", "65,536")),
+    Case("points that are no number", f"{TRAIN} --points many", ("--points", "integer")),
+    Case("a negative seed", f"{TRAIN} -s GOOD/USDT -t 1h --seed -1", ("-1",)),
+    Case("more threads than any machine", f"{TRAIN} --threads 5000", ("5000", "1024")),
+    Case("resume an unknown job", "train --resume nope", ("'nope' is no training job", "training-jobs")),
+    Case("resume and change the job", "train --resume nope -s GOOD/USDT", ("--resume", "Leave out")),
+    Case("cancel an unknown job", "training-jobs --cancel nope", ("'nope'", "training-jobs")),
+    Case("report of an unknown job", "training-report nope", ("'nope'", "training-jobs")),
+    Case("matrix of an unknown symbol", "matrix GOOP/USDT", ("GOOP/USDT", "Did you mean 'GOOD/USDT'?")),
+    Case("matrix of no symbol", "matrix GOOD", ("'GOOD' is not a symbol", "BTC/USDT")),
+    Case("matrix of another exchange", "matrix GOOD/USDT -e kraken", ("'kraken'", "It is on: binance")),
+    Case("walk forward in too many folds", f"{WALK} --folds 99", ("99",)),
+    Case("walk forward on five candles", WALK, ("5 candles are stored, at least 1,000",)),
+    Case("show an unknown configuration", "show-configuration nope", ("'nope'", "list-configurations")),
+    Case("promote an unknown configuration", "promote nope --reason sure", ("'nope'", "list-configurations")),
+    Case("promote without a reason", "promote nope", ("--reason",)),
+    Case("promote to no stage", "promote nope --reason sure --to riches", ("riches", "mature")),
+    Case("activate an unknown configuration", "activate nope", ("'nope'", "list-configurations")),
+    Case("list an unknown strategy", "list-configurations --strategy htf_swep", ("Did you mean 'htf_sweep'?",)),
+    Case("list an unknown regime", "list-configurations --regime moon", ("'moon' is not a regime", "bull")),
+    Case("export nothing", "export-configurations --output shared.json", ("no such configuration",)),
+    Case("import a missing document", "import-configurations nowhere.json", ("nowhere.json", "Correct the path")),
+    Case("import a binary file", "import-configurations binance__BINARY-USDT__1h.csv", ("BINARY", "not a text")),
+    Case("import what is no JSON", "import-configurations binance__JSON-USDT__1h.json", ("not JSON",)),
+    Case("import a web page", "import-configurations binance__WEB-USDT__1h.csv", ("not JSON",)),
     Case("no book yet", "ledger", ("No book", "tradepulse up")),
     Case(
         "unknown exchange",
@@ -114,6 +155,7 @@ CASES = [
     wrong_setting("cash that is no number", "TRADEPULSE__TRADING__INITIAL_CASH", "lots", "lots"),
     wrong_setting("infinite cash", "TRADEPULSE__TRADING__INITIAL_CASH", "inf", "inf"),
     wrong_setting("unknown log level", "LOG_LEVEL", "LOUD", "LOUD", "DEBUG"),
+    wrong_setting("no point to train", "TRADEPULSE__TRAINING__POINTS", "0", "0", "greater than or equal to 64"),
     wrong_setting("live trading", "TRADING_MODE", "live", "not available in this version", "TRADING_MODE=paper"),
     wrong_setting("database URL of another kind", "DATABASE_URL", "mysql://me:hunter2@here/db", "postgresql://"),
     wrong_setting("database URL with a port out of range", "DATABASE_URL", "postgresql://me@here:99999/db", "ort"),

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 JsonObject = dict[str, Any]
 BY = "the command line"
+MOST_THREADS, MOST_FOLDS = 1024, 16
 
 Symbols = Annotated[list[str] | None, typer.Option("--symbol", "-s", help="BTC/USDT or BTC-USDT; repeatable.")]
 Exchanges = Annotated[list[str] | None, typer.Option("--exchange", "-e", help="ccxt id; repeatable.")]
@@ -28,7 +29,7 @@ Regimes = Annotated[list[str] | None, typer.Option("--regime", help="bull, bear,
 Timeframes = Annotated[list[str] | None, typer.Option("--timeframe", "-t", help="1m ... 1d; repeatable.")]
 Points = Annotated[int | None, typer.Option("--points", help="Parameter sets per symbol, timeframe and strategy.")]
 Seed = Annotated[int | None, typer.Option("--seed", help="The same seed and candles: the same result.")]
-Threads = Annotated[int | None, typer.Option("--threads", min=0, max=1024, help="0: all cores of this machine.")]
+Threads = Annotated[int | None, typer.Option("--threads", help="0: all cores of this machine.")]
 Engine = Annotated[str, typer.Option("--engine", help="local, workers, cluster, or a Dask scheduler's address.")]
 Resume = Annotated[str | None, typer.Option("--resume", metavar="JOB", help="Go on with a job that was interrupted.")]
 Detach = Annotated[bool, typer.Option("--detach", help="Only start it; workers do the work.")]
@@ -38,7 +39,7 @@ Limit = Annotated[int, typer.Option("--limit", "-n", min=1, max=1000, help="How 
 Output = Annotated[Path | None, typer.Option("--output", "-o", help="Write the whole report as one HTML page.")]
 Strategy = Annotated[str, typer.Argument(help="htf_sweep, volume_breakout or divergence_capitulation.")]
 OneTimeframe = Annotated[str, typer.Option("--timeframe", "-t", help="1m, 5m, 15m, 1h, 4h or 1d.")]
-Folds = Annotated[int, typer.Option("--folds", min=1, max=16, help="How often parameters are chosen again.")]
+Folds = Annotated[int, typer.Option("--folds", help="How often parameters are chosen again, 1 to 16.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -69,6 +70,7 @@ def train(
     What passes the gate is put into force at half size, in validation; for the rest the reason is kept.
     """
     settings = settings_for_command()
+    used = _threads(settings, threads)
     asked = (symbol, exchange, strategy, regime, timeframe, since, until, points, seed)
     if resume is not None and any(option is not None for option in asked):
         raise ConfigurationError("--resume goes on with a job as it was asked.", "Leave out what it is to train.")
@@ -87,14 +89,14 @@ def train(
                 started.append((await training.find_job(app, resume)).job_id)
             if detach:
                 return _job_json(await training.find_job(app, started[0]))
-            if not as_json:
+            if resume is None and not as_json:
                 tell(f"Training job {started[0]}")
             with _watching(shown=not as_json) as (advance, judging):
                 job = await training.run_training(
                     app,
                     started[0],
                     engine=engine,
-                    threads=settings.training.threads if threads is None else threads,
+                    threads=used,
                     progress=advance,
                     judging=judging,
                 )
@@ -234,8 +236,9 @@ def walk_forward(
 ) -> None:
     """Choose parameters on the past, trade the time after it, move on: what that would have made. Stores nothing."""
     settings = settings_for_command()
-    own = settings.training
+    own, used = settings.training, _threads(settings, threads)
     first, end = span(since, until)
+    _between("--folds", folds, 1, MOST_FOLDS)
 
     async def work() -> JsonObject:
         from tradepulse import bootstrap
@@ -257,7 +260,7 @@ def walk_forward(
                     points=own.points if points is None else points,
                     seed=own.seed if seed is None else seed,
                     folds=folds,
-                    threads=own.threads if threads is None else threads,
+                    threads=used,
                     progress=advance,
                 )
 
@@ -315,6 +318,18 @@ def write_new(file: Path, text: str) -> None:
     except OSError as error:
         reason = error.strerror or str(error)
         raise ConfigurationError(f"'{file}' cannot be written: {reason}.", "Name another file.") from None
+
+
+def _threads(settings: Settings, threads: int | None) -> int:
+    if threads is None:
+        return settings.training.threads
+    _between("--threads", threads, 0, MOST_THREADS)
+    return threads
+
+
+def _between(option: str, value: int, least: int, most: int) -> None:
+    if not least <= value <= most:
+        raise ConfigurationError(f"{option} {value} is not between {least} and {most}.", "Choose one in between.")
 
 
 def _names(given: list[str] | None) -> list[str]:
