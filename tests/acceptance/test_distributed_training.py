@@ -1,0 +1,174 @@
+"""One small training job run in every way there is: the same report and the same trials, bit for bit."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import orjson
+import pytest
+
+from tradepulse.bootstrap import Application, open_application
+from tradepulse.bootstrap.training import run_training, trained_assets
+from tradepulse.domain.market import MINUTE, SeriesKey, Timeframe
+from tradepulse.domain.training import JobState, TrainingJob, UnitState
+from tradepulse.exchanges.simulated_market import SimulatedMarket
+from tradepulse.shared.settings import DatabaseSettings, Settings
+from tradepulse.storage.db import create_database
+from tradepulse.storage.embedded import EmbeddedServer
+from tradepulse.storage.training import PostgresTrainingStore
+
+SYMBOLS = ["BTC/USDT", "ETH/USDT"]
+TIMEFRAMES = ["1m", "5m"]
+STRATEGIES = ["volume_breakout", "htf_sweep", "divergence_capitulation"]
+CANDLES = 6_000
+PATIENCE = 120
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """Report without what differs by its nature (ids, times), and what the ledger of trials holds of every unit."""
+
+    report: bytes
+    trials: tuple[bytes, ...]
+
+
+MakeJob = Callable[[Application], Awaitable[str]]
+
+
+@pytest.fixture
+def new_database(postgres_server: EmbeddedServer) -> Callable[[str], str]:
+    def make(name: str) -> str:
+        create_database(postgres_server.url("postgres"), name, template="template_with_schema")
+        return postgres_server.url(name)
+
+    return make
+
+
+@contextlib.asynccontextmanager
+async def application(url: str, home: Path) -> AsyncIterator[Application]:
+    settings = Settings(data_directory=home, database=DatabaseSettings(url=url))
+    async with open_application(settings) as app:
+        yield app
+
+
+async def started(app: Application) -> str:
+    market = SimulatedMarket(3, SYMBOLS, 1_700_000_000_000 // MINUTE * MINUTE)
+    for symbol in SYMBOLS:
+        series = SeriesKey("simulated", symbol, Timeframe.M1)
+        await app.candles.write(series, market.candles(symbol, 0, CANDLES - 1), simulated=True)
+    return await trained_assets(app).start_training(
+        SYMBOLS, ["simulated"], STRATEGIES, ["bull", "bear", "sideways"], TIMEFRAMES, points=64
+    )
+
+
+async def outcome(app: Application, job_id: str) -> Outcome:
+    job, report = await app.training.job(job_id), await app.training.report(job_id)
+    assert job is not None
+    assert report is not None
+    assert job.state is JobState.FINISHED
+    assert [unit.problem for unit in job.units] == [None] * len(job.units)
+    assert isinstance(app.training, PostgresTrainingStore)
+    totals = [await app.training.trial_totals(job_id, unit.index) for unit in job.units]
+    kept = {name: value for name, value in report.items() if name != "job"}
+    return Outcome(
+        orjson.dumps(kept, option=orjson.OPT_SORT_KEYS),
+        tuple(np.ascontiguousarray(one).tobytes() for one in totals if one is not None),
+    )
+
+
+async def in_process(url: str, home: Path, *, threads: int = 1, engine: str = "local") -> Outcome:
+    async with application(url, home) as app:
+        job_id = await started(app)
+        await run_training(app, job_id, threads=threads, engine=engine)
+        return await outcome(app, job_id)
+
+
+@contextlib.contextmanager
+def worker_process(url: str, home: Path, *options: str) -> Iterator[subprocess.Popen[bytes]]:
+    environment = os.environ | {
+        "HOME": str(home),
+        "DATABASE_URL": url,
+        "TRADEPULSE__DATA_DIRECTORY": str(home),
+    }
+    log = (home / "worker.log").open("ab")
+    command = [sys.executable, "-m", "tradepulse", "worker", "--threads", "1", *options]
+    process = subprocess.Popen(command, env=environment, cwd=home, stdout=log, stderr=log)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+        log.close()
+
+
+async def until(app: Application, job_id: str, is_so: Callable[[TrainingJob], bool]) -> TrainingJob:
+    async with asyncio.timeout(PATIENCE):
+        for _ in iter(int, 1):
+            job = await app.training.job(job_id)
+            assert job is not None
+            if is_so(job):
+                return job
+            await asyncio.sleep(0.005)
+    raise AssertionError
+
+
+async def by_workers(url: str, home: Path) -> Outcome:
+    async with application(url, home) as app:
+        with worker_process(url, home) as first, worker_process(url, home) as second:
+            job_id = await started(app)
+            await until(app, job_id, lambda job: job.state.ended)
+            first.send_signal(signal.SIGTERM)
+            second.send_signal(signal.SIGTERM)
+            assert [first.wait(PATIENCE), second.wait(PATIENCE)] == [0, 0]
+        return await outcome(app, job_id)
+
+
+def running_by(process: subprocess.Popen[bytes], job: TrainingJob) -> list[int]:
+    return [
+        unit.index for unit in job.units if unit.state is UnitState.RUNNING and f"-{process.pid}-" in str(unit.worker)
+    ]
+
+
+async def with_a_killed_worker(url: str, home: Path) -> Outcome:
+    async with application(url, home) as app:
+        job_id = await started(app)
+        with worker_process(url, home) as doomed:
+            await until(app, job_id, lambda job: bool(running_by(doomed, job)))
+            doomed.kill()
+            doomed.wait()
+        lost = await app.training.job(job_id)
+        assert lost is not None
+        assert running_by(doomed, lost) != []
+        with worker_process(url, home, "--once") as survivor:
+            job = await until(app, job_id, lambda job: job.state.ended)
+        assert not running_by(doomed, job)
+        assert all(f"-{survivor.pid}-" in str(job.units[index].worker) for index in running_by(doomed, lost))
+        return await outcome(app, job_id)
+
+
+async def test_training_when_run_in_any_way_then_the_same_report_and_trials_bit_for_bit(
+    new_database: Callable[[str], str], tmp_path: Path
+) -> None:
+    def home(name: str) -> Path:
+        (tmp_path / name).mkdir()
+        return tmp_path / name
+
+    plain = await in_process(new_database("trained_plain"), home("plain"))
+    assert len(plain.trials) == len(SYMBOLS) * len(TIMEFRAMES) * len(STRATEGIES)
+    assert any(np.frombuffer(trials, dtype=np.float32).any() for trials in plain.trials)
+    others = {
+        "two threads": await in_process(new_database("trained_threads"), home("threads"), threads=2),
+        "two workers": await by_workers(new_database("trained_workers"), home("workers")),
+        "a cluster of two": await in_process(new_database("trained_cluster"), home("cluster"), engine="cluster:2"),
+        "a killed worker": await with_a_killed_worker(new_database("trained_killed"), home("killed")),
+    }
+    for name, other in others.items():
+        assert other.trials == plain.trials, name
+        assert other.report == plain.report, name
