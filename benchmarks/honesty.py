@@ -48,12 +48,12 @@ class Effort:
     continuation: int
     symbols: int = 10
     points: int = 2048
-    least_trades: int = 400
+    least_trades: int = 800
     """Trades of the hidden parameters over all symbols, before the continuation."""
 
 
-FULL = Effort(null_jobs=300, planted_families=100, null_candles=16_000, planted_candles=24_000, continuation=16_000)
-QUICK = Effort(null_jobs=24, planted_families=6, null_candles=12_000, planted_candles=20_000, continuation=12_000)
+FULL = Effort(null_jobs=300, planted_families=100, null_candles=14_000, planted_candles=36_000, continuation=20_000)
+QUICK = Effort(null_jobs=30, planted_families=6, null_candles=12_000, planted_candles=30_000, continuation=16_000)
 
 
 @dataclass(frozen=True, slots=True)
