@@ -53,7 +53,7 @@ def last_trades_alarms(expected: float) -> Alarm:
 
     def alarms(paths: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
         sums = np.cumsum(np.pad(paths, ((0, 0), (1, 0))), axis=1)
-        wins = sums[:, LAST:] - sums[:, :-LAST]
+        wins: npt.NDArray[np.int64] = sums[:, LAST:] - sums[:, :-LAST]
         low = np.less(wins, LAST * (expected - RULES.decline) - 1e-9)
         return np.where(low.any(axis=1), low.argmax(axis=1) + float(LAST), np.inf)
 

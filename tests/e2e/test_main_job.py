@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,15 +18,21 @@ from tests.free_port import free_port
 
 SECONDS_TO_START = 120
 SECONDS_TO_TRADE = 120
+SECONDS_TO_TRAIN = 180
+
+
+# A short history and few parameter sets: what training finds is not looked at here.
+QUICK_TRAINING = {"TRADEPULSE__SIMULATED__HISTORY_DAYS": "5", "TRADEPULSE__TRAINING__POINTS": "64"}
+DEFAULTS_TOO = {"TRADEPULSE__TRADING__PAPER_TRADE_DEFAULTS": "true"}
 
 
 @contextmanager
-def _main_job(home: Path) -> Iterator[str]:
+def _main_job(home: Path, settings: Mapping[str, str]) -> Iterator[str]:
     address = f"http://127.0.0.1:{free_port()}"
     with (home / "up.log").open("a") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "tradepulse", "up", "--port", address.rsplit(":", 1)[1]],
-            env={"HOME": str(home), "PATH": os.environ["PATH"]},
+            env={"HOME": str(home), "PATH": os.environ["PATH"], **QUICK_TRAINING, **settings},
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -57,6 +63,21 @@ def _trades(address: str) -> list[dict[str, object]]:
     return items
 
 
+def _trading(address: str) -> dict[str, object]:
+    trading: dict[str, object] = httpx.get(f"{address}/api/system/status").json()["trading"]
+    return trading
+
+
+def _await_phase(address: str, phase: str) -> dict[str, object]:
+    deadline = time.monotonic() + SECONDS_TO_TRAIN
+    while time.monotonic() < deadline:
+        trading = _trading(address)
+        if trading["phase"] == phase:
+            return trading
+        time.sleep(0.5)
+    raise AssertionError(f"not {phase} after {SECONDS_TO_TRAIN} s, but {trading}")
+
+
 def _left_over(home: Path) -> list[str]:
     lines = (" ".join(process.info["cmdline"] or []) for process in psutil.process_iter(["cmdline"]))
     return [line for line in lines if str(home) in line]
@@ -65,24 +86,51 @@ def _left_over(home: Path) -> list[str]:
 def test_up_trades_on_paper_shows_it_ends_cleanly_and_goes_on(browser: Browser, tmp_path: Path) -> None:
     page = browser.new_page(viewport={"width": 1500, "height": 1000})
     console = Console(page)
-    with _main_job(tmp_path) as address:
+    with _main_job(tmp_path, DEFAULTS_TOO) as address:
         page.goto(address)
         expect(page.get_by_test_id("mode")).to_have_text("PAPER")
         expect(page.get_by_test_id("simulated")).to_have_text("SIMULATED")
         expect(page.get_by_test_id("connection")).to_contain_text("Live", timeout=20_000)
+        expect(page.get_by_test_id("trading")).to_contain_text("UNTESTED", timeout=SECONDS_TO_TRAIN * 1000)
         expect(page.get_by_test_id("precision")).to_contain_text(
             re.compile(r"n = [1-9]"), timeout=SECONDS_TO_TRADE * 1000
         )
         # In its first seconds a fresh program has no book to tell of, and the browser notes the 404.
         assert [text for text in console.complaints if "404" not in text] == []
         before = _trades(address)
+        assert {trade["default_parameters"] for trade in before} == {True}
+        expect(page.get_by_test_id("defaults").first).to_be_visible()
         # Away from the page first: that the program goes is not a fault of the page.
         page.goto("about:blank")
     assert _left_over(tmp_path) == []
 
-    with _main_job(tmp_path) as address:
+    with _main_job(tmp_path, DEFAULTS_TOO) as address:
         after = _trades(address)
         known = {trade["trade_id"] for trade in before}
         assert [trade for trade in after if trade["trade_id"] in known] == before
     assert _left_over(tmp_path) == []
     page.close()
+
+
+def test_up_when_nothing_passes_the_gate_then_it_says_why_trades_nothing_and_does_not_train_again(
+    tmp_path: Path,
+) -> None:
+    with _main_job(tmp_path, {}) as address:
+        trading = _await_phase(address, "nothing to trade")
+        assert trading["reasons"]
+        assert (trading["configurations"], trading["untested"]) == (0, False)
+        begun = httpx.get(f"{address}/api/system/status").json()["heartbeat"]
+        deadline = time.monotonic() + SECONDS_TO_TRADE
+        # The market goes on, and nothing is even looked for.
+        while httpx.get(f"{address}/api/system/status").json()["heartbeat"] == begun:
+            assert time.monotonic() < deadline, "the market stands still"
+            time.sleep(1)
+        assert _trades(address) == []
+        assert httpx.get(f"{address}/api/patterns/setups").json()["items"] == []
+    told = (tmp_path / "up.log").read_text()
+    assert "Training: " in told
+    assert "Nothing is traded: no configuration passed the gate. Most frequent reasons: " in told
+
+    with _main_job(tmp_path, {}) as address:
+        assert _await_phase(address, "nothing to trade") == trading
+    assert "Training" not in (tmp_path / "up.log").read_text()[len(told) :]
