@@ -187,6 +187,11 @@ async def run_training(
             f"{f' ({job.problem})' if job.problem else ''}.",
             "Start it again as a new one: candles and parameters are the same.",
         )
+    if not job.state.ended and job.code_version != code_version():
+        raise ConfigurationError(
+            f"Job {job.job_id} was begun by {job.code_version}, this is {code_version()}: their results do not mix.",
+            f"Cancel it and start anew: tradepulse training-jobs --cancel {job.job_id}",
+        )
     load = await job_loader(app, job)
     work = partial(training_job.work_on, job.job_id, worker_name(), app.training, load, progress=progress, stop=stop)
     if engine == LOCAL:

@@ -12,7 +12,9 @@ from tradepulse.bootstrap.replay_check import LIMITS, ROOM_TO_GROW, ReplayInEngi
 from tradepulse.core.backtest import EXIT_BY_CODE, backtest_history
 from tradepulse.domain.market import MINUTE, MarketKey, MarketKind, SeriesKey, Timeframe
 from tradepulse.domain.portfolio import Trade
+from tradepulse.domain.training import regime_of
 from tradepulse.exchanges.simulated_market import SimulatedMarket
+from tradepulse.policy.evaluation import SLOTS, TimeColumns, point_of, trial_trades
 from tradepulse.strategies import STRATEGIES
 from tradepulse.strategies.base_strategy import MarketHistory
 
@@ -64,6 +66,16 @@ def test_replay_when_the_kernels_trades_are_right_then_no_difference_on_all_or_a
     assert end - first <= candles
     assert np.count_nonzero((arrays.setup_bar >= first) & (arrays.setup_bar < end)) >= 3
     assert ReplayInEngine(candles)(data, strategy, parameters, arrays) is None
+
+
+@pytest.mark.parametrize("slot", [SLOTS.index("sideways"), SLOTS.index("any")], ids=["sideways", "any"])
+def test_replay_when_the_trial_kernel_traded_one_regime_then_the_engine_does_the_same(data: Any, slot: int) -> None:
+    strategy = STRATEGIES["volume_breakout"]
+    chosen = strategy.parameters(regime_of(SLOTS[slot]), volume_multiple=1.3, max_range_atr=8.0)
+    columns = TimeColumns.over([data.history.candles.open_time], MINUTE, 0)
+    trades = trial_trades(strategy, data.history, data.spec, point_of(strategy, chosen), slot, columns)
+    assert len(trades.setup_bar) >= 3
+    assert ReplayInEngine(CANDLES)(data, strategy, chosen, trades) is None
 
 
 def test_replay_when_one_trade_differs_then_told_which_and_how(data: Any) -> None:
