@@ -3,9 +3,10 @@
     make honesty [ARGS="--quick --output FILE --workers N --seed N"]
 
 A null job is the three strategies on ten symbols of one market in which nobody can know the direction; a planted job
-is one strategy on ten symbols in which one hidden set of its parameters earns 0.3 R or 0.14 R after costs. Null markets
-are charged the reference fees or (the hard ones) nothing at all, so that every trade earns about zero. Half of the
-markets are spot, half trade both ways. Every market is made from its own seed: the table depends on ``--seed`` only.
+is one strategy on ten symbols in which one hidden set of its parameters earns 0.3 R or 0.14 R after costs; half of the
+edges are narrow and half broad (see ``benchmarks.planted_markets``). Null markets pay the reference fees or (the
+hard ones) nothing at all, so that every trade earns about zero. Half of the markets are spot, half trade both ways.
+Every market is made from its own seed: the table depends on ``--seed`` only.
 """
 
 import argparse
@@ -24,7 +25,7 @@ from scipy import stats
 
 from benchmarks.honesty_tables import STRENGTHS, count_of, tables_of
 from benchmarks.null_markets import KINDS, Market, Random, market_of, null_moves
-from benchmarks.planted_markets import planted, trades_of
+from benchmarks.planted_markets import BREADTHS, planted, trades_of
 from tradepulse.domain.market import Candles, FloatArray, SeriesKey, Timeframe, data_hash
 from tradepulse.domain.training import JsonObject, TrainingRequest
 from tradepulse.policy.evaluation import SLOTS, TimeColumns, point_of, trial_trades
@@ -67,18 +68,20 @@ class Task:
     edge: float
     swap: bool
     costs: bool
+    breadth: str
 
 
 def tasks_of(effort: Effort, seed: int, kinds: Sequence[str]) -> list[Task]:
     """Null jobs and planted families in turns, so that a run that is cut short has seen some of all."""
-    variants = list(product(kinds, (True, False), (False, True)))
+    variants, planted_variants = list(product(kinds, (True, False), (False, True))), list(product((False, True), kinds))
     rows = []
     for index in range(effort.null_jobs):
         kind, costs, swap = variants[index % len(variants)]
-        rows.append((index / effort.null_jobs, kind, tuple(STRATEGIES), 0.0, swap, costs))
+        rows.append((index / effort.null_jobs, kind, tuple(STRATEGIES), 0.0, swap, costs, ""))
     for index, strategy, edge in product(range(effort.planted_families), STRATEGIES, STRENGTHS.values()):
-        kind, _, swap = variants[index % len(variants)]
-        rows.append((index / effort.planted_families, kind, (strategy,), edge, swap, True))
+        swap, kind = planted_variants[index // len(BREADTHS) % len(planted_variants)]
+        breadth = BREADTHS[index % len(BREADTHS)]
+        rows.append((index / effort.planted_families, kind, (strategy,), edge, swap, True, breadth))
     rows.sort(key=lambda row: row[0])
     return [Task(number, seed * 1_000_003 + number, *row[1:]) for number, row in enumerate(rows)]
 
@@ -164,6 +167,7 @@ def _planted_job(random: Random, task: Task, effort: Effort, outcome: JsonObject
         swap=task.swap,
         training=effort.planted_candles,
         least_trades=effort.least_trades,
+        breadth=task.breadth,
     )
     until = int(moves.open_time[effort.planted_candles])
     candles = {symbol: rows.between(None, until) for symbol, rows in found.market.candles.items()}

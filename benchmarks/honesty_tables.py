@@ -10,7 +10,7 @@ import numpy as np
 from scipy import stats
 
 from benchmarks.null_markets import KINDS
-from benchmarks.planted_markets import ANY
+from benchmarks.planted_markets import ANY, BREADTHS
 from tradepulse.domain.training import JsonObject
 from tradepulse.strategies import STRATEGIES
 
@@ -54,8 +54,9 @@ def of_null(outcomes: Outcomes) -> list[JsonObject]:
     return [outcome for outcome in outcomes if outcome["task"]["edge"] == 0.0]
 
 
-def of_planted(outcomes: Outcomes, edge: float) -> list[JsonObject]:
-    return [outcome for outcome in outcomes if outcome["task"]["edge"] == edge]
+def of_planted(outcomes: Outcomes, edge: float, *breadths: str) -> list[JsonObject]:
+    tasks = ((outcome, outcome["task"]) for outcome in outcomes)
+    return [outcome for outcome, task in tasks if task["edge"] == edge and task["breadth"] in (breadths or BREADTHS)]
 
 
 def families(outcomes: Outcomes) -> list[JsonObject]:
@@ -70,10 +71,11 @@ def goal_rows(outcomes: Outcomes) -> Iterator[tuple[str, ...]]:
         yield _rate_row(f"{name}: families deployed", 0.02, deployed, len(families(chosen)), at_most=True)
         jobs = sum(any(family["deployed"] for family in outcome["families"]) for outcome in chosen)
         yield _rate_row(f"{name}: jobs with any deployment", 0.05, jobs, len(chosen), at_most=True)
-    for (name, edge), goal in zip(STRENGTHS.items(), (0.95, 0.70), strict=True):
-        chosen = of_planted(outcomes, edge)
+    for breadth, (name, goal) in product(BREADTHS, (("strong", 0.95), ("weak", 0.70))):
+        chosen = of_planted(outcomes, STRENGTHS[name], breadth)
         found = sum(family["deployed"] > 0 for family in families(chosen))
-        yield _rate_row(f"planted {name} ({edge} R): families deployed", goal, found, len(chosen), at_most=False)
+        what = f"planted {name} ({STRENGTHS[name]} R), {breadth}: families deployed"
+        yield _rate_row(what, goal, found, len(chosen), at_most=False)
     yield from _published_rows(outcomes)
     yield _regime_row(outcomes)
 
@@ -172,8 +174,8 @@ def p_value_rows(outcomes: Outcomes) -> Iterator[tuple[str, ...]]:
 
 def planted_rows(outcomes: Outcomes) -> Iterator[tuple[str, ...]]:
     """Planted families by strategy and strength, beside what the hidden parameters themselves could have shown."""
-    for name, (strength, edge) in product((*STRATEGIES, "all"), STRENGTHS.items()):
-        chosen = [row for row in of_planted(outcomes, edge) if name in (row["task"]["strategies"][0], "all")]
+    for breadth, name, (strength, edge) in product(BREADTHS, (*STRATEGIES, "all"), STRENGTHS.items()):
+        chosen = [row for row in of_planted(outcomes, edge, breadth) if name in (row["task"]["strategies"][0], "all")]
         if not chosen:
             continue
         lines = families(chosen)
@@ -181,7 +183,7 @@ def planted_rows(outcomes: Outcomes) -> Iterator[tuple[str, ...]]:
         oracle = sum(row["planted"]["oracle_p"] < 0.05 for row in chosen)
         yield (
             name,
-            strength,
+            f"{strength}, {breadth}",
             f"{np.mean([row['planted']['expectancy'] for row in chosen]):+.3f}",
             f"{np.median([row['planted']['trades'] for row in chosen]):,.0f}",
             share(sum(row["passed"] for row in lines), len(lines)),
@@ -194,14 +196,14 @@ def planted_rows(outcomes: Outcomes) -> Iterator[tuple[str, ...]]:
 def power_rows(outcomes: Outcomes) -> Iterator[tuple[str, ...]]:
     """What can be found depends on how often it shows: planted families by trades of the hidden parameters."""
     limits = (0, 200, 400, 800, 1_600, 10**9)
-    for (strength, edge), (low, high) in product(STRENGTHS.items(), pairwise(limits)):
-        chosen = [row for row in of_planted(outcomes, edge) if low <= row["planted"]["trades"] < high]
+    for breadth, (strength, edge), (low, high) in product(BREADTHS, STRENGTHS.items(), pairwise(limits)):
+        chosen = [row for row in of_planted(outcomes, edge, breadth) if low <= row["planted"]["trades"] < high]
         if not chosen:
             continue
         found = sum(row["families"][0]["deployed"] > 0 for row in chosen)
         oracle = sum(row["planted"]["oracle_p"] < 0.05 for row in chosen)
         label = f"{low:,} – {high:,}" if high < limits[-1] else f"{low:,} or more"
-        yield strength, label, share(found, len(chosen)), share(oracle, len(chosen))
+        yield f"{strength}, {breadth}", label, share(found, len(chosen)), share(oracle, len(chosen))
 
 
 def refusal_rows(outcomes: Outcomes) -> Iterator[tuple[str, ...]]:

@@ -1,5 +1,8 @@
 """Markets without edge but for one: after the setups of one hidden set of parameters the price drifts to the target.
 
+*narrow*: after the setups of the hidden parameters alone, which no trial hits exactly; what lies near them shares only
+some. *broad*: after the setups of their neighbours too, as far as a gate that believes in plateaus must assume.
+
 The drift is tuned until the hidden parameters earn, after costs and measured by the kernel over the whole market, what
 was asked for. It changes the candles and with them the setups: both are worked out in turns.
 """
@@ -12,7 +15,7 @@ import numpy as np
 from benchmarks.null_markets import CLOSE, HIGH, LOW, Market, Moves, Random, market_of
 from tradepulse.domain.market import Candles, FloatArray, MarketSpec, SeriesKey, Timeframe
 from tradepulse.policy.evaluation import SLOTS, TimeColumns, TrialTrades, trial_trades
-from tradepulse.policy.search import design
+from tradepulse.policy.search import design, in_cube, in_units
 from tradepulse.strategies import MarketHistory, Strategy
 
 ANY = SLOTS.index("any")
@@ -23,6 +26,10 @@ ROUNDS = 10
 CLOSE_ENOUGH = 0.02
 MOST_DRIFT = 6.0
 FIRST_SLOPE = 0.6
+BREADTHS = ("narrow", "broad")
+NEIGHBOURS = 16
+"""Of a broad edge, each drawn within ``REACH`` of every parameter's range on either side."""
+REACH = 0.15
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,6 +57,7 @@ def planted(
     swap: bool,
     training: int,
     least_trades: int,
+    breadth: str = "narrow",
 ) -> Planted:
     """``moves`` with an edge of ``edge`` R; the hidden parameters make at least ``least_trades`` in ``training`` bars.
 
@@ -58,13 +66,15 @@ def planted(
     market = market_of(kind, seed, moves, swap=swap, costs=True)
     point, trades = _hidden(random, strategy, market, timeframe, training, least_trades)
     best = Planted(market, point, 0.0, _mean_r(trades), *_counted(trades, int(moves.open_time[training])))
+    around = _around(random, strategy, point) if breadth == "broad" else []
     tried = [(0.0, best.expectancy)]
     for _ in range(ROUNDS):
         if abs(best.expectancy - edge) <= CLOSE_ENOUGH:
             break
         drift = _next_drift(tried, edge)
-        market = market_of(kind, seed, _pushed(moves, trades, drift), swap=swap, costs=True)
-        trades = [_trades_at(strategy, market, symbol, timeframe, point) for symbol in market.candles]
+        near = [_everywhere(strategy, market, timeframe, neighbour) for neighbour in around]
+        market = market_of(kind, seed, _pushed(moves, [*near, trades], drift), swap=swap, costs=True)
+        trades = _everywhere(strategy, market, timeframe, point)
         tried.append((drift, _mean_r(trades)))
         if abs(tried[-1][1] - edge) < abs(best.expectancy - edge):
             counts = _counted(trades, int(moves.open_time[training]))
@@ -93,7 +103,17 @@ def _hidden(
             busiest, most = point, expected
         if expected >= least_trades:
             break
-    return busiest, [_trades_at(strategy, market, symbol, timeframe, busiest) for symbol in symbols]
+    return busiest, _everywhere(strategy, market, timeframe, busiest)
+
+
+def _around(random: Random, strategy: Strategy, point: FloatArray) -> list[FloatArray]:
+    centre = in_cube(strategy, point[None, :])
+    places = centre + random.uniform(-REACH, REACH, (NEIGHBOURS, centre.shape[1]))
+    return list(in_units(strategy, np.clip(places, 0.0, 1.0 - 1e-9)))
+
+
+def _everywhere(strategy: Strategy, market: Market, timeframe: Timeframe, point: FloatArray) -> list[TrialTrades]:
+    return [_trades_at(strategy, market, symbol, timeframe, point) for symbol in market.candles]
 
 
 def _trades_at(strategy: Strategy, market: Market, symbol: str, timeframe: Timeframe, point: FloatArray) -> TrialTrades:
@@ -125,17 +145,29 @@ def _next_drift(tried: Sequence[tuple[float, float]], edge: float) -> float:
     return float(np.clip(drift + np.clip(step, -1.0, 1.0), -MOST_DRIFT, MOST_DRIFT))
 
 
-def _pushed(moves: Moves, trades: Sequence[TrialTrades], drift: float) -> Moves:
-    """Each trade's first bars moved towards its target by ``drift`` times its risk; opens stay where they were."""
+def _pushed(moves: Moves, found: Sequence[Sequence[TrialTrades]], drift: float) -> Moves:
+    """Each trade's first bars moved towards its target by ``drift`` times its risk; opens stay where they were.
+
+    ``found``: trades of each set of parameters on each symbol. Where several meet on a bar, the last set decides.
+    """
     shape = moves.shape.copy()
-    for row, found in enumerate(trades):
+    for row in range(len(shape)):
         push = np.zeros(shape.shape[1])
-        risk = np.abs(found.entry_ticks - found.stop_ticks) / found.entry_ticks
-        for bar, side, share in zip(found.setup_bar.tolist(), found.direction.tolist(), risk.tolist(), strict=True):
-            push[bar + 1 : bar + 1 + DRIFT_BARS] += side * drift * share / DRIFT_BARS
-        push = np.clip(push, -0.2, 0.2)
-        close = (1.0 + shape[row, :, CLOSE]) * (1.0 + push) - 1.0
-        shape[row, :, HIGH] = np.maximum((1.0 + shape[row, :, HIGH]) * (1.0 + np.maximum(push, 0.0)) - 1.0, close)
-        shape[row, :, LOW] = np.minimum((1.0 + shape[row, :, LOW]) * (1.0 + np.minimum(push, 0.0)) - 1.0, close)
-        shape[row, :, CLOSE] = close
+        for of_symbols in found:
+            trades = of_symbols[row]
+            risk = np.abs(trades.entry_ticks - trades.stop_ticks) / trades.entry_ticks
+            for bar, side, share in zip(
+                trades.setup_bar.tolist(), trades.direction.tolist(), risk.tolist(), strict=True
+            ):
+                push[bar + 1 : bar + 1 + DRIFT_BARS] = side * drift * share / DRIFT_BARS
+        shape[row] = _drifting(shape[row], np.clip(push, -0.2, 0.2))
     return moves._replace(shape=shape)
+
+
+def _drifting(shape: FloatArray, push: FloatArray) -> FloatArray:
+    """Bars ``[T, 4]`` whose way from open to close is longer by ``push``, still valid candles."""
+    moved = shape.copy()
+    moved[:, CLOSE] = (1.0 + shape[:, CLOSE]) * (1.0 + push) - 1.0
+    moved[:, HIGH] = np.maximum((1.0 + shape[:, HIGH]) * (1.0 + np.maximum(push, 0.0)) - 1.0, moved[:, CLOSE])
+    moved[:, LOW] = np.minimum((1.0 + shape[:, LOW]) * (1.0 + np.minimum(push, 0.0)) - 1.0, moved[:, CLOSE])
+    return moved

@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 from benchmarks.null_markets import Moves, simulated
-from benchmarks.planted_markets import CLOSE_ENOUGH, Planted, planted, trades_of
+from benchmarks.planted_markets import BREADTHS, CLOSE_ENOUGH, Planted, planted, trades_of
 
-from tradepulse.domain.market import Timeframe
+from tradepulse.domain.market import FloatArray, Timeframe
 from tradepulse.exchanges.capabilities import fits
+from tradepulse.policy.search import in_cube, in_units
 from tradepulse.strategies import STRATEGIES
 
 TIMEFRAME = Timeframe.H1
@@ -18,7 +19,7 @@ def source(seed: int) -> Moves:
     return simulated(np.random.default_rng(seed), TIMEFRAME, LENGTH, SYMBOLS)
 
 
-def made(edge: float, seed: int = 2, *, swap: bool = True) -> Planted:
+def made(edge: float, seed: int = 2, *, swap: bool = True, breadth: str = "narrow") -> Planted:
     return planted(
         np.random.default_rng(seed),
         BREAKOUT,
@@ -30,23 +31,37 @@ def made(edge: float, seed: int = 2, *, swap: bool = True) -> Planted:
         swap=swap,
         training=4_000,
         least_trades=40,
+        breadth=breadth,
     )
 
 
-def measured(market: Planted) -> float:
+def measured(market: Planted, point: FloatArray) -> float:
     found = [
-        trades_of(BREAKOUT, candles, market.market.specs[symbol], TIMEFRAME, market.point)
+        trades_of(BREAKOUT, candles, market.market.specs[symbol], TIMEFRAME, point)
         for symbol, candles in market.market.candles.items()
     ]
     return float(np.concatenate([trades.r for trades in found]).mean())
 
 
-@pytest.mark.parametrize("edge", [0.14, 0.3, 0.6])
-def test_planted_market_when_the_hidden_parameters_are_run_then_they_earn_what_was_asked(edge: float) -> None:
-    market = made(edge)
+@pytest.mark.parametrize("breadth", BREADTHS)
+@pytest.mark.parametrize("edge", [0.14, 0.3])
+def test_planted_market_when_the_hidden_parameters_are_run_then_they_earn_what_was_asked(
+    edge: float, breadth: str
+) -> None:
+    market = made(edge, breadth=breadth)
     assert market.expectancy == pytest.approx(edge, abs=2 * CLOSE_ENOUGH)
-    assert measured(market) == pytest.approx(market.expectancy, abs=1e-12)
+    assert measured(market, market.point) == pytest.approx(market.expectancy, abs=1e-12)
     assert market.trades > market.trades_before >= 20
+
+
+def test_planted_market_when_the_edge_is_broad_then_neighbours_share_more_of_it() -> None:
+    """Parameters near the hidden ones but never drawn by the market: a tenth of every range away."""
+    narrow, broad = made(0.6), made(0.6, breadth="broad")
+    np.testing.assert_array_equal(narrow.point, broad.point)
+    place = in_cube(BREAKOUT, narrow.point[None, :])
+    steps = np.random.default_rng(9).uniform(-0.1, 0.1, (24, place.shape[1]))
+    near = in_units(BREAKOUT, np.clip(place + steps, 0.0, 0.999))
+    assert np.mean([measured(broad, point) for point in near]) > np.mean([measured(narrow, point) for point in near])
 
 
 def test_planted_market_then_candles_are_valid_and_on_the_grid() -> None:
