@@ -49,7 +49,7 @@ async def open_desk(app: Application, series: Sequence[SeriesKey]) -> Desk:
     return Desk(
         subscriptions=(*trained, *defaults),
         watched=tuple(watched),
-        state=_state(len(trained), len(defaults), reasons),
+        state=_state(sum(one.size_ppm > 0 for one in trained), len(trained), len(defaults), reasons),
     )
 
 
@@ -145,14 +145,15 @@ def _obstacle(entry: JsonObject) -> str:
     return str(entry["reason"]) if step is None else f"gate {step['step']}, {step['title']}"
 
 
-def _state(trained: int, defaults: int, reasons: tuple[str, ...]) -> TradingState:
+def _state(trading: int, trained: int, defaults: int, reasons: tuple[str, ...]) -> TradingState:
+    if trading < trained:
+        reasons = (f"{trained - trading} x in quarantine", *reasons)[:REASONS_TOLD]
     because = f" Most frequent reasons: {'; '.join(reasons)}." if reasons else ""
-    if not trained and not defaults:
-        return TradingState(
-            Phase.NOTHING_TO_TRADE, f"Nothing is traded: no configuration passed the gate.{because}", reasons
-        )
-    parts = [f"{trained} trained configuration{'' if trained == 1 else 's'}"] if trained else []
+    if not trading and not defaults:
+        why = "every configuration is in quarantine" if trained else "no configuration passed the gate"
+        return TradingState(Phase.NOTHING_TO_TRADE, f"Nothing is traded: {why}.{because}", reasons)
+    parts = [f"{trading} trained configuration{'' if trading == 1 else 's'}"] if trading else []
     if defaults:
         parts.append(f"{defaults} UNTESTED sets of default parameters, on paper, because paper_trade_defaults is set")
-    text = f"Trading {' and '.join(parts)}.{because if not trained else ''}"
-    return TradingState(Phase.TRADING, text, reasons, trained, untested=bool(defaults))
+    text = f"Trading {' and '.join(parts)}.{because if trading < trained or not trading else ''}"
+    return TradingState(Phase.TRADING, text, reasons, trading, untested=bool(defaults))

@@ -118,7 +118,8 @@ class _PaperTrader:
         return changed.is_set()
 
     async def _look_for_changes(self, adviser: ReliabilityAdviser, changed: asyncio.Event) -> None:
-        """Our own moves change sizes without a restart; what others decide, or a fallback, asks for one."""
+        """Our own moves change sizes and are told; what others decide, or a fallback, asks for a restart."""
+        known = adviser.engine.versions()
         while not changed.is_set():
             await asyncio.sleep(SECONDS_BETWEEN_LOOKS)
             await adviser.moves.join()
@@ -126,6 +127,9 @@ class _PaperTrader:
             # A trade may have closed while we read.
             if adviser.moves.empty() and found != adviser.engine.versions():
                 changed.set()
+            elif found != known:
+                known = found
+                self._told((await open_desk(self._app, self._series)).state)
         await asyncio.Event().wait()
 
     async def _ask_for_training(self, combination: Combination, reason: str) -> None:
