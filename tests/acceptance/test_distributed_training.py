@@ -12,13 +12,16 @@ from pathlib import Path
 
 import numpy as np
 import orjson
+import psutil
 import pytest
+from tests.free_port import free_port
 
-from tradepulse.bootstrap import Application, open_application
-from tradepulse.bootstrap.training import run_training, trained_assets
+from tradepulse.bootstrap import Application, distribution, open_application
+from tradepulse.bootstrap.training import cancel_training, run_training, trained_assets
 from tradepulse.domain.market import MINUTE, SeriesKey, Timeframe
 from tradepulse.domain.training import JobState, TrainingJob, UnitState
 from tradepulse.exchanges.simulated_market import SimulatedMarket
+from tradepulse.shared.errors import ConfigurationError
 from tradepulse.shared.settings import DatabaseSettings, Settings
 from tradepulse.storage.db import create_database
 from tradepulse.storage.embedded import EmbeddedServer
@@ -58,13 +61,13 @@ async def application(url: str, home: Path) -> AsyncIterator[Application]:
         yield app
 
 
-async def started(app: Application) -> str:
+async def started(app: Application, points: int = 64) -> str:
     market = SimulatedMarket(3, SYMBOLS, 1_700_000_000_000 // MINUTE * MINUTE)
     for symbol in SYMBOLS:
         series = SeriesKey("simulated", symbol, Timeframe.M1)
         await app.candles.write(series, market.candles(symbol, 0, CANDLES - 1), simulated=True)
     return await trained_assets(app).start_training(
-        SYMBOLS, ["simulated"], STRATEGIES, ["bull", "bear", "sideways"], TIMEFRAMES, points=64
+        SYMBOLS, ["simulated"], STRATEGIES, ["bull", "bear", "sideways"], TIMEFRAMES, points=points
     )
 
 
@@ -81,6 +84,21 @@ async def outcome(app: Application, job_id: str) -> Outcome:
         orjson.dumps(kept, option=orjson.OPT_SORT_KEYS),
         tuple(np.ascontiguousarray(one).tobytes() for one in totals if one is not None),
     )
+
+
+async def on_a_cluster_that_loses_a_process(url: str, home: Path) -> Outcome:
+    async with application(url, home) as app:
+        job_id = await started(app)
+        working = asyncio.create_task(run_training(app, job_id, engine="cluster:2"))
+        await until(app, job_id, lambda job: any(unit.state is UnitState.RUNNING for unit in job.units))
+        psutil.Process(max(cluster_processes())).kill()
+        await working
+        return await outcome(app, job_id)
+
+
+def cluster_processes() -> list[int]:
+    children = psutil.Process().children(recursive=True)
+    return [child.pid for child in children if any("spawn_main" in word for word in child.cmdline())]
 
 
 async def in_process(url: str, home: Path, *, threads: int = 1, engine: str = "local") -> Outcome:
@@ -167,8 +185,44 @@ async def test_training_when_run_in_any_way_then_the_same_report_and_trials_bit_
         "two threads": await in_process(new_database("trained_threads"), home("threads"), threads=2),
         "two workers": await by_workers(new_database("trained_workers"), home("workers")),
         "a cluster of two": await in_process(new_database("trained_cluster"), home("cluster"), engine="cluster:2"),
+        "a cluster that loses a process": await on_a_cluster_that_loses_a_process(
+            new_database("trained_cluster_loss"), home("cluster loss")
+        ),
         "a killed worker": await with_a_killed_worker(new_database("trained_killed"), home("killed")),
     }
     for name, other in others.items():
         assert other.trials == plain.trials, name
         assert other.report == plain.report, name
+
+
+async def test_worker_when_the_job_is_cancelled_or_it_is_told_to_end_then_its_unit_is_given_back(
+    new_database: Callable[[str], str], tmp_path: Path
+) -> None:
+    url = new_database("trained_stopped")
+    async with application(url, tmp_path) as app:
+        with worker_process(url, tmp_path) as worker:
+            for points in (65_536, 65_535):
+                job_id = await started(app, points)
+                await until(app, job_id, lambda job: bool(running_by(worker, job)))
+                if points == 65_536:
+                    await cancel_training(app, job_id)
+                    await until(app, job_id, lambda job: not running_by(worker, job))
+            worker.terminate()
+            assert worker.wait(PATIENCE) == 0
+        job = await app.training.job(job_id)
+        assert job is not None
+        assert {unit.state for unit in job.units} <= {UnitState.QUEUED, UnitState.DONE}
+        assert UnitState.QUEUED in {unit.state for unit in job.units}
+
+
+async def test_training_when_nobody_answers_at_the_address_then_one_clear_line(
+    new_database: Callable[[str], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(distribution, "CONNECT_SECONDS", 0.5)
+    async with application(new_database("trained_nowhere"), tmp_path) as app:
+        job_id = await started(app)
+        with pytest.raises(ConfigurationError, match=r"No Dask scheduler answers at dask://127\.0\.0\.1"):
+            await run_training(app, job_id, engine=f"dask://127.0.0.1:{free_port()}")
+        job = await app.training.job(job_id)
+        assert job is not None
+        assert job.state is JobState.QUEUED

@@ -30,8 +30,10 @@ LOCAL, WORKERS = "local", "workers"
 """In this process; or nowhere here, because workers elsewhere take the units."""
 CONNECT_SECONDS = 10
 LOOK_SECONDS = 0.2
+ATTEMPTS = 5
 SERIES_SHARED = 4
 """So many series stay on the cluster; units of one series come in a row."""
+logger = logging.getLogger(__name__)
 ADDRESS = re.compile(r"(?:dask|tcp|tls)://[^\s/:]+:\d{1,5}")
 OWN_CLUSTER = re.compile(r"cluster(?::([1-9]\d?))?")
 ENGINES = "local, workers, cluster, cluster:<processes>, or a Dask scheduler such as tcp://10.0.0.5:8786"
@@ -152,26 +154,42 @@ class _OnCluster:
         advance: Callable[[int, int], None],
         cancelled: threading.Event,
     ) -> UnitResult:
-        dask = _dask()
+        for attempt in range(ATTEMPTS):
+            try:
+                result = await self._computed(unit, data, request, plan, cancelled)
+            except (OSError, _dask().client.FutureCancelledError) as error:
+                # A process died with the candles it held, or on the way to it.
+                logger.warning("The cluster lost %s on %s: %s", unit.strategy, unit.series, error)
+                self._shared.clear()
+                await asyncio.sleep(attempt)
+            else:
+                advance(1, 1)
+                return result
+        raise TransientError(f"The cluster lost a unit {ATTEMPTS} times.", "See its logs, then resume the job.")
+
+    async def _computed(
+        self,
+        unit: TrainingUnit,
+        data: SeriesData,
+        request: TrainingRequest,
+        plan: JsonObject,
+        cancelled: threading.Event,
+    ) -> UnitResult:
+        source = await self._on_cluster(data)
         key = f"training-{unit.index}-{uuid4().hex}"
-        given_up = dask.Event(key, client=self._client)
-        try:
-            source = await self._on_cluster(data)
-            future = self._client.submit(
-                _evaluate_there, unit, source, request, plan, code_version(), key, key=key, pure=False
-            )
-            working = asyncio.ensure_future(future.result())
-            while not working.done() and not cancelled.is_set():
-                await asyncio.wait({working}, timeout=LOOK_SECONDS)
-            if not working.done():
-                working.cancel()
-                await given_up.set()
-                await future.cancel()
-                raise RefusedError("The unit was given up.")
-            result: UnitResult = await working
-        except (OSError, dask.CommClosedError, dask.client.FutureCancelledError) as error:
-            raise TransientError(f"The cluster was lost: {error}", "Start it, then resume the job.") from error
-        advance(1, 1)
+        given_up = _dask().Event(key, client=self._client)
+        future = self._client.submit(
+            _evaluate_there, unit, source, request, plan, code_version(), key, key=key, pure=False
+        )
+        working = asyncio.ensure_future(future.result())
+        while not working.done() and not cancelled.is_set():
+            await asyncio.wait({working}, timeout=LOOK_SECONDS)
+        if not working.done():
+            working.cancel()
+            await given_up.set()
+            await future.cancel()
+            raise RefusedError("The unit was given up.")
+        result: UnitResult = await working
         return result
 
     async def _on_cluster(self, data: SeriesData) -> Any:
