@@ -14,7 +14,9 @@ from tradepulse.shared.secrets import Redactor
 from tradepulse.shared.settings import LoggingSettings
 
 _OWN_ATTRIBUTES = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
-_CHATTY = ("asyncio", "numba", "ccxt", "urllib3", "websockets", "aiohttp.access", "alembic", "psycopg.pool")
+_CHATTY = (
+    "asyncio", "numba", "ccxt", "urllib3", "websockets", "aiohttp.access", "alembic", "psycopg.pool", "procrastinate",
+)  # fmt: skip
 
 
 def configure_logging(settings: LoggingSettings, secrets: Iterable[str] = (), stream: TextIO | None = None) -> None:
