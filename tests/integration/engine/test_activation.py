@@ -148,7 +148,7 @@ async def test_training_that_a_decay_asked_for_is_worked_on_beside_trading(datab
             ["BTC/USDT"], ["simulated"], [STRATEGY.strategy_id], list(Regime), ["1m"], points=64, by=AUTHOR
         )
         async with asyncio.timeout(SECONDS):
-            while (job := await trader.app.training.job(job_id)) is None or not job.state.ended:
+            while (job := await trader.app.training.job(job_id)) is None or not job.state.ended:  # noqa: ASYNC110
                 await asyncio.sleep(0.2)
         assert job.state is JobState.FINISHED
         seen = len(trader.told)
