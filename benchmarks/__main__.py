@@ -27,6 +27,7 @@ from benchmarks.market_data import market_of
 from benchmarks.measuring import Table
 from benchmarks.native import native_table
 from benchmarks.strategies import detection_table, strategy_table
+from benchmarks.trials import trial_tables
 from tradepulse.storage.db import open_database
 
 WIDTH_OF_PIPES = 190
@@ -42,10 +43,30 @@ class Effort:
     detections: int
     steps: int
     rounds: int
+    tried: int
+    points: int
 
 
-FULL = Effort(rows_imported=250_000, replayed=40_000, scanned=250_000, detections=3_000, steps=3_000, rounds=7)
-QUICK = Effort(rows_imported=60_000, replayed=8_000, scanned=100_000, detections=1_000, steps=800, rounds=3)
+FULL = Effort(
+    rows_imported=250_000,
+    replayed=40_000,
+    scanned=250_000,
+    detections=3_000,
+    steps=3_000,
+    rounds=7,
+    tried=100_000,
+    points=1_000,
+)
+QUICK = Effort(
+    rows_imported=60_000,
+    replayed=8_000,
+    scanned=100_000,
+    detections=1_000,
+    steps=800,
+    rounds=3,
+    tried=20_000,
+    points=128,
+)
 
 
 def measured(effort: Effort) -> Iterator[Table]:
@@ -55,6 +76,7 @@ def measured(effort: Effort) -> Iterator[Table]:
         yield strategy_table(replayed, effort.rounds)
         yield detection_table(replayed, effort.detections)
         yield latency_table(replayed)
+        yield from trial_tables(effort.tried, effort.points, effort.rounds, folder, whole_job=effort is FULL)
         yield from asyncio.run(stored(effort, folder))
 
 

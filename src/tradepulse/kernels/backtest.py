@@ -165,13 +165,14 @@ def _last_bar(bars: Bars, entry_bar: int, longest: int) -> int:
 @compiled
 def _first_touched(bars: Bars, first: int, last: int, stop: int, target: int, direction: int) -> int:
     """The first bar of ``first`` to ``last`` whose range reaches stop or target, ``last + 1`` where none does."""
+    high, low = bars.high, bars.low
     if direction == LONG:
         for bar in range(first, last + 1):
-            if bars.low[bar] <= stop or bars.high[bar] >= target:
+            if low[bar] <= stop or high[bar] >= target:
                 return bar
     else:
         for bar in range(first, last + 1):
-            if bars.high[bar] >= stop or bars.low[bar] <= target:
+            if high[bar] >= stop or low[bar] <= target:
                 return bar
     return last + 1
 

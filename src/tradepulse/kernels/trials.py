@@ -95,7 +95,8 @@ class Setups(NamedTuple):
 class Book(NamedTuple):
     """What one trial leaves behind.
 
-    ``busy``: per slot the bar before which it takes no setup. ``sums`` ``[slot, column, figure]``. The trades of slot
+    ``busy``: per slot the bar before which it takes no setup. A kernel need not look at a bar where neither the slot
+    of the regime nor the last one would take any. ``sums`` ``[slot, column, figure]``. The trades of slot
     ``recorded`` are written into ``trades`` ``[row, TRADE_COLUMNS]`` and ``results`` (R), ``made[0]`` of them.
     """
 
@@ -150,12 +151,6 @@ def close_book(book: Book, stats: Statistics) -> None:
     book.sums[:] = 0.0
     book.busy[:] = -1
     book.made[0] = 0
-
-
-@compiled
-def is_busy(market: TrialMarket, book: Book, bar: int) -> bool:
-    """Does every slot that could take a setup at this bar hold a position or an order?"""
-    return bool(bar < book.busy[ANY] and bar < book.busy[market.slot[bar]])
 
 
 @compiled

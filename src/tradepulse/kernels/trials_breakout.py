@@ -12,6 +12,7 @@ from tradepulse.kernels.compiled import compiled
 from tradepulse.kernels.indicators import DUST, atr, mean_before
 from tradepulse.kernels.setups_breakout import LONGEST_RUN
 from tradepulse.kernels.trials import (
+    ANY,
     Book,
     Flags,
     Statistics,
@@ -20,7 +21,6 @@ from tradepulse.kernels.trials import (
     at_least,
     at_most,
     close_book,
-    is_busy,
     opened_book,
     take,
 )
@@ -157,13 +157,15 @@ def trial(memo: BreakoutMemo, market: TrialMarket, point: FloatArray, book: Book
     rules = TradeRules(point[REWARD_RISK], point[MIN_REWARD_RISK], int(point[MAX_BARS_IN_TRADE]))
     high, low, close = memo.high, memo.low, memo.close
     average_range = memo.average_range[int(point[ATR_PERIOD]) - memo.least_atr]
-    candidates = memo.candidates
-    volume = candidates.volume[int(point[VOLUME_PERIOD]) - memo.least_volume]
-    for slot in range(len(volume)):
-        if not at_least(volume[slot], multiple) or candidates.beyond[slot] < consolidation:
+    # Arrays by their own names: taken out of a tuple in the loop, each would be counted in and out every time.
+    bars, directions, beyonds, _ = memo.candidates
+    volume = memo.candidates.volume[int(point[VOLUME_PERIOD]) - memo.least_volume]
+    busy, slot_at = book.busy, market.slot
+    for place in range(len(volume)):
+        if not at_least(volume[place], multiple) or beyonds[place] < consolidation:
             continue
-        bar, beyond = candidates.bar[slot], candidates.beyond[slot]
-        if is_busy(market, book, bar):
+        bar, beyond = bars[place], beyonds[place]
+        if bar < busy[ANY] and bar < busy[slot_at[bar]]:
             continue
         # Taller than this for certain; the exact question is asked below.
         too_tall = (tallest + 1e-6 * max(1.0, tallest)) * average_range[bar - 1]
@@ -180,7 +182,7 @@ def trial(memo: BreakoutMemo, market: TrialMarket, point: FloatArray, book: Book
         if run < consolidation or not at_most((top - bottom) / average_range[bar - 1], tallest):
             continue
         inside = fraction * (top - bottom)
-        direction = candidates.direction[slot]
+        direction = directions[place]
         stop = top - inside if direction == 1 else bottom + inside
         take(market, book, rules, bar, direction, stop, np.nan)
 

@@ -14,6 +14,7 @@ from tradepulse.kernels.indicators import DUST, atr, ema, rsi
 from tradepulse.kernels.setups_divergence import ATR_PERIOD, LEAST_GAIN, capitulation, trigger
 from tradepulse.kernels.setups_sweep import TIE, is_swing_low
 from tradepulse.kernels.trials import (
+    ANY,
     Book,
     Flags,
     Statistics,
@@ -21,7 +22,6 @@ from tradepulse.kernels.trials import (
     TrialMarket,
     at_least,
     close_book,
-    is_busy,
     opened_book,
     take,
 )
@@ -213,7 +213,10 @@ def _candidates(
         if bar < 0 or not allowed[bar] or not _loud(volume, later, least, most):
             continue
         for period in range(periods):
-            if diverges(swings, swings.strength[period], swing, confirm, lookback, gain, oversold):
+            if diverges(
+                swings.bar, swings.low, swings.first, swings.reach, swings.strength[period], swing, confirm, lookback,
+                gain, oversold,
+            ):  # fmt: skip
                 found[0, count], found[1, count], found[2, count] = swing, bar, side
                 found[3, count] = bar - later - confirm
                 count += 1
@@ -238,21 +241,27 @@ def _loud(volume: FloatArray, later: int, least: FloatArray, most: FloatArray) -
 
 @compiled
 def diverges(
-    swings: Swings, strength: FloatArray, later: int, confirm: int, lookback: int, min_gain: float, oversold: float
+    bars: IntArray,
+    lows: FloatArray,
+    first: IntArray,
+    reach: IntArray,
+    strength: FloatArray,
+    later: int,
+    confirm: int,
+    lookback: int,
+    min_gain: float,
+    oversold: float,
 ) -> bool:
     """Is there an earlier low, of the same side, with which the two RSI conditions hold?"""
-    bar, low = swings.bar[later], swings.low[later]
-    for earlier in range(later - 1, swings.first[later] - 1, -1):
-        if bar - swings.bar[earlier] > lookback:
+    gain_asked = max(min_gain - TIE * max(1.0, min_gain), 0.0)
+    most = oversold + TIE * oversold
+    for earlier in range(later - 1, first[later] - 1, -1):
+        if bars[later] - bars[earlier] > lookback:
             return False
-        if swings.reach[earlier] < confirm or not swings.low[earlier] > low:
+        if reach[earlier] < confirm or not lows[earlier] > lows[later]:
             continue
         gain = strength[later] - strength[earlier]
-        if (
-            gain > LEAST_GAIN
-            and gain >= min_gain - TIE * max(1.0, min_gain)
-            and strength[earlier] <= oversold + TIE * oversold
-        ):
+        if gain > LEAST_GAIN and gain >= gain_asked and strength[earlier] <= most:
             return True
     return False
 
@@ -301,32 +310,35 @@ def trial(memo: DivergenceMemo, market: TrialMarket, point: FloatArray, book: Bo
     lookback, gain, oversold = int(point[DIVERGENCE_LOOKBACK]), point[MIN_RSI_GAIN], point[RSI_OVERSOLD]
     asked = point[CAPITULATION_THRESHOLD]
     rules = TradeRules(point[REWARD_RISK], point[MIN_REWARD_RISK], int(point[MAX_BARS_IN_TRADE]))
-    swings, candidates, at = memo.swings, memo.candidates, memo.at
-    volume = candidates.volume[int(point[VOLUME_PERIOD]) - memo.least_volume]
-    strength = swings.strength[int(point[RSI_PERIOD]) - memo.least_rsi]
+    # Arrays by their own names: taken out of a tuple in the loop, each would be counted in and out every time.
+    bars, lows, firsts, reaches, _ = memo.swings
+    start, seconds, triggers, directions, waits, seen_at, _ = memo.candidates
+    averages, ranges, closes = memo.at
+    volume = memo.candidates.volume[int(point[VOLUME_PERIOD]) - memo.least_volume]
+    strength = memo.swings.strength[int(point[RSI_PERIOD]) - memo.least_rsi]
     fast_column, slow_column = int(point[EMA_FAST]) - memo.least_average, int(point[EMA_SLOW]) - memo.least_average
     towards_average = point[TARGET_MODE] == memo.target_is_average
+    busy, slot_at = book.busy, market.slot
     group = confirm - memo.least_confirm
     last_bar, last_direction = -1, 0
-    for slot in range(candidates.start[group], candidates.start[group + 1]):
-        if not at_least(volume[slot], asked) or candidates.wait[slot] > window:
+    for place in range(start[group], start[group + 1]):
+        if not at_least(volume[place], asked) or waits[place] > window:
             continue
-        direction, bar = candidates.direction[slot], candidates.trigger[slot]
-        if is_busy(market, book, bar) or (bar == last_bar and direction == last_direction):
+        direction, bar = directions[place], triggers[place]
+        if (bar < busy[ANY] and bar < busy[slot_at[bar]]) or (bar == last_bar and direction == last_direction):
             continue
-        seen = candidates.seen[slot]
-        fast, slow, spread = at.averages[seen, fast_column], at.averages[seen, slow_column], at.average_range[seen]
+        seen, later = seen_at[place], seconds[place]
+        fast, slow, spread = averages[seen, fast_column], averages[seen, slow_column], ranges[seen]
         if np.isnan(fast) or np.isnan(slow) or np.isnan(spread):
             continue
-        trend = direction * (slow - fast) / spread if spread > DUST * abs(at.close[seen]) else 0.0
-        later = candidates.swing[slot]
-        if not at_least(trend, memo.least_trend) or not diverges(
-            swings, strength, later, confirm, lookback, gain, oversold
-        ):
+        trend = direction * (slow - fast) / spread if spread > DUST * abs(closes[seen]) else 0.0
+        if not at_least(trend, memo.least_trend):
+            continue
+        if not diverges(bars, lows, firsts, reaches, strength, later, confirm, lookback, gain, oversold):
             continue
         # Of several structures that trigger together only the first, which is the youngest.
         last_bar, last_direction = bar, direction
-        stop = direction * (swings.low[later] - point[STOP_BUFFER_ATR] * spread)
+        stop = direction * (lows[later] - point[STOP_BUFFER_ATR] * spread)
         take(market, book, rules, bar, direction, stop, fast if towards_average else np.nan)
 
 

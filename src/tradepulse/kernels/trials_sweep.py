@@ -220,16 +220,17 @@ def find(memo: SweepMemo, point: FloatArray, setups: Setups, rank: IntArray) -> 
     confirmation, window = int(point[SWEEP_CONFIRMATION]), int(point[CONFIRMATION_WINDOW])
     average_range = memo.average_range[int(point[ATR_PERIOD]) - memo.least_atr]
     participation = memo.participation[int(point[VOLUME_PERIOD]) - memo.least_volume]
-    levels, highs = memo.levels, memo.standing[confirm - memo.least_confirm]
+    # Arrays by their own names: taken out of a tuple in the loop, each would be counted in and out every time.
+    swings, sides, befores, afters, pokes = memo.levels
+    lows, closes, allowed, last_row = memo.bars_low, memo.bars_close, memo.allowed, memo.last_row
+    extremes, standings = memo.extreme, memo.standing[confirm - memo.least_confirm]
     found = 0
-    for slot in range(len(levels.swing)):
-        if levels.before[slot] < lookback or levels.after[slot] < confirm:
+    for place in range(len(swings)):
+        if befores[place] < lookback or afters[place] < confirm:
             continue
-        swing, side = levels.swing[slot], levels.side[slot]
-        low, close = memo.bars_low[side], memo.bars_close[side]
-        swept, depth = _deep_poke(
-            low, close, average_range, low[swing], levels.poked[slot], swing + age, depth_asked - TIE
-        )
+        swing, side = swings[place], sides[place]
+        low, close = lows[side], closes[side]
+        swept, depth = _deep_poke(low, close, average_range, low[swing], pokes[place], swing + age, depth_asked - TIE)
         if swept < 0 or not at_least(depth, depth_asked) or not at_least(participation[swept], volume_asked):
             continue
         failure = swept
@@ -241,7 +242,7 @@ def find(memo: SweepMemo, point: FloatArray, setups: Setups, rank: IntArray) -> 
         for row in range(swept + 1, failure + 1):
             if low[row] < low[lowest_bar]:
                 lowest_bar = row
-        extreme, standing = memo.extreme[side, lowest_bar], highs[side, lowest_bar]
+        extreme, standing = extremes[side, lowest_bar], standings[side, lowest_bar]
         if standing < 0:
             continue
         bar = confirmed_shift(
@@ -249,11 +250,11 @@ def find(memo: SweepMemo, point: FloatArray, setups: Setups, rank: IntArray) -> 
             memo.low[side, extreme],
             memo.low[side],
             memo.close[side],
-            memo.last_row[failure],
+            last_row[failure],
             confirmation,
             window,
         )
-        if bar < 0 or not memo.allowed[side, bar]:
+        if bar < 0 or not allowed[side, bar]:
             continue
         direction = 1 - 2 * side
         stop = direction * (memo.low[side, extreme] - point[STOP_BUFFER_ATR] * average_range[failure])

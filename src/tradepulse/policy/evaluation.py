@@ -177,10 +177,10 @@ def trial_stats(
     slippage and funding; with ``entry_delay`` an entry comes so many bars late. The same bits for any ``threads``.
     ``progress(done, all)`` and ``cancelled`` are called between batches; the latter ends in ``TrialsCancelled``.
     """
-    chosen = _checked(strategy, points)
-    market = _market(history, spec, columns, cost_factor, entry_delay)
+    chosen = checked_points(strategy, points)
+    market = shared_market(history, spec, columns, cost_factor, entry_delay)
     stats: Statistics = np.zeros((len(chosen), SLOT_COUNT, COLUMNS, FIGURES), dtype=np.float32)
-    trial = _trials(strategy, history, market)
+    trial = trials_on(strategy, history, market)
     batches = [(first, min(first + BATCH, len(chosen))) for first in range(0, len(chosen), BATCH)]
     done = 0
     for size in _worked_off(lambda batch: trial.run(chosen, *batch, stats), batches, threads, cancelled):
@@ -202,9 +202,9 @@ def trial_trades(
     entry_delay: int = 0,
 ) -> TrialTrades:
     """The trades behind one point's statistics in one slot (an index of ``SLOTS``), those not counted included."""
-    (chosen,) = _checked(strategy, np.asarray(point, dtype=np.float64)[np.newaxis])
-    market = _market(history, spec, columns, cost_factor, entry_delay)
-    book = _trials(strategy, history, market).trades(chosen, slot)
+    (chosen,) = checked_points(strategy, np.asarray(point, dtype=np.float64)[np.newaxis])
+    market = shared_market(history, spec, columns, cost_factor, entry_delay)
+    book = trials_on(strategy, history, market).trades(chosen, slot)
     made = int(book.made[0])
     table, r = book.trades[:made], book.results[:made]
     return TrialTrades(
@@ -222,7 +222,7 @@ def trial_trades(
     )
 
 
-def _checked(strategy: Strategy, points: FloatArray) -> FloatArray:
+def checked_points(strategy: Strategy, points: FloatArray) -> FloatArray:
     """The points with whole numbers rounded; ``ConfigurationError`` naming the first value out of its bounds."""
     specs = strategy.parameter_specs
     if points.ndim != 2 or points.shape[1] != len(specs):
@@ -251,9 +251,10 @@ def _misshapen(strategy: Strategy, shape: tuple[int, ...]) -> ConfigurationError
     )
 
 
-def _market(
-    history: MarketHistory, spec: MarketSpec, columns: TimeColumns, cost_factor: float, delay: int
+def shared_market(
+    history: MarketHistory, spec: MarketSpec, columns: TimeColumns, cost_factor: float = 1.0, delay: int = 0
 ) -> TrialMarket:
+    """What all trials on one history share, whatever their strategy."""
     candles, duration = history.candles, history.series.timeframe.milliseconds
     tick = float(spec.tick_size)
     open_, high, low, close = (
@@ -300,7 +301,7 @@ def _columns_and_segments(
     return np.where(counted, column, -1).astype(np.int16), segment.astype(np.int32)
 
 
-class _Trials(Protocol):
+class Trials(Protocol):
     """Trials of one strategy on one history."""
 
     def run(self, points: FloatArray, first: int, last: int, stats: Statistics) -> None:
@@ -313,7 +314,7 @@ class _Trials(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class _PlainTrials:
+class PlainTrials:
     """By the strategy's own scan: slow, for any strategy, and what the kernels are tested against."""
 
     strategy: Strategy
@@ -352,7 +353,7 @@ def _rules(strategy: Strategy, point: FloatArray) -> TradeRules:
 
 
 @dataclass(frozen=True, slots=True)
-class _CompiledTrials:
+class CompiledTrials:
     """By a strategy's own trial kernel; ``memo`` is what that kernel has prepared for the history."""
 
     kernel: Any
@@ -367,15 +368,16 @@ class _CompiledTrials:
         return book
 
 
-def _trials(strategy: Strategy, history: MarketHistory, market: TrialMarket) -> _Trials:
+def trials_on(strategy: Strategy, history: MarketHistory, market: TrialMarket) -> Trials:
+    """Prepared for all points: compiled for the three strategies, else plain."""
     kernel, prepare = _KERNELS.get(strategy.strategy_id, (None, None))
     names = tuple(spec.name for spec in strategy.parameter_specs)
     if kernel is None or prepare is None or names != kernel.PARAMETERS or not _is_built_in(strategy):
-        return _PlainTrials(strategy, history, market)
+        return PlainTrials(strategy, history, market)
     if len(history) == 0:
-        return _PlainTrials(strategy, history, market)
+        return PlainTrials(strategy, history, market)
     memo = prepare(strategy, _contiguous(history), _allowed(history, market.shorts), *_bounds(strategy))
-    return _CompiledTrials(kernel, memo, market)
+    return CompiledTrials(kernel, memo, market)
 
 
 def _contiguous(history: MarketHistory) -> MarketHistory:

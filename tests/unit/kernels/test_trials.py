@@ -96,10 +96,10 @@ def test_trials_when_kernels_work_them_out_then_as_by_plain_scans(
 @every_strategy
 def test_plain_twin_when_asked_then_it_is_not_compiled_and_has_trades_on_both_sides(strategy: Strategy) -> None:
     history = market(1, 2500)
-    shared = evaluation._market(history, SPEC, columns_of(history), 1.0, 0)
+    shared = evaluation.shared_market(history, SPEC, columns_of(history))
     twin = PLAIN[strategy.strategy_id]
-    assert isinstance(evaluation._trials(twin, history, shared), evaluation._PlainTrials)
-    assert isinstance(evaluation._trials(strategy, history, shared), evaluation._CompiledTrials)
+    assert isinstance(evaluation.trials_on(twin, history, shared), evaluation.PlainTrials)
+    assert isinstance(evaluation.trials_on(strategy, history, shared), evaluation.CompiledTrials)
     sides: set[int] = set()
     for seed in range(4):
         history = market(seed, 2500)

@@ -1,0 +1,257 @@
+"""Trials: microseconds each, how well threads share them, against plain C and against the strategies' own scans.
+
+Alone: ``python -m benchmarks.trials [--quick]``. Statistics are compared before anything is timed.
+"""
+
+import argparse
+import ctypes
+import os
+import resource
+import shutil
+import statistics
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.stats import qmc
+
+from benchmarks.market_data import BESIDE_THE_REPOSITORY, LONG_AFTER, Market, market_of
+from benchmarks.measuring import Table, ratios, side_by_side, spread
+from tradepulse.domain.market import TRADED_TIMEFRAMES, Candles, FloatArray, SeriesKey, Timeframe
+from tradepulse.exchanges.capabilities import spec_for
+from tradepulse.kernels import trials, trials_breakout
+from tradepulse.policy import evaluation
+from tradepulse.policy.evaluation import COLUMNS, TimeColumns, point_of, trial_stats
+from tradepulse.storage.candle_files import read_candle_file
+from tradepulse.strategies import STRATEGIES, MarketHistory, Strategy
+from tradepulse.strategies.base_strategy import higher_bars
+
+SOURCE = Path(__file__).with_name("trials.c")
+# Contraction off: a fused multiply-add rounds once where two operations round twice.
+FLAGS = ("-O2", "-ffp-contract=off", "-shared", "-fPIC")
+YEAR = "bitfinex__BTC-USD__1m.parquet"
+MINUTES_OF_A_YEAR = 525_600
+EMBARGO_BARS = 50
+PLAIN_POINTS = 16
+
+
+def trial_tables(candles: int, points: int, rounds: int, folder: Path, whole_job: bool) -> Iterator[Table]:
+    market = market_of(candles)
+    yield speed_table(market, points, rounds)
+    yield native_trial_table(market, points, rounds, folder)
+    if whole_job:
+        yield job_table(points=2048)
+
+
+def design(strategy: Strategy, count: int) -> FloatArray:
+    specs = strategy.parameter_specs
+    low = np.array([0.0 if spec.kind == "choice" else spec.low for spec in specs])
+    high = np.array([len(spec.choices) - 1.0 if spec.kind == "choice" else spec.high for spec in specs])
+    cube = qmc.Sobol(len(specs), seed=0).random_base2(int(np.ceil(np.log2(count))))[:count]
+    points: FloatArray = low + cube * (high - low)
+    return points
+
+
+def setting(market: Market) -> tuple[MarketHistory, TimeColumns]:
+    history = MarketHistory.of(market.series, market.candles)
+    duration = market.series.timeframe.milliseconds
+    return history, TimeColumns.over([market.candles.open_time], duration, EMBARGO_BARS)
+
+
+def wall(work: Callable[[], object], rounds: int) -> list[float]:
+    taken = []
+    for _ in range(rounds):
+        started = time.perf_counter()
+        work()
+        taken.append(time.perf_counter() - started)
+    return taken
+
+
+def speed_table(market: Market, count: int, rounds: int) -> Table:
+    history, columns = setting(market)
+    rows = [_speed_row(strategy, market, history, columns, count, rounds) for strategy in STRATEGIES.values()]
+    return Table(
+        f"Trials: {market.label}, {count:,} points, {rounds} rounds, microseconds of wall time per trial",
+        ("strategy", "1 thread", "2 threads", "efficiency", "plain scan", "plain / 1 thread", "trades", "equal"),
+        rows,
+        [
+            "A trial is one parameter set over the whole history, all regimes and columns of time, preparation shared.",
+            f"Plain scan: Strategy.scan and the same walk, {PLAIN_POINTS} points. Equal: statistics to the last bit.",
+        ],
+    )
+
+
+def _speed_row(
+    strategy: Strategy, market: Market, history: MarketHistory, columns: TimeColumns, count: int, rounds: int
+) -> tuple[str, ...]:
+    points, few = design(strategy, count), design(strategy, PLAIN_POINTS)
+    plain = evaluation.PlainTrials(strategy, history, evaluation.shared_market(history, market.spec, columns))
+    expected = np.zeros((PLAIN_POINTS, trials.SLOT_COUNT, COLUMNS, trials.FIGURES), np.float32)
+
+    def ours(threads: int) -> Callable[[], evaluation.Statistics]:
+        return lambda: trial_stats(strategy, history, market.spec, points, columns, threads=threads)
+
+    def scans() -> None:
+        plain.run(evaluation.checked_points(strategy, few), 0, PLAIN_POINTS, expected)
+
+    found = ours(1)()
+    scans()
+    equal = np.array_equal(found[:PLAIN_POINTS], expected) and np.array_equal(found, ours(2)())
+    one, two, slow = wall(ours(1), rounds), wall(ours(2), rounds), wall(scans, rounds)
+    micro, plain_micro = 1e6 / count, 1e6 / PLAIN_POINTS
+    return (
+        strategy.strategy_id,
+        spread([seconds * micro for seconds in one]),
+        spread([seconds * micro for seconds in two]),
+        spread([single / (2.0 * double) for single, double in zip(one, two, strict=True)], ".2f"),
+        f"{statistics.median(slow) * plain_micro:,.0f}",
+        f"{statistics.median(slow) * plain_micro / (statistics.median(one) * micro):.0f}",
+        f"{found[:, trials.ANY, :, trials.N].sum() / count:.0f}",
+        "yes" if equal else "NO",
+    )
+
+
+class _CMarket(ctypes.Structure):
+    _fields_ = (
+        *((name, ctypes.c_void_p) for name in ("open_time", "open", "high", "low", "close")),
+        *((name, ctypes.c_int64) for name in ("count", "duration")),
+        *((name, ctypes.c_void_p) for name in ("slot", "column", "segment")),
+        ("tick_size", ctypes.c_double),
+        *((name, ctypes.c_int64) for name in ("maker", "taker", "slippage", "funding", "shorts", "columns")),
+    )
+
+
+class _CMemo(ctypes.Structure):
+    _fields_ = (
+        *((name, ctypes.c_void_p) for name in ("high", "low", "close", "bar", "direction", "beyond")),
+        ("candidates", ctypes.c_int64),
+        *((name, ctypes.c_void_p) for name in ("volume", "average_range")),
+        *((name, ctypes.c_int64) for name in ("least_atr", "least_volume")),
+    )
+
+
+def native_trial_table(market: Market, count: int, rounds: int, folder: Path) -> Table:
+    title = f"The volume breakout's trials against plain C: {market.label}, {count:,} points, {rounds} rounds"
+    columns = ("trials", "microseconds per trial", "times C", "trades", "equal")
+    compiler = shutil.which("gcc")
+    if compiler is None:
+        return Table(title, columns, [], ["Not measured: there is no gcc on this machine."])
+    library = folder / "trials.so"
+    subprocess.run([compiler, *FLAGS, str(SOURCE), "-o", str(library), "-lm"], check=True)
+    ours, twin, found, expected = _contenders(market, count, ctypes.CDLL(str(library)).run_trials)
+    ours()
+    twin()
+    equal = np.array_equal(found, expected)
+    taken = side_by_side({"numba": ours, "C": twin}, rounds)
+    rows = [
+        (
+            name, spread([seconds * 1e6 / count for seconds in taken[key]]),
+            spread(ratios(taken[key], taken["C"]), ".2f"), f"{stats[:, trials.ANY, :, trials.N].sum():,.0f}",
+            "yes" if equal else "NO",
+        )
+        for key, name, stats in (("numba", "kernel (numba)", found), ("C", "C (gcc -O2)", expected))
+    ]  # fmt: skip
+    return Table(title, columns, rows, ["One core, preparation apart. Equal: all statistics, to the last bit."])
+
+
+def _contenders(market: Market, count: int, function: Any) -> tuple[Callable[[], None], Callable[[], None], Any, Any]:
+    """The kernel, its twin in C, and the arrays that each writes its statistics into."""
+    history, columns = setting(market)
+    strategy = STRATEGIES["volume_breakout"]
+    shared = evaluation.shared_market(history, market.spec, columns)
+    prepared = evaluation.trials_on(strategy, history, shared)
+    if not isinstance(prepared, evaluation.CompiledTrials):
+        raise TypeError("The volume breakout has lost its kernel.")
+    memo = prepared.memo
+    points = evaluation.checked_points(strategy, design(strategy, count))
+    shape = (count, trials.SLOT_COUNT, COLUMNS, trials.FIGURES)
+    found, expected = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
+    sums = np.empty(shape[1:])
+    bars, candidates = shared.bars, memo.candidates
+    c_market = _CMarket(
+        *(_at(column) for column in bars[:5]), len(bars.open), bars.duration, _at(shared.slot), _at(shared.column),
+        _at(shared.segment), shared.tick_size, shared.maker_ppm, shared.taker_ppm, shared.slippage_ppm,
+        shared.funding_ppm, int(shared.shorts), COLUMNS,
+    )  # fmt: skip
+    c_memo = _CMemo(
+        _at(memo.high), _at(memo.low), _at(memo.close), *(_at(column) for column in candidates[:3]),
+        len(candidates.bar), _at(candidates.volume), _at(memo.average_range), memo.least_atr, memo.least_volume,
+    )  # fmt: skip
+    function.argtypes = [ctypes.c_void_p] * 3 + [ctypes.c_int64] * 2 + [ctypes.c_void_p] * 2
+    function.restype = None
+
+    def ours() -> None:
+        trials_breakout.run(memo, shared, points, 0, count, found)
+
+    def twin() -> None:
+        function(
+            ctypes.byref(c_memo), ctypes.byref(c_market), _at(points), count, points.shape[1], _at(sums), _at(expected)
+        )
+
+    return ours, twin, found, expected
+
+
+def _at(array: Any) -> int:
+    return int(array.ctypes.data)
+
+
+def job_table(points: int) -> Table:
+    """One symbol, one year of minutes, every timeframe and strategy: what 54 combinations cost before the gate."""
+    title = f"54 combinations x {points + 1:,} trials, one symbol, one year of 1m candles, 2 threads"
+    path = Path(os.environ.get("TRADEPULSE_TEST_CANDLES", BESIDE_THE_REPOSITORY)) / YEAR
+    columns = ("timeframe", "candles", *STRATEGIES, "seconds")
+    if not path.is_file():
+        return Table(title, columns, [], [f"Not measured: {YEAR} is not at hand."])
+    minutes = read_candle_file(path, LONG_AFTER).good[-MINUTES_OF_A_YEAR:]
+    series = SeriesKey("bitfinex", "BTC/USD", Timeframe.M1)
+    spec = replace(market_of(10).spec, tick_size=spec_for(series.market, minutes).tick_size, key=series.market)
+    rows, whole = [], 0.0
+    for timeframe in TRADED_TIMEFRAMES:
+        candles = minutes if timeframe is Timeframe.M1 else _resampled(minutes, timeframe)
+        market = Market(SeriesKey("bitfinex", "BTC/USD", timeframe), candles, spec, "")
+        taken = [_unit_seconds(strategy, market, points) for strategy in STRATEGIES.values()]
+        whole += sum(taken)
+        rows.append((timeframe, f"{len(candles):,}", *(f"{seconds:.2f}" for seconds in taken), f"{sum(taken):.2f}"))
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    rows.append(("all", "", *[""] * len(STRATEGIES), f"{whole:.2f}"))
+    return Table(
+        title, columns, rows, [f"Wall time, preparation included. Peak memory of this process: {peak:,.0f} MB."]
+    )
+
+
+def _unit_seconds(strategy: Strategy, market: Market, count: int) -> float:
+    history, columns = setting(market)
+    points = np.vstack((design(strategy, count), point_of(strategy, strategy.parameters())))
+    started = time.perf_counter()
+    trial_stats(strategy, history, market.spec, points, columns, threads=2)
+    return time.perf_counter() - started
+
+
+def _resampled(minutes: Candles, timeframe: Timeframe) -> Candles:
+    bars = higher_bars(minutes, Timeframe.M1, timeframe)
+    return Candles(bars.open_time, bars.open, bars.high, bars.low, bars.close, bars.volume)
+
+
+def main() -> None:
+    from rich.console import Console
+
+    from benchmarks.__main__ import circumstances, scratch, show
+
+    options = argparse.ArgumentParser(prog="python -m benchmarks.trials", description=__doc__)
+    options.add_argument("--quick", action="store_true", help="fewer candles, points and rounds; not the whole job")
+    chosen = options.parse_args()
+    console = Console(highlight=False, width=190)
+    console.print(circumstances())
+    with scratch() as folder:
+        size = (20_000, 128, 3) if chosen.quick else (100_000, 1_000, 5)
+        for table in trial_tables(*size, folder, whole_job=not chosen.quick):
+            show(console, table)
+    console.print(circumstances())
+
+
+if __name__ == "__main__":
+    main()
