@@ -196,7 +196,9 @@ async def run_training(
     work = partial(training_job.work_on, job.job_id, worker_name(), app.training, load, progress=progress, stop=stop)
     if engine == LOCAL:
         await work(threads=threads or cores())
-    elif engine != WORKERS:
+    elif engine == WORKERS:
+        await training_job.follow(job.job_id, app.training, progress, stop or asyncio.Event())
+    else:
         async with open_cluster(engine, threads or cores()) as cluster:
             await work(lanes=cluster.lanes, evaluate=cluster.evaluate)
     while not (stop is not None and stop.is_set()):

@@ -20,7 +20,7 @@ from tradepulse.policy.train import Load, ReplayCheck, SeriesData, evaluate_unit
 from tradepulse.ports import TrainingStore, UnitResult
 from tradepulse.shared.errors import ConfigurationError, TradePulseError, TransientError
 
-__all__ = ["Deploy", "Evaluate", "TrainingProgress", "in_threads", "judge", "work_on"]
+__all__ = ["Deploy", "Evaluate", "TrainingProgress", "follow", "in_threads", "judge", "work_on"]
 
 logger = logging.getLogger(__name__)
 Answer = TypeVar("Answer")
@@ -107,11 +107,9 @@ async def work_on(
     Waits for units that others work on, because they may be given back. ``lanes`` units at once; ``evaluate`` runs
     them elsewhere. ``worker`` must be unique. A unit that cannot be evaluated is marked as failed and the rest goes on.
     """
-    job = await store.job(job_id)
-    if job is None:
-        raise ConfigurationError(f"There is no training job '{job_id}'.", "List the jobs to find its id.")
+    job = await _known(job_id, store)
     shift = _Shift(job, await store.plan(job_id), store, load, evaluate or in_threads(threads), stop or asyncio.Event())
-    telling = asyncio.create_task(shift.keep_telling(progress)) if progress else None
+    telling = asyncio.create_task(shift.meter.keep_telling(progress)) if progress else None
     try:
         async with asyncio.TaskGroup() as group:
             for lane in range(lanes):
@@ -119,10 +117,67 @@ async def work_on(
     except* TradePulseError as errors:
         raise errors.exceptions[0] from None
     finally:
-        if telling is not None:
-            telling.cancel()
-            with suppress(asyncio.CancelledError):
-                await telling
+        await _ended(telling)
+
+
+async def follow(job_id: str, store: TrainingStore, progress: Tell | None, stop: asyncio.Event) -> None:
+    """Tell how others get on, until no unit is open, the job has ended, or ``stop`` is set."""
+    job = await _known(job_id, store)
+    telling = asyncio.create_task(_Meter(job, store).keep_telling(progress)) if progress else None
+    try:
+        while not (stop.is_set() or job.state.ended or not _open_units(job)):
+            await _pause(stop, PULSE_SECONDS)
+            job = await _known(job_id, store)
+    finally:
+        await _ended(telling)
+
+
+class _Meter:
+    """How far a job is, and how fast. ``shares``: how much of the units at work in this process is done, 0 to 1."""
+
+    def __init__(self, job: TrainingJob, store: TrainingStore) -> None:
+        self.shares: dict[int, float] = {}
+        self._job = job
+        self._store = store
+
+    async def keep_telling(self, tell: Tell) -> None:
+        """Every second until cancelled, and once more at the end."""
+        started, before = perf_counter(), self._done(self._job)
+
+        async def tell_now() -> None:
+            with suppress(TransientError):
+                job = await self._store.job(self._job.job_id)
+                tell(self._told(job or self._job, before, perf_counter() - started))
+
+        try:
+            while True:
+                await tell_now()
+                await asyncio.sleep(PULSE_SECONDS)
+        finally:
+            await tell_now()
+
+    def _done(self, job: TrainingJob) -> float:
+        """Work that is done, in candles; a trial takes as long as its series."""
+        begun = dict(self.shares)
+        return sum(unit.candles * (1.0 if _is_closed(unit) else begun.get(unit.index, 0.0)) for unit in job.units)
+
+    def _told(self, job: TrainingJob, before: float, seconds: float) -> TrainingProgress:
+        begun = dict(self.shares)
+        closed = sum(map(_is_closed, job.units))
+        candles, done = sum(unit.candles for unit in job.units), self._done(job)
+        speed = (done - before) / seconds if seconds > 0 else 0.0
+        points = max((unit.trials for unit in job.units if unit.trials), default=job.request.points)
+        trials = points * len(job.units)
+        return TrainingProgress(
+            job_id=job.job_id,
+            units_done=closed,
+            units=len(job.units),
+            trials_done=int(trials * done / candles) if candles else 0,
+            trials=trials,
+            trials_per_second=trials * speed / candles if candles else 0.0,
+            seconds_left=(candles - done) / speed if speed > 0 else None,
+            part=", ".join(f"{unit.series} {unit.strategy}" for unit in job.units if unit.index in begun),
+        )
 
 
 class _Shift:
@@ -137,13 +192,13 @@ class _Shift:
         evaluate: Evaluate,
         stop: asyncio.Event,
     ) -> None:
+        self.meter = _Meter(job, store)
         self._job = job
         self._plan = plan
         self._store = store
         self._series = _SeriesShelf(load)
         self._evaluate = evaluate
         self._stop = stop
-        self._shares: dict[int, float] = {}
         self._over = False
 
     async def work(self, worker: str) -> None:
@@ -176,7 +231,7 @@ class _Shift:
             await self._store.release(self._job.job_id, worker)
             raise
         finally:
-            self._shares.pop(unit.index, None)
+            self.meter.shares.pop(unit.index, None)
 
     async def _watched(self, working: "asyncio.Task[UnitResult]", worker: str) -> bool:
         """``False`` when the work should be given up: somebody said stop, or the job has ended."""
@@ -206,53 +261,14 @@ class _Shift:
             await self._store.fail(job_id, unit.index, worker, _in_words(error))
 
     async def _result_of(self, unit: TrainingUnit, given_up: threading.Event) -> UnitResult:
-        self._shares[unit.index] = 0.0
+        self.meter.shares[unit.index] = 0.0
         data = await self._series.of(unit)
 
         def advance(done: int, total: int) -> None:
-            if unit.index in self._shares:
-                self._shares[unit.index] = done / max(total, 1)
+            if unit.index in self.meter.shares:
+                self.meter.shares[unit.index] = done / max(total, 1)
 
         return await self._evaluate(unit, data, self._job.request, self._plan, advance=advance, cancelled=given_up)
-
-    async def keep_telling(self, tell: Tell) -> None:
-        """Every second until cancelled, and once more at the end."""
-        started, before = perf_counter(), self._done(self._job)
-
-        async def tell_now() -> None:
-            with suppress(TransientError):
-                job = await self._store.job(self._job.job_id)
-                tell(self._told(job or self._job, before, perf_counter() - started))
-
-        try:
-            while True:
-                await tell_now()
-                await asyncio.sleep(PULSE_SECONDS)
-        finally:
-            await tell_now()
-
-    def _done(self, job: TrainingJob) -> float:
-        """Work that is done, in candles; a trial takes as long as its series."""
-        begun = dict(self._shares)
-        return sum(unit.candles * (1.0 if _is_closed(unit) else begun.get(unit.index, 0.0)) for unit in job.units)
-
-    def _told(self, job: TrainingJob, before: float, seconds: float) -> TrainingProgress:
-        begun = dict(self._shares)
-        closed = sum(map(_is_closed, job.units))
-        candles, done = sum(unit.candles for unit in job.units), self._done(job)
-        speed = (done - before) / seconds if seconds > 0 else 0.0
-        points = max((unit.trials for unit in job.units if unit.trials), default=job.request.points)
-        trials = points * len(job.units)
-        return TrainingProgress(
-            job_id=job.job_id,
-            units_done=closed,
-            units=len(job.units),
-            trials_done=int(trials * done / candles) if candles else 0,
-            trials=trials,
-            trials_per_second=trials * speed / candles if candles else 0.0,
-            seconds_left=(candles - done) / speed if speed > 0 else None,
-            part=", ".join(f"{unit.series} {unit.strategy}" for unit in job.units if unit.index in begun),
-        )
 
 
 async def judge(
@@ -392,6 +408,19 @@ def _without_failed(plan: JsonObject, job: TrainingJob) -> JsonObject:
         for unit in failed.values()
     ]
     return {**plan, "families": families, "left_out": [*plan["left_out"], *left_out]}
+
+
+async def _known(job_id: str, store: TrainingStore) -> TrainingJob:
+    job = await store.job(job_id)
+    if job is None:
+        raise ConfigurationError(f"There is no training job '{job_id}'.", "List the jobs to find its id.")
+    return job
+
+
+async def _ended(telling: "asyncio.Task[None] | None") -> None:
+    if telling is not None:
+        telling.cancel()
+        await asyncio.gather(telling, return_exceptions=True)
 
 
 def _open_units(job: TrainingJob) -> list[TrainingUnit]:

@@ -22,7 +22,7 @@ from tradepulse.domain.market import (
 from tradepulse.domain.training import JobState, JsonObject, TrainingJob, TrainingRequest, TrainingUnit, UnitState
 from tradepulse.policy import training_job
 from tradepulse.policy.plan import SeriesData
-from tradepulse.policy.training_job import TrainingProgress, judge, work_on
+from tradepulse.policy.training_job import TrainingProgress, follow, judge, work_on
 from tradepulse.ports import UnitResult
 from tradepulse.shared.errors import ConfigurationError, TransientError
 from tradepulse.storage.in_memory import InMemoryTrainingStore
@@ -213,7 +213,7 @@ async def test_work_when_another_holds_the_last_unit_and_dies_then_it_is_taken_o
     lost = await store.take(job_id, "dead")
     assert lost is not None
     await asyncio.wait_for(work_on(job_id, "alive", store, load, evaluate=played), 10)
-    assert played.units[-1] == lost.index
+    assert lost.index in played.units
     assert all(unit.worker == "alive" for unit in (await job_of(store, job_id)).units)
 
 
@@ -238,6 +238,16 @@ async def test_work_when_the_database_is_away_for_a_moment_then_the_result_is_no
 async def test_work_when_there_is_no_such_job_then_refused(store: InMemoryTrainingStore) -> None:
     with pytest.raises(ConfigurationError, match="'nope'"):
         await work_on("nope", "a", store, load)
+
+
+async def test_follow_when_others_work_then_it_tells_until_the_last_unit_is_done(store: InMemoryTrainingStore) -> None:
+    job_id, told = await created(store), list[TrainingProgress]()
+    following = asyncio.create_task(follow(job_id, store, told.append, asyncio.Event()))
+    await asyncio.sleep(0)
+    assert not following.done()
+    await work_on(job_id, "a", store, load, evaluate=Played())
+    await asyncio.wait_for(following, 10)
+    assert (told[0].units_done, told[-1].units_done) == (0, 6)
 
 
 class Court:
