@@ -115,6 +115,7 @@ CASES = [
     Case("train a billion points", f"{TRAIN} -s GOOD/USDT -t 1h --points 1000000000", ("1,000,000,000", "65,536")),
     Case("points that are no number", f"{TRAIN} --points many", ("--points", "integer")),
     Case("a negative seed", f"{TRAIN} -s GOOD/USDT -t 1h --seed -1", ("-1",)),
+    Case("train on no engine", f"{TRAIN} --engine moon", ("'moon' is not an engine", "workers")),
     Case("more threads than any machine", f"{TRAIN} --threads 5000", ("5000", "1024")),
     Case("resume an unknown job", "train --resume nope", ("'nope' is no training job", "training-jobs")),
     Case("resume and change the job", "train --resume nope -s GOOD/USDT", ("--resume", "Leave out")),
