@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tradepulse.domain.market import FloatArray
+from tradepulse.domain.market import FloatArray, IntArray
 from tradepulse.policy.evaluation import N
 from tradepulse.policy.search import Design, in_cube, in_units, t_statistic
 from tradepulse.strategies.base_strategy import Strategy
@@ -34,11 +34,14 @@ class Challenger:
 
 
 def challenge(
-    strategy: Strategy, design: Design, point: int, evaluate: Evaluate, *, fewest_trades: float, seed: int
+    strategy: Strategy, design: Design, neighbours: IntArray, evaluate: Evaluate, *, fewest_trades: float, seed: int
 ) -> Challenger:
-    """The best of a few generations within the box around the plateau's neighbours; same seed, same answer."""
+    """The best of a few generations within the box around the plateau's neighbours; same seed, same answer.
+
+    ``neighbours``: rows of the design, the plateau itself first.
+    """
     random = np.random.default_rng(seed)
-    around = design.cube[design.neighbours[point]]
+    around, point = design.cube[neighbours], int(neighbours[0])
     low, high = around.min(axis=0), around.max(axis=0)
     population = np.vstack((design.cube[point], low + random.random((POPULATION - 1, len(low))) * (high - low)))
     best, best_score, trials = design.points[point], -np.inf, 0

@@ -23,8 +23,8 @@ from tradepulse.policy.search import (
     Design,
     mean_and_variance,
     plateau,
+    relevant_neighbours,
     shrunk,
-    smoothed,
     t_statistic,
     totals,
 )
@@ -107,6 +107,7 @@ class FamilyJudgement:
     """``point`` is the plateau chosen on training time (``None``: no point makes enough trades)."""
 
     point: int | None
+    neighbours: IntArray
     score: FloatArray
     eligible: BoolArray
     passed: bool
@@ -125,7 +126,8 @@ def judge_family(family: Family, rules: GateRules, *, seed: int, trials: int, re
     eligible = whole[:, N] >= rules.family_trades
     eligible &= training[:, N] >= rules.family_trades * family.held_out_column / COLUMNS / 2
     score = t_statistic(training)
-    point = plateau(score, eligible, family.design.neighbours)
+    neighbours = relevant_neighbours(family.design.cube, score, eligible)
+    point = plateau(score, eligible, neighbours)
     in_sample, _ = mean_and_variance(training)
     out_of_sample, _ = mean_and_variance(held_out)
     enough = Step(
@@ -141,7 +143,16 @@ def judge_family(family: Family, rules: GateRules, *, seed: int, trials: int, re
     if point is None:
         unreached = [_unreached("B"), _unreached("C"), _unreached("G")]
         return FamilyJudgement(
-            None, score, eligible, False, enough.reason, (enough, *unreached), in_sample, out_of_sample, None
+            None,
+            neighbours,
+            score,
+            eligible,
+            False,
+            enough.reason,
+            (enough, *unreached),
+            in_sample,
+            out_of_sample,
+            None,
         )
     steps = [enough, _step_b(pooled, eligible, rules, seed), _step_c(pooled[point], family.held_out_column, rules)]
     passed = all(step.passed for step in steps)
@@ -154,7 +165,9 @@ def judge_family(family: Family, rules: GateRules, *, seed: int, trials: int, re
         last = _unreached("G")
     steps.append(last)
     reason = next((step.reason for step in steps if step.passed is False), "passes")
-    return FamilyJudgement(point, score, eligible, passed, reason, tuple(steps), in_sample, out_of_sample, cscv)
+    return FamilyJudgement(
+        point, neighbours, score, eligible, passed, reason, tuple(steps), in_sample, out_of_sample, cscv
+    )
 
 
 TITLES = {
@@ -241,7 +254,21 @@ def challenged(
     steps = tuple(own if old.step == "C" else old for old in judgement.steps)
     passed = all(old.passed is not False for old in steps)
     reason = next((old.reason for old in steps if old.passed is False), "passes")
-    return replace(judgement, point=challenger, steps=steps, passed=passed, reason=reason), step
+    training = totals(pooled[:, : family.held_out_column])
+    changed = replace(
+        judgement,
+        point=challenger,
+        # The challenger's row is new: its neighbourhood is the plateau's.
+        neighbours=np.vstack((judgement.neighbours, [challenger, *judgement.neighbours[reigning][1:]])),
+        score=t_statistic(training),
+        eligible=np.append(judgement.eligible, True),
+        in_sample=mean_and_variance(training)[0],
+        out_of_sample=mean_and_variance(held_out)[0],
+        steps=steps,
+        passed=passed,
+        reason=reason,
+    )
+    return changed, step
 
 
 def _probability_better(first: FloatArray, second: FloatArray) -> float:
@@ -333,15 +360,9 @@ def choose_cells(family: Family, judgement: FamilyJudgement, rules: GateRules) -
         for row in range(len(training)):
             own = usable & (cells[row, :, N] >= rules.training_trades)
             score = posterior[row] / np.sqrt(spread[row])
-            point = _best(score, usable, own, family.design.neighbours)
+            point = plateau(score, own, judgement.neighbours, usable)
             chosen[row].append(Choice(fallback if point is None else point, point is None))
     return chosen
-
-
-def _best(score: FloatArray, known: BoolArray, eligible: BoolArray, neighbours: IntArray) -> int | None:
-    if not eligible.any():
-        return None
-    return int(np.argmax(np.where(eligible, smoothed(score, known, neighbours), -np.inf)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -490,9 +511,9 @@ def better_than_defaults(chosen: FloatArray, defaults: FloatArray, rules: GateRu
     return probability, Step("E", TITLES["E"], passed, reason, figures)
 
 
-def neighbours_positive(family: Family, slot: int, point: int) -> float:
+def neighbours_positive(family: Family, neighbours: IntArray, slot: int, point: int) -> float:
     """Share of the point's neighbourhood (itself left out) with a positive mean R over all series and all time."""
-    around = family.design.neighbours[point][1:]
+    around = neighbours[point][1:]
     pooled = sum(totals(stats[around, slot]) for stats in family.stats)
     trades = np.asarray(pooled)[:, N] > 0
     return float((np.asarray(pooled)[trades, SUM_R] > 0).mean()) if trades.any() else 0.0

@@ -148,9 +148,11 @@ def _at_work(
     columns = TimeColumns.from_json(plan["columns"])
     challenger = None
     if request.challenger and judgement.point is not None:
-        family, found = _with_challenger(family, judgement.point, strategy, columns, units, data_of, request, rules)
+        extended, found = _with_challenger(family, judgement, strategy, columns, units, data_of, request, rules)
         trials += found.trials
-        judgement, challenger = gate.challenged(judgement, family, len(design.points), rules, trials=found.trials)
+        judgement, challenger = gate.challenged(judgement, extended, len(design.points), rules, trials=found.trials)
+        if challenger.passed:
+            family = extended
     choices = gate.choose_cells(family, judgement, rules)
     cells = tuple(
         _cell(family, judgement, strategy, columns, unit, row, slot, choices[row][slot], data_of, rules)
@@ -162,7 +164,7 @@ def _at_work(
 
 def _with_challenger(
     family: Family,
-    point: int,
+    judgement: FamilyJudgement,
     strategy: Strategy,
     columns: TimeColumns,
     units: Sequence[TrainingUnit],
@@ -180,8 +182,10 @@ def _with_challenger(
         training = [stats[:, ANY, : family.held_out_column] for stats in stats_of(points)]
         return search.totals(np.sum(training, axis=0, dtype=np.float64))
 
+    point = judgement.point if judgement.point is not None else family.design.defaults
+    around = judgement.neighbours[point]
     found = challenge(
-        strategy, family.design, point, evaluate, fewest_trades=rules.family_trades / 2, seed=request.seed
+        strategy, family.design, around, evaluate, fewest_trades=rules.family_trades / 2, seed=request.seed
     )
     design = family.design.with_point(strategy, found.point)
     added = stats_of(found.point[None, :])
@@ -299,7 +303,7 @@ def _judge_robustness(
         total = search.totals(stats[0, cell.slot])
         return float(total[SUM_R] / total[N]) if total[N] else None
 
-    positive = gate.neighbours_positive(at_work.family, cell.slot, cell.point)
+    positive = gate.neighbours_positive(at_work.family, at_work.judgement.neighbours, cell.slot, cell.point)
     difference = None
     if replay is not None and cell.trades is not None:
         parameters = parameters_of(strategy, point, regime_of(SLOTS[cell.slot]))

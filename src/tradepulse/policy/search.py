@@ -2,7 +2,7 @@
 
 The design is fixed: it does not depend on the data, so that all trials may be resampled together, surfaces of several
 symbols can be laid upon each other, and training again adds nothing to the number of trials ever made. What is chosen
-is the plateau and not the peak: the best of many trials is mostly luck, a good neighbourhood is less so.
+is a plateau and not a peak: the best of many trials is mostly luck, a good neighbourhood is less so.
 """
 
 from collections.abc import Sequence
@@ -19,8 +19,14 @@ from tradepulse.policy.evaluation import SUM_R, SUM_R2, N
 from tradepulse.strategies.base_strategy import Strategy
 from tradepulse.strategies.parameters import ParameterSpec
 
-NEIGHBOURS_SHARE = 0.01
+NEIGHBOURS_SHARE = 0.005
 FEWEST_NEIGHBOURS = 8
+LEAST_RELEVANCE = 0.05
+"""Of a parameter that explains nothing, beside the one that explains most."""
+OWN_SHARE = 0.5
+"""Weight of a point's own score beside that of its neighbourhood."""
+MOST_ABOVE = 2.0
+"""Standard errors by which a point's own score may stand above its neighbourhood's before the rest counts as luck."""
 LEAST_VARIANCE = 0.05
 """Of one trade's R: a handful of equal trades must not look certain."""
 
@@ -31,28 +37,18 @@ BoolArray = npt.NDArray[np.bool_]
 class Design:
     """Points of one strategy's parameter space: ``cube`` [P, K] in [0, 1), ``points`` [P, K] in the parameters' units.
 
-    Row ``defaults`` holds the defaults; rows behind it are configurations in force. ``neighbours`` [P, k] are the rows
-    nearest to each point, itself first.
+    Row ``defaults`` holds the defaults; rows behind it are configurations in force.
     """
 
     design_id: str
     cube: FloatArray
     points: FloatArray
-    neighbours: IntArray
     defaults: int
 
     def with_point(self, strategy: Strategy, point: FloatArray) -> "Design":
-        """One more row at the end, which is nobody's neighbour but has neighbours of its own."""
+        """One more row at the end."""
         place = in_cube(strategy, point[None, :])
-        distance = np.linalg.norm(self.cube - place, axis=1)
-        around = np.argsort(distance, kind="stable")[: self.neighbours.shape[1] - 1]
-        neighbours = np.vstack((self.neighbours, [len(self.points), *around]))
-        return replace(
-            self,
-            cube=np.vstack((self.cube, place)),
-            points=np.vstack((self.points, point)),
-            neighbours=neighbours,
-        )
+        return replace(self, cube=np.vstack((self.cube, place)), points=np.vstack((self.points, point)))
 
 
 def design(strategy: Strategy, points: int = 2048, seed: int = 0, in_force: Sequence[FloatArray] = ()) -> Design:
@@ -69,13 +65,20 @@ def design(strategy: Strategy, points: int = 2048, seed: int = 0, in_force: Sequ
     cube = np.vstack((cube, in_cube(strategy, units[points:])))
     text = f"{strategy.strategy_id}:{points}:{seed}:".encode()
     name = blake2s(text + np.ascontiguousarray(units, dtype="<f8").tobytes(), digest_size=6).hexdigest()
-    return Design(name, cube, units, nearest(cube), points)
+    return Design(name, cube, units, points)
 
 
-def nearest(cube: FloatArray) -> IntArray:
-    """For each row the rows of its neighbourhood, about one in a hundred, itself first."""
+def relevant_neighbours(cube: FloatArray, score: FloatArray, eligible: BoolArray) -> IntArray:
+    """``[P, k]``: for each row those of its neighbourhood, itself first, in the parameters that matter.
+
+    In a dozen dimensions points that are near in all of them hardly exist, and being near in a parameter without
+    effect means nothing: each is stretched by the share of the score's variance that it explains by itself.
+    """
+    matter = influence(cube, np.where(eligible, score, 0.0), eligible)
+    largest = float(matter.max(initial=0.0))
+    weight = matter / largest + LEAST_RELEVANCE if largest > 0 else np.ones(cube.shape[1])
     count = min(len(cube), max(FEWEST_NEIGHBOURS, round(NEIGHBOURS_SHARE * len(cube))))
-    _, rows = KDTree(cube).query(cube, k=count)
+    _, rows = KDTree(cube * weight).query(cube * weight, k=count)
     return np.asarray(rows, dtype=np.int64).reshape(len(cube), count)
 
 
@@ -141,11 +144,22 @@ def smoothed(score: FloatArray, eligible: BoolArray, neighbours: IntArray) -> Fl
     return result
 
 
-def plateau(score: FloatArray, eligible: BoolArray, neighbours: IntArray) -> int | None:
-    """The eligible point in the best neighbourhood; ``None`` where no point is eligible. Ties: the lower row."""
+def standing(score: FloatArray, known: BoolArray, neighbours: IntArray) -> FloatArray:
+    """How well a point stands: its neighbourhood's mean score, and its own as far as that is not far above."""
+    around = smoothed(score, known, neighbours)
+    return around + OWN_SHARE * np.minimum(score, around + MOST_ABOVE)
+
+
+def plateau(score: FloatArray, eligible: BoolArray, neighbours: IntArray, known: BoolArray | None = None) -> int | None:
+    """The eligible point that stands best; ``None`` where no point is eligible. Ties: the lower row.
+
+    ``known``: points whose score says something, where these are more than those that may be chosen.
+    """
     if not eligible.any():
         return None
-    return int(np.argmax(np.where(eligible, smoothed(score, eligible, neighbours), -np.inf)))
+    return int(
+        np.argmax(np.where(eligible, standing(score, eligible if known is None else known, neighbours), -np.inf))
+    )
 
 
 def shrunk(

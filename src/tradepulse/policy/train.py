@@ -76,7 +76,9 @@ def walk_forward(
     for first, end in itertools.pairwise(starts.tolist()):
         before = search.totals(pooled[:, :first])
         eligible = before[:, N] >= rules.family_trades / 2
-        point = search.plateau(search.t_statistic(before), eligible, at.design.neighbours)
+        score = search.t_statistic(before)
+        neighbours = search.relevant_neighbours(at.design.cube, score, eligible)
+        point = search.plateau(score, eligible, neighbours)
         row: JsonObject = {"from": int(edges[first]), "until": int(edges[end]), "point": point}
         if point is not None:
             strategy = STRATEGIES[family["strategy"]]

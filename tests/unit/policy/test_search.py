@@ -53,29 +53,37 @@ def test_design_when_a_configuration_is_in_force_then_it_stands_behind_the_defau
     assert (extended.points[:-1] == plain.points).all()
 
 
-def test_neighbours_when_listed_then_each_point_is_its_own_nearest() -> None:
-    design = search.design(STRATEGIES["volume_breakout"], POINTS)
-    assert (design.neighbours[:, 0] == np.arange(len(design.points))).all()
-    distances = np.linalg.norm(design.cube[design.neighbours] - design.cube[:, None], axis=2)
+def test_relevant_neighbours_when_one_parameter_matters_then_they_are_near_in_it() -> None:
+    cube = np.random.default_rng(1).random((500, 8))
+    score = np.cos(cube[:, 3] * 3) * 4
+    near = search.relevant_neighbours(cube, score, np.ones(500, np.bool_))
+    assert (near[:, 0] == np.arange(500)).all()
+    apart = np.abs(cube[near] - cube[:, None]).mean(axis=(0, 1))
+    assert apart[3] < np.delete(apart, 3).min() / 3
+
+
+def test_relevant_neighbours_when_nothing_is_known_then_all_parameters_count_alike() -> None:
+    cube = np.random.default_rng(1).random((100, 3))
+    near = search.relevant_neighbours(cube, np.zeros(100), np.zeros(100, np.bool_))
+    distances = np.linalg.norm(cube[near] - cube[:, None], axis=2)
     assert (np.diff(distances, axis=1) >= 0).all()
 
 
 def test_plateau_when_a_lonely_peak_stands_beside_a_hill_then_the_hill_is_chosen() -> None:
     cube = np.random.default_rng(1).random((500, 3))
-    neighbours = search.nearest(cube)
-    hill = np.exp(-(((cube - 0.7) / 0.25) ** 2).sum(axis=1)) * 2
+    hill = np.exp(-(((cube - 0.7) / 0.25) ** 2).sum(axis=1)) * 4
     peak = int(np.argmax(((cube - 0.7) ** 2).sum(axis=1)))
     score = hill.copy()
     score[peak] = 9.0
-    chosen = search.plateau(score, np.ones(500, np.bool_), neighbours)
+    everything = np.ones(500, np.bool_)
+    chosen = search.plateau(score, everything, search.relevant_neighbours(cube, score, everything))
     assert chosen is not None
     assert chosen != peak
     assert np.abs(cube[chosen] - 0.7).max() < 0.25
 
 
 def test_plateau_when_no_point_makes_enough_trades_then_there_is_none() -> None:
-    cube = np.random.default_rng(1).random((64, 2))
-    assert search.plateau(np.ones(64), np.zeros(64, np.bool_), search.nearest(cube)) is None
+    assert search.plateau(np.ones(64), np.zeros(64, np.bool_), np.arange(64)[:, None]) is None
 
 
 def _total(results: np.ndarray) -> np.ndarray:
