@@ -126,11 +126,11 @@ def _candidates(
         bars[found], direction[found], beyond[found] = bar, side, cleared
         found += 1
     ratios = np.zeros((most_period - least_period + 1, found))
-    for slot in range(found):
-        for period in range(least_period, most_period + 1):
-            usual = mean_before(volume, bars[slot], period)
+    for period in range(least_period, most_period + 1):
+        for place in range(found):
+            usual = mean_before(volume, bars[place], period)
             if usual > 0.0:
-                ratios[period - least_period, slot] = volume[bars[slot]] / usual
+                ratios[period - least_period, place] = volume[bars[place]] / usual
     return Candidates(bars[:found].copy(), direction[:found].copy(), beyond[:found].copy(), ratios)
 
 

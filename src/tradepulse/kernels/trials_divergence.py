@@ -297,9 +297,9 @@ def _averages_at(close: FloatArray, least_period: int, most_period: int, bars: I
 @compiled
 def _capitulations(volume: FloatArray, later: IntArray, least_period: int, most_period: int) -> FloatArray:
     ratios = np.empty((most_period - least_period + 1, len(later)))
-    for slot in range(len(later)):
-        for row in range(len(ratios)):
-            ratios[row, slot] = capitulation(volume, later[slot], least_period + row)
+    for row in range(len(ratios)):
+        for place in range(len(later)):
+            ratios[row, place] = capitulation(volume, later[place], least_period + row)
     return ratios
 
 
