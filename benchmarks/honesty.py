@@ -237,7 +237,9 @@ def main() -> None:
     options = argparse.ArgumentParser(prog="make honesty", description=__doc__)
     options.add_argument("--quick", action="store_true", help="about a tenth, a few minutes")
     options.add_argument("--output", type=Path, help="write the tables into this file too")
-    options.add_argument("--raw", type=Path, help="write every job's outcome into this file, a line of JSON each")
+    options.add_argument(
+        "--raw", type=Path, help="append each job's outcome to this file; jobs it holds are not run again"
+    )
     options.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     options.add_argument("--seed", type=int, default=1)
     options.add_argument("--jobs", type=int, help="only the first so many jobs")
@@ -246,8 +248,9 @@ def main() -> None:
     kinds = tuple(KINDS) if FOLDER.is_dir() else ("simulated",)
     tasks = tasks_of(effort, chosen.seed, kinds)[: chosen.jobs]
     started = time.perf_counter()
-    outcomes: list[JsonObject] = []
-    for outcome in outcomes_of(tasks, effort, chosen.workers):
+    outcomes = _known(chosen.raw, tasks)
+    done = {outcome["task"]["index"] for outcome in outcomes}
+    for outcome in outcomes_of([task for task in tasks if task.index not in done], effort, chosen.workers):
         outcomes.append(outcome)
         if chosen.raw is not None:
             with chosen.raw.open("a", encoding="utf-8") as file:
@@ -257,6 +260,16 @@ def main() -> None:
     print(text)
     if chosen.output is not None:
         chosen.output.write_text(text, encoding="utf-8")
+
+
+def _known(raw: Path | None, tasks: Sequence[Task]) -> list[JsonObject]:
+    """Outcomes of the same tasks from an earlier run that was cut short."""
+    if raw is None or not raw.is_file():
+        return []
+    wanted = {task.index: asdict(task) for task in tasks}
+    rows = (json.loads(line) for line in raw.read_text(encoding="utf-8").splitlines())
+    same = (row for row in rows if json.loads(json.dumps(wanted.get(row["task"]["index"]))) == row["task"])
+    return list({row["task"]["index"]: row for row in same}.values())
 
 
 def _heading(effort: Effort, kinds: Sequence[str], jobs: int, taken: float, chosen: argparse.Namespace) -> str:

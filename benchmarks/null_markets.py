@@ -159,16 +159,26 @@ def simulated(random: Random, timeframe: Timeframe, length: int, symbols: int) -
     together = random.uniform(0.6, 0.85, symbols)[:, None, None]
     factor, apart = random.normal(size=(1, length, STEPS)), random.normal(size=(symbols, length, STEPS))
     steps = (together * factor + np.sqrt(1.0 - together**2) * apart) * (volatility / np.sqrt(STEPS))[..., None]
-    path = np.clip(np.cumsum(steps, axis=2), LEAST_RETURN, MOST_RETURN)
     opened = random.normal(0.0, 1e-4, (symbols, length))
-    extremes = np.stack([opened, opened, path[..., -1]], axis=2)
-    high = np.maximum(path.max(axis=2), extremes.max(axis=2))
-    low = np.minimum(path.min(axis=2), extremes.min(axis=2))
-    shape = np.stack([opened, high, low, path[..., -1]], axis=2)
+    path = np.concatenate((opened[..., None], opened[..., None] + np.cumsum(steps, axis=2)), axis=2)
+    step = (volatility / np.sqrt(STEPS))[..., None]
+    high = _reach(random, path, step).max(axis=2)
+    low = -_reach(random, -path, step).max(axis=2)
+    shape = np.clip(np.stack([opened, high, low, path[..., -1]], axis=2), LEAST_RETURN, MOST_RETURN)
     busy = 0.7 * (shared + own + np.log(mixing)) + 0.5 * np.log1p((high - low) / np.exp(level)[:, None])
     volume = np.exp(8.0 + busy + _persistent(random, symbols, length, 0.8, 0.35) + random.normal(0, 0.25, busy.shape))
     times = GENESIS + np.arange(length, dtype=np.int64) * timeframe.milliseconds
     return Moves(times, shape, volume)
+
+
+def _reach(random: Random, path: FloatArray, step: FloatArray) -> FloatArray:
+    """Highest point of a Brownian bridge between each two points of the path: between them the price moves on.
+
+    Without it a bar would jump over stops and targets that are then filled at their level, a gift to tight stops.
+    """
+    before, after = path[..., :-1], path[..., 1:]
+    spread = -2.0 * step**2 * np.log1p(-random.random(before.shape))
+    return np.asarray(0.5 * (before + after + np.sqrt((after - before) ** 2 + spread)), dtype=np.float64)
 
 
 def _persistent(random: Random, rows: int, length: int, memory: float, spread: float) -> FloatArray:
