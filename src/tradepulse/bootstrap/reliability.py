@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from tradepulse.core.signal_library import size_key
 from tradepulse.domain.events import EngineEvent, PositionClosed, SizeChanged
-from tradepulse.domain.training import Combination, StageMove
+from tradepulse.domain.training import Combination, Stage, StageMove
 from tradepulse.policy.reliability_engine import AUTHOR, Decay, Move, Outcome, ReliabilityEngine, fallback
 from tradepulse.ports import Clock, ConfigurationStore, JsonObject
 from tradepulse.shared.errors import ConfigurationError, RefusedError
@@ -35,20 +35,18 @@ class ReliabilityAdviser:
         if not trades:
             return []
         self._memory = None
-        reason = ""
         for trade in trades:
             key = size_key(trade.strategy, trade.series, trade.parameters_id)
             move = self.engine.learn(Outcome(key, trade.r_multiple, trade.r_multiple))
             if move is not None:
                 self.moves.put_nowait(move)
-                reason = f"{move.action}: {move.reason}"
-        return self._changes(reason or "its family or strategy: alarm began or ended", trades[-1].exit_time)
+        return self._changes(trades[-1].exit_time)
 
     def standing(self) -> Sequence[SizeChanged]:
         for move in self.engine.unwritten():
             self.moves.put_nowait(move)
         self._told = {}
-        return self._changes("in force", 0)
+        return self._changes(0)
 
     def memory(self) -> JsonObject:
         if self._memory is None:
@@ -59,10 +57,10 @@ class ReliabilityAdviser:
         self._memory = None
         self.engine.restore(memory.get(STATE, {}))
 
-    def _changes(self, reason: str, time: int) -> list[SizeChanged]:
+    def _changes(self, time: int) -> list[SizeChanged]:
         changes = []
         for key, watched in self.engine.watched.items():
-            size = self.engine.size_ppm(key)
+            size, reason = self.engine.size_ppm(key), self.engine.reason(key)
             if self._told.get(key) != size:
                 self._told[key] = size
                 changes.append(SizeChanged(watched.strategy, watched.series, watched.parameters_id, size, reason, time))
@@ -71,6 +69,10 @@ class ReliabilityAdviser:
 
 async def write_moves(store: ConfigurationStore, clock: Clock, adviser: ReliabilityAdviser, retrain: Retrain) -> None:
     """Write moves into the configurations' lives as they come, until cancelled."""
+    for watched in adviser.engine.watched.values():
+        if watched.stage is Stage.QUARANTINED:
+            # The process may have ended between a quarantine and what follows from it.
+            await put_fallback_into_force(store, watched.configuration_id, clock.now())
     while True:
         move = await adviser.moves.get()
         await write_move(store, move, clock.now(), retrain)
@@ -80,13 +82,26 @@ async def write_moves(store: ConfigurationStore, clock: Clock, adviser: Reliabil
 async def write_move(store: ConfigurationStore, move: Move, time: int, retrain: Retrain) -> None:
     """One row; after a decay the next fallback is put into force, and a training is asked for."""
     configuration = await store.get(move.configuration_id)
-    if configuration is None:
+    if configuration is None or configuration.stage is Stage.RETIRED:
         return
     active = configuration.active
     row = StageMove(move.configuration_id, time, move.action, move.stage, active, AUTHOR, move.reason, move.figures)
-    decayed = await store.move(row)
-    logger.warning("%s, version %s: %s (%s)", decayed.combination, decayed.version, move.action, move.reason)
+    moved = await store.move(row)
+    logger.warning("%s, version %s: %s (%s)", moved.combination, moved.version, move.action, move.reason)
     if move.decay is None:
+        return
+    await put_fallback_into_force(store, move.configuration_id, time)
+    if move.decay is Decay.MODEL:
+        try:
+            await retrain(moved.combination, move.reason)
+        except (RefusedError, ConfigurationError) as error:
+            logger.warning("No training was asked for after the decay of %s: %s", moved.combination, error)
+
+
+async def put_fallback_into_force(store: ConfigurationStore, configuration_id: str, time: int) -> None:
+    """In the place of a quarantined configuration, if that is in force and there is a fallback."""
+    decayed = await store.get(configuration_id)
+    if decayed is None or not decayed.active:
         return
     series = decayed.combination.series
     versions = await store.find(
@@ -95,12 +110,7 @@ async def write_move(store: ConfigurationStore, move: Move, time: int, retrain: 
         timeframe=str(series.timeframe),
         strategy=decayed.combination.strategy,
     )
-    next_one = fallback(decayed, versions)
-    if active and next_one is not None:
-        reason = f"takes the place of version {decayed.version}, which is in {move.decay} decay"
-        await store.move(StageMove(next_one.configuration_id, time, "activated", next_one.stage, True, AUTHOR, reason))
-    if move.decay is Decay.MODEL:
-        try:
-            await retrain(decayed.combination, move.reason)
-        except (RefusedError, ConfigurationError) as error:
-            logger.warning("No training was asked for after the decay of %s: %s", decayed.combination, error)
+    instead = fallback(decayed, versions)
+    if instead is not None:
+        reason = f"takes the place of version {decayed.version}, which is in quarantine after its decay"
+        await store.move(StageMove(instead.configuration_id, time, "activated", instead.stage, True, AUTHOR, reason))

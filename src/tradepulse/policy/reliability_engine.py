@@ -210,6 +210,13 @@ class ReliabilityEngine:
         size = size_of(record.stage, halved=record.halved)
         return min(size, HALF_PPM) if self._alarmed(self._watched[key]) else size
 
+    def reason(self, key: str) -> str:
+        """Why its size is what it is; the same before and after a restart."""
+        alarmed, moves = self._alarmed(self._watched[key]), self._state.records[key].moves
+        if alarmed:
+            return f"alarm of {' and '.join(alarmed)}"
+        return f"{moves[-1].action}: {moves[-1].reason}" if moves else "in force"
+
     def reliability(self, key: str) -> Reliability:
         record, watched = self._state.records[key], self._watched[key]
         lost = record.trades - record.wins

@@ -10,16 +10,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.integration.engine.scripted import CASH, MARKET, OTHER, ScriptedStrategy, rough_candles, series, spec
 
+from tradepulse.bootstrap.reliability import ReliabilityAdviser
 from tradepulse.core.engine import Engine, EngineConfig, Step
 from tradepulse.core.risk_manager import RiskLimits
-from tradepulse.core.runner import Runner
+from tradepulse.core.runner import Adviser, Runner
 from tradepulse.core.signal_library import Subscription
-from tradepulse.domain.events import CandleClosed, EngineEvent, EngineInput, LedgerPosted, PositionClosed
+from tradepulse.domain.events import CandleClosed, EngineEvent, EngineInput, LedgerPosted, PositionClosed, SizeChanged
 from tradepulse.domain.market import Candle, Candles, MarketKind, SeriesKey, Timeframe
 from tradepulse.domain.portfolio import Trade
+from tradepulse.domain.training import Origin, Stage
 from tradepulse.exchanges.replay_feed import StoredTape
 from tradepulse.exchanges.simulated_exchange import SimulatedExchange
 from tradepulse.exchanges.venue_book import client_ids
+from tradepulse.policy.reliability_engine import Expectation, ReliabilityEngine, ReliabilityRules, Watched
 from tradepulse.ports import JsonObject, StepRecord
 from tradepulse.storage.in_memory import InMemoryJournal, InMemoryVenueStore
 
@@ -92,7 +95,10 @@ class FusedVenueStore(InMemoryVenueStore):
 
 
 async def _live_through(
-    tape: StoredTape, kills: Sequence[int], kind_of_runner: type[Runner] = Runner
+    tape: StoredTape,
+    kills: Sequence[int],
+    kind_of_runner: type[Runner] = Runner,
+    advisers: Callable[[], Sequence[Adviser]] = tuple,
 ) -> tuple[list[EngineEvent], Engine, SimulatedExchange, int]:
     """Run the tape to its end, starting again after every kill on what was written down."""
     fuse = Fuse(kills)
@@ -110,7 +116,9 @@ async def _live_through(
             EngineConfig("book", LIMITS), tape.specs, dict.fromkeys(tape.specs, Timeframe.M1), subscriptions
         )
         await exchange.recover()
-        runner = kind_of_runner(engine, exchange, exchange, journal, exchange.clock, journal)  # type: ignore[arg-type]
+        runner = kind_of_runner(
+            engine, exchange, exchange, journal, exchange.clock, journal, None, advisers()  # type: ignore[arg-type]
+        )  # fmt: skip
         try:
             await runner.run(CASH)
         except Killed:
@@ -193,3 +201,27 @@ class ForgetsWhatItMissed(Runner):
 async def test_runner_that_breaks_a_rule_of_recovery_is_caught_by_these_tests(wrong: type[Runner]) -> None:
     with pytest.raises(AssertionError, match=r"sent before it was written down|killed at write"):
         await _kill_at_every_write(wrong)
+
+
+def _quick_to_doubt() -> Sequence[Adviser]:
+    """Far too much was published: halved and quarantined within a short run."""
+    parameters_id = ScriptedStrategy().parameters(max_bars_in_trade=10).parameters_id
+    published = Expectation(precision=0.8, mean_r=0.5, spread_r=1.0, break_even=0.4)
+    watched = [
+        Watched(str(key), "scripted", key, parameters_id, Stage.MATURE, Origin.TUNED, published)
+        for key in (series(timeframe, market) for market in (MARKET, OTHER) for timeframe in TIMEFRAMES)
+    ]
+    rules = ReliabilityRules(warning=0.5, alarm=1.0, between_changes=2)
+    return [ReliabilityAdviser(ReliabilityEngine(watched, rules))]
+
+
+async def test_kill_at_every_third_write_changes_no_size_and_nothing_that_follows_from_it() -> None:
+    tape = _tape(3, MarketKind.SWAP, 45)
+    told, engine, _, writes = await _live_through(tape, [], advisers=_quick_to_doubt)
+    sizes = [event for event in told if isinstance(event, SizeChanged)]
+    assert {event.size_ppm for event in sizes} == {500_000, 0}
+    for moment in range(1, writes + 1, 3):
+        again, engine_again, _, _ = await _live_through(tape, [moment], advisers=_quick_to_doubt)
+        assert [event for event in again if isinstance(event, SizeChanged)] == sizes, f"killed at write {moment}"
+        assert _trades(again) == _trades(told), f"killed at write {moment}"
+        assert engine_again.sizes == engine.sizes, f"killed at write {moment}"
