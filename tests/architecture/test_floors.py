@@ -27,7 +27,7 @@ def test_contracts_when_checked_on_the_tree_then_all_are_kept() -> None:
     [
         ("domain/market.py", "import tradepulse.core.engine", "floors"),
         ("core/engine.py", "import tradepulse.storage.db", "floors"),
-        ("core/engine.py", "import asyncio", "pure rooms stay pure"),
+        ("core/engine.py", "import asyncio", "the core does not wait"),
         ("bootstrap/paper.py", "import ccxt", "ccxt only in exchanges"),
         ("exchanges/simulated_exchange.py", "import psycopg", "the database driver only in storage"),
         ("cli/main.py", "import tradepulse.storage.db", "adapters are built by bootstrap only"),

@@ -1,26 +1,30 @@
-"""Pictures of the training report as inline SVG: colours follow the page's theme, equal numbers give equal bytes."""
+"""Pictures of the training report as inline SVG: colours follow the page's theme, equal numbers give equal bytes.
+
+matplotlib is imported where it draws: it looks for fonts on the disk when imported, and a module of ours must not.
+"""
+
+from __future__ import annotations
 
 import html
 import io
 import math
 import re
 from collections.abc import Callable, Iterable, Sequence
+from functools import cache
 from numbers import Real
 from threading import Lock
-from typing import Any, TypeGuard
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
-from matplotlib import style
-from matplotlib.axes import Axes
-from matplotlib.colors import LinearSegmentedColormap
-from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
-from matplotlib.figure import Figure
-from matplotlib.patches import PathPatch
-from matplotlib.path import Path
-from matplotlib.ticker import AutoLocator
 from scipy.ndimage import gaussian_filter
 
 from tradepulse.domain.training import JsonObject
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.colors import Colormap
+    from matplotlib.figure import Figure
+    from matplotlib.patches import PathPatch
 
 MOST_POINTS = 2500
 """Dots drawn at most; a design has 2,049. Beyond it every so many-th is drawn, from the sorted points."""
@@ -46,15 +50,6 @@ _THEME = {
 }
 """Colours that stand for the page's own: matplotlib knows no CSS variables, so they are put in afterwards."""
 
-_BAD_TO_GOOD = LinearSegmentedColormap.from_list(
-    "bad to good",
-    [
-        (0.0, (0.80, 0.40, 0.0, 1.0)),
-        (0.5, (0.80, 0.40, 0.0, 0.0)),
-        (0.5, (0.0, 0.45, 0.70, 0.0)),
-        (1.0, (0.0, 0.45, 0.70, 1.0)),
-    ],
-).with_extremes(bad=(0.5, 0.5, 0.5, 0.25))
 """Orange below zero, blue above, clear at zero, grey where no point is near: the same hues for every eye and on
 light and on dark paper."""
 
@@ -87,6 +82,8 @@ Picture = dict[str, str | None]
 
 def family_pictures(families: Sequence[JsonObject]) -> list[Picture]:
     """``in_out``, ``surface``, ``cscv`` and ``equity`` of each; ids within the SVG start with the family's anchor."""
+    from matplotlib import style
+
     kinds = {"in_out": _in_against_out, "surface": _plateau_surface, "cscv": _logit_histogram, "equity": _equity}
     with _ONE_AT_A_TIME, style.context(["default", _STYLE]):
         return [
@@ -129,6 +126,21 @@ def _in_against_out(family: JsonObject, name: str) -> str | None:
     return _picture(draw, name, "Mean R of every parameter set, in training against held out")
 
 
+@cache
+def _bad_to_good() -> Colormap:
+    from matplotlib.colors import LinearSegmentedColormap
+
+    return LinearSegmentedColormap.from_list(
+        "bad to good",
+        [
+            (0.0, (0.80, 0.40, 0.0, 1.0)),
+            (0.5, (0.80, 0.40, 0.0, 0.0)),
+            (0.5, (0.0, 0.45, 0.70, 0.0)),
+            (1.0, (0.0, 0.45, 0.70, 1.0)),
+        ],
+    ).with_extremes(bad=(0.5, 0.5, 0.5, 0.25))
+
+
 def _plateau_surface(family: JsonObject, name: str) -> str | None:
     """Score over the two parameters that matter most: binned, means smoothed. ``None``: fewer than three points."""
     surface = family.get("surface") or {}
@@ -148,7 +160,7 @@ def _plateau_surface(family: JsonObject, name: str) -> str | None:
             origin="lower",
             extent=extent,
             aspect="auto",
-            cmap=_BAD_TO_GOOD,
+            cmap=_bad_to_good(),
             vmin=-span,
             vmax=span,
             interpolation="none",
@@ -188,6 +200,8 @@ def _logit_histogram(family: JsonObject, name: str) -> str | None:
 
 def _equity(family: JsonObject, name: str) -> str | None:
     """Sum of R of the plateau's trades by exit time, drawdown below, held-out part shaded. ``None``: no trade."""
+    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+
     rows = _table(family.get("equity"), 2)
     if not len(rows):
         return None
@@ -220,6 +234,9 @@ def _equity(family: JsonObject, name: str) -> str | None:
 
 
 def _picture(draw: Callable[[Figure], None], name: str, label: str) -> str:
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import AutoLocator
+
     figure = Figure(figsize=(5.0, 3.3))
     figure.subplots_adjust(left=0.16, right=0.96, top=0.90, bottom=0.15)
     draw(figure)
@@ -259,6 +276,9 @@ def _dots(points: np.ndarray, length: float) -> PathPatch:
 
     The strokes have a ``length`` because not every renderer draws the ends of nothing.
     """
+    from matplotlib.patches import PathPatch
+    from matplotlib.path import Path
+
     codes = np.tile([Path.MOVETO, Path.LINETO], len(points))
     vertices = np.repeat(points[:, :2], 2, axis=0)
     vertices[1::2, 0] += length
