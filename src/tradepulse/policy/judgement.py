@@ -1,7 +1,7 @@
 """The judgement of a job: every family and every combination through the gate, and the report of it."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Protocol
 
 import numpy as np
@@ -60,6 +60,8 @@ class _Cell:
     training: FloatArray
     held_out: FloatArray
     trades: TrialTrades | None
+    neighbours_positive: float
+    data: JsonObject
     steps: list[Step]
     judged: gate.CombinationJudgement | None = None
 
@@ -70,7 +72,6 @@ class _Cell:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _FamilyAtWork:
-    plan: JsonObject
     strategy: Strategy
     family: Family
     judgement: FamilyJudgement
@@ -78,7 +79,7 @@ class _FamilyAtWork:
     columns: TimeColumns
     cells: tuple[_Cell, ...]
     trials: int
-    challenger: Step | None
+    report: JsonObject = field(default_factory=dict)
 
 
 def judge_job(
@@ -110,8 +111,8 @@ def judge_job(
     for at_work in work:
         for cell in at_work.cells:
             _judge_robustness(at_work, cell, data_of(cell.unit.series), replay, rules)
-    families = [_family_report(at_work, data_of, request, reports=reports) for at_work in work]
-    combinations = [_combination_report(at_work, cell, result_of) for at_work in work for cell in at_work.cells]
+    families = [at_work.report for at_work in work]
+    combinations = [_combination_report(at_work, cell) for at_work in work for cell in at_work.cells]
     _name_fallbacks(combinations)
     trials = sum(at_work.trials * len(at_work.units) for at_work in work)
     return {
@@ -139,8 +140,10 @@ def _at_work(
     *,
     reports: bool,
 ) -> _FamilyAtWork:
+    """One family up to step D. Its statistics are let go again: those of all families would not fit a small machine."""
     strategy = STRATEGIES[plan["strategy"]]
-    stats = [np.asarray(result_of(unit.index).stats) for unit in units]
+    results = [result_of(unit.index) for unit in units]
+    stats = [np.asarray(result.stats) for result in results]
     design = design_of(plan, request)
     family = Family(strategy.strategy_id, plan["timeframe"], stats, design, int(plan["held_out_column"]))
     trials = len(design.points)
@@ -155,11 +158,13 @@ def _at_work(
             family = extended
     choices = gate.choose_cells(family, judgement, rules)
     cells = tuple(
-        _cell(family, judgement, strategy, columns, unit, row, slot, choices[row][slot], data_of, rules)
+        _cell(family, judgement, strategy, columns, unit, row, slot, choices[row][slot], data_of, rules, results[row])
         for row, unit in enumerate(units)
         for slot in slots
     )
-    return _FamilyAtWork(plan, strategy, family, judgement, units, columns, cells, trials, challenger)
+    at_work = _FamilyAtWork(strategy, family, judgement, units, columns, cells, trials)
+    report = _family_report(at_work, data_of, request, challenger, reports=reports)
+    return replace(at_work, family=replace(family, stats=()), report=report)
 
 
 def _with_challenger(
@@ -204,6 +209,7 @@ def _cell(
     choice: gate.Choice,
     data_of: Callable[[SeriesKey], SeriesData],
     rules: GateRules,
+    result: UnitResult,
 ) -> _Cell:
     """Steps A and E, with the family's B and C in between: what is chosen for the combination, and is it enough?"""
     stats = family.stats[row]
@@ -231,7 +237,14 @@ def _cell(
     if steps[0].passed:
         source = data_of(unit.series)
         trades = trial_trades(strategy, source.history, source.spec, family.design.points[point], slot, columns)
-    return _Cell(unit, slot, point, origin, training, held_out, trades, steps)
+    positive = gate.neighbours_positive(family, judgement.neighbours, slot, point)
+    source_of = {
+        "hash": result.data_hash,
+        "first": result.first_open,
+        "last": result.last_open,
+        "candles": result.candles,
+    }
+    return _Cell(unit, slot, point, origin, training, held_out, trades, positive, source_of, steps)
 
 
 def _step_a(training: FloatArray, held_out: FloatArray, rules: GateRules) -> Step:
@@ -303,18 +316,17 @@ def _judge_robustness(
         total = search.totals(stats[0, cell.slot])
         return float(total[SUM_R] / total[N]) if total[N] else None
 
-    positive = gate.neighbours_positive(at_work.family, at_work.judgement.neighbours, cell.slot, cell.point)
     difference = None
     if replay is not None and cell.trades is not None:
         parameters = parameters_of(strategy, point, regime_of(SLOTS[cell.slot]))
         difference = replay(data, strategy, parameters, cell.trades)
-    step = gate.robustness(positive, recalculate, difference, rules)
+    step = gate.robustness(cell.neighbours_positive, recalculate, difference, rules)
     replayed = "replayed by the engine" if replay is not None else "not replayed by the engine"
     cell.steps += [replace(step, figures={**step.figures, "replay": replayed}), *reports]
 
 
-def _combination_report(at_work: _FamilyAtWork, cell: _Cell, result_of: Callable[[int], UnitResult]) -> JsonObject:
-    family, result = at_work.judgement, result_of(cell.unit.index)
+def _combination_report(at_work: _FamilyAtWork, cell: _Cell) -> JsonObject:
+    family = at_work.judgement
     refused = next((step for step in cell.steps if step.passed is False and step.step != "E"), None)
     deployed = refused is None and family.passed and cell.judged is not None and cell.judged.passed
     steps = sorted(cell.steps, key=lambda step: step.step)
@@ -349,12 +361,7 @@ def _combination_report(at_work: _FamilyAtWork, cell: _Cell, result_of: Callable
         "training": _figures(cell.training, results, column, 0, held_out),
         "held_out": _figures(cell.held_out, results, column, held_out, COLUMNS),
         "published": cell.judged.published(break_even) if cell.judged and break_even is not None else None,
-        "data": {
-            "hash": result.data_hash,
-            "first": result.first_open,
-            "last": result.last_open,
-            "candles": result.candles,
-        },
+        "data": cell.data,
     }
 
 
@@ -388,6 +395,7 @@ def _family_report(
     at_work: _FamilyAtWork,
     data_of: Callable[[SeriesKey], SeriesData],
     request: TrainingRequest,
+    challenger: Step | None,
     *,
     reports: bool,
 ) -> JsonObject:
@@ -409,7 +417,7 @@ def _family_report(
         "steps": [step.to_json() for step in judgement.steps],
         "plateau": None if point is None else _point_report(at_work, point),
         "defaults": _point_report(at_work, family.design.defaults),
-        "challenger": None if at_work.challenger is None else at_work.challenger.to_json(),
+        "challenger": None if challenger is None else challenger.to_json(),
     }
     if reports:
         report |= {
