@@ -1,0 +1,119 @@
+"""A whole job in memory, from candles to verdicts: with a planted edge, without one, and with a challenger."""
+
+import asyncio
+from dataclasses import replace
+from functools import cache
+
+import numpy as np
+from benchmarks.null_markets import Market, market_of, simulated
+from benchmarks.planted_markets import planted
+
+from tradepulse.domain.market import SeriesKey, Timeframe, data_hash
+from tradepulse.domain.training import JsonObject, TrainingRequest, TrainingUnit
+from tradepulse.policy.plan import SeriesData, plan_job
+from tradepulse.policy.train import evaluate_unit, judge_job, walk_forward
+from tradepulse.ports import SeriesCoverage, UnitResult
+from tradepulse.strategies import STRATEGIES, MarketHistory
+
+TIMEFRAME = Timeframe.H1
+STRATEGY = STRATEGIES["volume_breakout"]
+SYMBOLS, BARS = 4, 9_000
+
+
+class Job:
+    def __init__(self, market: Market) -> None:
+        self.data = {}
+        for symbol, candles in market.candles.items():
+            series = SeriesKey("null", symbol, TIMEFRAME)
+            spec = market.specs[symbol]
+            self.data[series] = SeriesData(MarketHistory.of(series, candles), spec, data_hash(candles))
+        coverage = [SeriesCoverage(series, BARS, 0, 0, 0, simulated=True) for series in self.data]
+        symbols = tuple(market.candles)
+        self.request = TrainingRequest(symbols, ("null",), (STRATEGY.strategy_id,), (), (TIMEFRAME,), points=256)
+        self.units: tuple[TrainingUnit, ...]
+        self.plan: JsonObject
+        self.units, self.plan = asyncio.run(plan_job(self.request, coverage, self._load))
+        self.results: dict[int, UnitResult] = {
+            unit.index: evaluate_unit(unit, self.data[unit.series], self.request, self.plan) for unit in self.units
+        }
+
+    async def _load(self, series: SeriesKey) -> SeriesData:
+        return self.data[series]
+
+    def report(self, *, challenger: bool = False, replay: str | None = None) -> JsonObject:
+        request = replace(self.request, challenger=challenger)
+        return judge_job(
+            request,
+            self.plan,
+            self.units,
+            self.results.__getitem__,
+            self.data.__getitem__,
+            replay=None if replay is None else lambda *_: replay,
+        )
+
+
+@cache
+def with_edge() -> Job:
+    random = np.random.default_rng(5)
+    moves = simulated(random, TIMEFRAME, BARS + 10, SYMBOLS)
+    found = planted(
+        random, STRATEGY, moves, TIMEFRAME, 1.0, kind="simulated", seed=5, swap=True, training=BARS, least_trades=600,
+        breadth="broad",
+    )  # fmt: skip
+    return Job(found.market)
+
+
+@cache
+def without_edge() -> Job:
+    moves = simulated(np.random.default_rng(6), TIMEFRAME, BARS, SYMBOLS)
+    return Job(market_of("simulated", 6, moves, swap=True, costs=True))
+
+
+def test_judge_job_when_a_large_edge_is_planted_then_it_is_deployed_with_figures_of_held_out_trades_only() -> None:
+    report = with_edge().report()
+    family = report["families"][0]
+    assert family["verdict"] == "traded", family["reason"]
+    deployed = [row for row in report["combinations"] if row["verdict"] == "deployed"]
+    assert deployed
+    for row in deployed:
+        assert all(step["passed"] is not False for step in row["steps"] if step["step"] != "E")
+        assert {step["step"] for step in row["steps"]} >= set("ABCDFG")
+        assert row["held_out"]["trades"] >= 15
+        assert row["published"]["precision_lower"] < row["published"]["precision"] < 1
+        assert row["published"]["precision"] > row["published"]["break_even"]
+    fallen = [row for row in report["combinations"] if row["verdict"] == "falls back"]
+    assert all(row["falls_back_to"] == "any" for row in fallen)
+
+
+def test_judge_job_when_the_replay_differs_then_nothing_is_deployed_and_the_difference_is_named() -> None:
+    report = with_edge().report(replay="trade 7 ends one bar earlier")
+    assert report["summary"]["deployed"] == 0
+    assert any("trade 7 ends one bar earlier" in row["reason"] for row in report["combinations"])
+
+
+def test_judge_job_when_there_is_no_edge_then_nothing_is_deployed_and_every_combination_says_why() -> None:
+    report = without_edge().report()
+    assert report["summary"]["deployed"] == 0
+    assert all(row["reason"] and row["refused_by"] for row in report["combinations"])
+
+
+def test_judge_job_when_run_twice_then_the_reports_are_equal() -> None:
+    assert with_edge().report() == with_edge().report()
+
+
+def test_judge_job_when_a_challenger_is_asked_for_then_its_trials_are_counted_and_its_fate_is_told() -> None:
+    plain, challenged = with_edge().report(), with_edge().report(challenger=True)
+    assert challenged["honesty"]["trials"] > plain["honesty"]["trials"]
+    step = challenged["families"][0]["challenger"]
+    assert step["figures"]["trials"] > 0
+    assert ("takes its place" in step["reason"]) is step["passed"]
+    if not step["passed"]:
+        assert challenged["families"][0]["plateau"] == plain["families"][0]["plateau"]
+
+
+def test_walk_forward_when_an_edge_persists_then_most_folds_earn_on_candles_after_their_choice() -> None:
+    job = with_edge()
+    folds = walk_forward(job.request, job.plan["families"][0], job.results.__getitem__)
+    assert [fold["until"] for fold in folds[:-1]] == [fold["from"] for fold in folds[1:]]
+    earned = [fold["out_of_sample"]["expectancy_r"] > 0 for fold in folds if fold["point"] is not None]
+    assert sum(earned) > len(earned) / 2
