@@ -200,7 +200,9 @@ def _among(count: int) -> Selector:
 
 
 def _plateau(total: FloatArray, eligible: npt.NDArray[np.bool_], tried: search.Design) -> int:
-    return _best(search.smoothed(search.t_statistic(total), eligible, tried.neighbours), eligible)
+    score = search.t_statistic(total)
+    point = search.plateau(score, eligible, search.relevant_neighbours(tried.cube, score, eligible))
+    return 0 if point is None else point
 
 
 def _win_rate(total: FloatArray, eligible: npt.NDArray[np.bool_], _: search.Design) -> int:
