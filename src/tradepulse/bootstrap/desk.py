@@ -16,6 +16,7 @@ from tradepulse.domain.training import (
     StageMove,
     TrainingJob,
 )
+from tradepulse.policy.answers import kept_out_of
 from tradepulse.policy.reliability_engine import AUTHOR, HALF_PPM, Watched, expectation_of, size_of
 from tradepulse.strategies import STRATEGIES
 
@@ -93,7 +94,7 @@ def _subscription(configuration: Configuration, moves: Sequence[StageMove]) -> S
     strategy = STRATEGIES[combination.strategy]
     parameters = strategy.parameters(combination.regime, **configuration.values)
     size = size_of(configuration.stage, halved=_halved(moves))
-    return Subscription(strategy, parameters, combination.series, size)
+    return Subscription(strategy, parameters, combination.series, size, kept_out_of(configuration))
 
 
 def _watched(configuration: Configuration, moves: Sequence[StageMove], subscription: Subscription) -> Watched:

@@ -23,6 +23,8 @@ class Subscription:
     series: SeriesKey
     size_ppm: int = PPM
     """Share of the usual size that they begin with."""
+    not_in: frozenset[Regime] = frozenset()
+    """Regimes in which parameters of any regime are not asked, because they were judged and found wanting there."""
 
     @property
     def key(self) -> str:
@@ -80,7 +82,7 @@ class SignalLibrary:
         for by_regime in self._by_series.get(series, {}).values():
             regime = REGIMES[int(data.history(series, 1).regime[-1])]
             listener = by_regime.get(regime) or by_regime.get(None)
-            if listener is not None:
+            if listener is not None and regime not in listener.subscription.not_in:
                 window = data.history(series, listener.warmup)
                 found += listener.subscription.strategy.detect(window, listener.subscription.parameters)
         return found

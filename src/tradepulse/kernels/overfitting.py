@@ -32,10 +32,11 @@ def _ranked(inside: FloatArray, outside: FloatArray, usable: int, answer: FloatA
 
 
 @compiled
-def rank_halves(halves: FloatArray, sums: FloatArray, counts: FloatArray, minimum: float) -> FloatArray:
+def rank_halves(halves: FloatArray, sums: FloatArray, counts: FloatArray, minimum: float, power: float) -> FloatArray:
     """``[2, pairs, 3]``: with each half (rows of 0 and 1 over blocks) in sample, and with its complement.
 
-    ``sums`` and ``counts``: [blocks, points]. A point with fewer than ``minimum`` in either half is left out of the
+    ``sums`` and ``counts``: [blocks, points]; performance is a half's sum over its count to the ``power``.
+    A point with fewer than ``minimum`` in either half is left out of the
     pair; NaN where fewer than two points remain.
     """
     pairs, points = len(halves), sums.shape[1]
@@ -56,8 +57,8 @@ def rank_halves(halves: FloatArray, sums: FloatArray, counts: FloatArray, minimu
         usable = 0
         for point in range(points):
             if first_count[point] >= minimum and second_count[point] >= minimum:
-                first[point] /= first_count[point]
-                second[point] /= second_count[point]
+                first[point] /= first_count[point] ** power
+                second[point] /= second_count[point] ** power
                 usable += 1
             else:
                 first[point], second[point] = -np.inf, -np.inf

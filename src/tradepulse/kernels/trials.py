@@ -59,7 +59,7 @@ class TrialMarket(NamedTuple):
     """What trials on one history share.
 
     ``slot``: per bar the slot of the regime in force. ``column``: per bar the time column of an entry there, -1 where
-    entries are not counted. ``segment``: per bar the stretch of time that a trade must not leave to be counted.
+    entries are not counted. ``segment``: per bar the stretch of time that a counted trade could not have left.
     ``nothing``: no finer bars. Prices in ticks, rates in parts per million; ``delay``: bars that an entry is late.
     """
 
@@ -219,7 +219,10 @@ def take(
     entry_time = market.bars.open_time[entry_bar]
     r = r_multiple(market, entry, exit_ticks, stop, direction, reason, entry_time, exit_time)
     column = market.column[entry_bar]
-    if market.segment[entry_bar] != market.segment[exit_bar]:
+    # Asked of the longest the trade could have lasted, not of how it went: losers end sooner than winners, and to leave
+    # out those that crossed an edge would leave out the winners.
+    latest = entry_bar + rules.max_bars_in_trade + 1
+    if latest >= len(market.segment) or market.segment[entry_bar] != market.segment[latest]:
         column = -1
     if column >= 0 and own:
         _count(book.sums[slot, column], r)

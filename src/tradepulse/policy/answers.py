@@ -109,7 +109,7 @@ class Answers:
             return await self._with(combination, own, Answer.OWN, "")
         why = await self._why_none(stored.get(combination, ()), judgement)
         parent = _in_force(stored, combination.parent)
-        if parent is not None:
+        if parent is not None and combination.regime not in kept_out_of(parent):
             return await self._with(combination, parent, Answer.PARENT, f"None of its own: {why}. ")
         if defaults and (judgement is None or judgement.verdict == NOT_ENOUGH):
             values = dict(STRATEGIES[combination.strategy].parameters(combination.regime).values)
@@ -207,6 +207,13 @@ def part_of(whole: Mapping[str, object], name: str) -> Mapping[str, object]:
     """Evidence may come from another machine: what is not there, or of another shape, shows as nothing."""
     part = whole.get(name)
     return part if isinstance(part, Mapping) else {}
+
+
+def kept_out_of(configuration: Configuration) -> frozenset[Regime]:
+    """Regimes in which a configuration of all regimes does not trade: they were judged and found wanting."""
+    listed = part_of(configuration.evidence, "combination").get("not_in")
+    words = listed if isinstance(listed, list) else []
+    return frozenset(regime for regime in Regime if str(regime) in words)
 
 
 def _figure(value: object) -> float | None:

@@ -57,6 +57,8 @@ __all__ = [
 
 SLOTS = ("bear", "sideways", "bull", "any")
 COLUMNS, BLOCKS = 64, 16
+HELD_OUT_COLUMN = 44
+"""From here on, the last five blocks of sixteen, time is held out: no choice ever looks at it."""
 LONGEST_GAP = 7 * DAY
 """A trade that lasts across a longer hole in the candles is not counted: nobody knows what happened in it."""
 BATCH = 32
@@ -73,7 +75,9 @@ class TimeColumns:
     """Time cut into ``COLUMNS`` stretches of equally many candles, ``COLUMNS / BLOCKS`` of them a block.
 
     ``edges``: open times (UTC ms), ``COLUMNS + 1`` of them, strictly ascending; the last is after the last candle.
-    Entries within ``embargo_ms`` after the start of a block, or after a long gap, are not counted.
+    Not counted are entries within ``embargo_ms`` after the beginning of the held-out time or after a long gap, and
+    those that could last (by ``max_bars_in_trade``, however they went) into the held-out time, into a long gap or
+    beyond the last candle.
     """
 
     edges: IntArray
@@ -263,9 +267,10 @@ def shared_market(
     )
     opened = np.ascontiguousarray(candles.open_time, dtype=np.int64)
     column, segment = _columns_and_segments(opened, duration, columns)
-    maker, taker, slippage, funding = (
-        ceil(rate * cost_factor - 1e-9)
-        for rate in (spec.maker_ppm, spec.taker_ppm, spec.slippage_ppm, spec.funding_ppm)
+    # What is paid grows; a rebate and the funding, which one side receives, stay.
+    maker, taker, slippage = (
+        ceil(rate * cost_factor - 1e-9) if rate > 0 else rate
+        for rate in (spec.maker_ppm, spec.taker_ppm, spec.slippage_ppm)
     )
     nothing = np.empty(0, dtype=np.int64)
     return TrialMarket(
@@ -278,7 +283,7 @@ def shared_market(
         maker_ppm=maker,
         taker_ppm=taker,
         slippage_ppm=slippage,
-        funding_ppm=funding,
+        funding_ppm=spec.funding_ppm,
         shorts=spec.kind is MarketKind.SWAP,
         delay=delay,
     )
@@ -289,15 +294,15 @@ def _columns_and_segments(
 ) -> tuple[npt.NDArray[np.int16], npt.NDArray[np.int32]]:
     """Per bar the column of an entry there (-1: not counted), and the number of its segment."""
     column = np.searchsorted(columns.edges, opened, side="right") - 1
-    block = column // (COLUMNS // BLOCKS)
+    held_out = column >= HELD_OUT_COLUMN
     begins = np.ones(len(opened), dtype=np.bool_)
     begins[1:] = np.diff(opened) - duration > LONGEST_GAP
     stretch = np.cumsum(begins)
     since_gap = opened[np.flatnonzero(begins)[stretch - 1]]
-    since_edge = columns.edges[np.clip(column, 0, COLUMNS - 1) // (COLUMNS // BLOCKS) * (COLUMNS // BLOCKS)]
+    since_edge = columns.edges[np.where(held_out, HELD_OUT_COLUMN, 0)]
     counted = (column >= 0) & (column < COLUMNS)
     counted &= opened >= np.maximum(since_gap, since_edge) + columns.embargo_ms
-    segment = stretch * (BLOCKS + 2) + block + 1
+    segment = stretch * 2 + held_out
     return np.where(counted, column, -1).astype(np.int16), segment.astype(np.int32)
 
 

@@ -17,7 +17,7 @@ from tradepulse.domain.training import JsonObject
 from tradepulse.kernels.metrics import wilson_lower_bound
 from tradepulse.policy import validation
 from tradepulse.policy.evaluation import BLOCKS, COLUMNS, SUM_R, SUM_R2, WINS, N, TrialTrades
-from tradepulse.policy.pooling import pool_means, pool_precision, variances_of_mean
+from tradepulse.policy.pooling import PooledMeans, PooledPrecision, pool_means, pool_precision, variances_of_mean
 from tradepulse.policy.search import (
     BoolArray,
     Design,
@@ -28,6 +28,7 @@ from tradepulse.policy.search import (
     t_statistic,
     totals,
 )
+from tradepulse.shared.errors import InvariantError
 
 ANY = 3
 """The slot of the run that is not restricted to a regime."""
@@ -37,8 +38,6 @@ ANY = 3
 class GateRules:
     """The gate's constants; ``docs/research`` says from which experiments they come."""
 
-    held_out_blocks: int = 5
-    """Of 16: the last 31 % of the candles are never looked at by a choice."""
     training_trades: int = 30
     held_out_trades: int = 15
     family_trades: int = 100
@@ -55,10 +54,6 @@ class GateRules:
     draws: int = 1000
     mean_block: float = 2.0
     """Mean length of the bootstrap's blocks, in time columns of which a run has 64."""
-
-    @property
-    def held_out_column(self) -> int:
-        return COLUMNS - self.held_out_blocks * (COLUMNS // BLOCKS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,23 +118,15 @@ def judge_family(family: Family, rules: GateRules, *, seed: int, trials: int, re
     pooled = family.pooled(ANY)
     training, held_out = totals(pooled[:, : family.held_out_column]), totals(pooled[:, family.held_out_column :])
     whole = training + held_out
-    eligible = whole[:, N] >= rules.family_trades
-    eligible &= training[:, N] >= rules.family_trades * family.held_out_column / COLUMNS / 2
+    # By training time alone, and only what the fixed design holds: what trades already has seen the held-out time.
+    eligible = training[:, N] >= rules.family_trades * family.held_out_column / COLUMNS
+    eligible[family.design.defaults + 1 :] = False
     score = t_statistic(training)
     neighbours = relevant_neighbours(family.design.cube, score, eligible)
     point = plateau(score, eligible, neighbours)
     in_sample, _ = mean_and_variance(training)
     out_of_sample, _ = mean_and_variance(held_out)
-    enough = Step(
-        "A",
-        "Enough trades in the family",
-        point is not None,
-        f"{int(eligible.sum()):,} of {len(eligible):,} points make at least {rules.family_trades} trades"
-        if point is not None
-        else f"no point of the design makes {rules.family_trades} trades over all symbols "
-        f"(the most is {int(whole[:, N].max())})",
-        {"eligible_points": int(eligible.sum()), "most_trades": int(whole[:, N].max())},
-    )
+    enough = _step_a_of_family(whole[:, N], eligible, point, rules)
     if point is None:
         unreached = [_unreached("B"), _unreached("C"), _unreached("G")]
         return FamilyJudgement(
@@ -168,6 +155,22 @@ def judge_family(family: Family, rules: GateRules, *, seed: int, trials: int, re
     return FamilyJudgement(
         point, neighbours, score, eligible, passed, reason, tuple(steps), in_sample, out_of_sample, cscv
     )
+
+
+def _step_a_of_family(trades: FloatArray, eligible: BoolArray, point: int | None, rules: GateRules) -> Step:
+    figures = {"eligible_points": int(eligible.sum()), "most_trades": int(trades.max())}
+    if point is None:
+        reason = (
+            f"no point of the design makes {rules.family_trades} trades over all symbols "
+            f"(the most is {int(trades.max())})"
+        )
+        return Step("A", "Enough trades in the family", False, reason, figures)
+    passed = bool(trades[point] >= rules.family_trades)
+    reason = (
+        f"{int(eligible.sum()):,} of {len(eligible):,} points trade often enough; the plateau makes "
+        f"{int(trades[point])} trades, at least {rules.family_trades} are needed"
+    )
+    return Step("A", "Enough trades in the family", passed, reason, {**figures, "trades": int(trades[point])})
 
 
 TITLES = {
@@ -239,10 +242,12 @@ def challenged(
     """
     pooled = family.pooled(ANY)
     held_out = totals(pooled[:, family.held_out_column :])
+    training = totals(pooled[:, : family.held_out_column])
     own = _step_c(pooled[challenger], family.held_out_column, rules)
     reigning = judgement.point if judgement.point is not None else family.design.defaults
     probability = _probability_better(held_out[challenger], held_out[reigning])
-    wins = bool(own.passed) and probability >= rules.better_than_defaults
+    trades = int(training[challenger, N] + held_out[challenger, N])
+    wins = bool(own.passed) and probability >= rules.better_than_defaults and trades >= rules.family_trades
     reason = (
         f"the challenger made {own.figures['mean_r']:+.3f} R a trade held out; better than the plateau with "
         f"probability {probability:.2f}: {'it takes its place' if wins else 'the plateau stays'}"
@@ -252,9 +257,8 @@ def challenged(
     if not wins:
         return judgement, step
     steps = tuple(own if old.step == "C" else old for old in judgement.steps)
-    passed = all(old.passed is not False for old in steps)
-    reason = next((old.reason for old in steps if old.passed is False), "passes")
-    training = totals(pooled[:, : family.held_out_column])
+    passed = all(old.passed for old in steps)
+    reason = next((old.reason for old in steps if not old.passed), "passes")
     changed = replace(
         judgement,
         point=challenger,
@@ -280,7 +284,8 @@ def _probability_better(first: FloatArray, second: FloatArray) -> float:
 
 def _cscv(pooled: FloatArray, eligible: BoolArray) -> validation.Cscv:
     blocks = pooled[eligible].reshape(int(eligible.sum()), BLOCKS, -1, 4).sum(axis=2)
-    return validation.cscv(blocks[:, :, SUM_R].T, blocks[:, :, N].T)
+    # Ranked by what the search looks for: mean R alone would pit the luckiest of few trades against each other.
+    return validation.cscv(blocks[:, :, SUM_R].T, blocks[:, :, N].T, by_certainty=True)
 
 
 def _step_g(
@@ -289,10 +294,8 @@ def _step_g(
     series = pooled[eligible][:, :, SUM_R]
     sharpes = series.mean(axis=1) / np.maximum(series.std(axis=1, ddof=1), 1e-12)
     own = pooled[point][:, SUM_R]
-    spread = own.std(ddof=1)
-    sharpe = float(own.mean() / spread) if spread > 0 else 0.0
-    centred = (own - own.mean()) / spread if spread > 0 else np.zeros_like(own)
-    skew, kurtosis = float((centred**3).mean()), float((centred**4).mean()) if spread > 0 else 3.0
+    moments = validation.sharpe_moments(own)
+    sharpe, skew, kurtosis = moments.sharpe, moments.skew, moments.kurtosis
     correlation = average_correlation(series)
     effective = max(validation.effective_trials(correlation, max(trials, 1)), 1.0)
     variance = float(sharpes.var(ddof=1)) if len(sharpes) > 1 else 0.0
@@ -414,11 +417,15 @@ def counted(trades: TrialTrades) -> BoolArray:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Candidate:
-    """One combination's parameters as they stand before the job-wide step D: held-out sums and break-even precision."""
+    """One combination's parameters as they stand before the job-wide step D: held-out sums and break-even precision.
+
+    ``alike``: how many times wider the family's mean is than its trades would make it if they were independent.
+    """
 
     held_out: FloatArray
     break_even: float
     factors: Mapping[str, str]
+    alike: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -443,54 +450,93 @@ class CombinationJudgement:
 ONE_SIDED_95 = 1.6448536269514722
 
 
-def judge_combinations(candidates: Sequence[Candidate], rules: GateRules) -> list[CombinationJudgement]:
+def judge_combinations(models: Sequence[Sequence[Candidate]], rules: GateRules) -> list[list[CombinationJudgement]]:
     """Step D: what each combination's precision above break-even is, given all of them, and which survive together.
 
-    What is pooled is the distance from break-even on the log-odds scale: raw precision of a target of 5 R and one of
-    1.5 R have nothing to say about each other. Benjamini-Hochberg at the level that a single one must keep.
+    Each of the ``models`` is pooled by itself (they share trades); Benjamini-Hochberg runs over all of them, at the
+    level that a single one must keep. What is pooled is the distance from break-even on the log-odds scale: raw
+    precision of a target of 5 R and one of 1.5 R have nothing to say about each other.
     """
+    pooled = [_pooled(candidates) for candidates in models]
+    above = np.concatenate([chances for *_, chances in pooled])
+    survives = validation.benjamini_hochberg(1.0 - above, 1.0 - rules.precision_probability) if len(above) else above
+    result, first = [], 0
+    for candidates, (precision, expected, chances) in zip(models, pooled, strict=True):
+        rows = range(len(candidates))
+        result.append(
+            [
+                _combination_judgement(
+                    candidates[row], precision, expected, row, chances[row], bool(survives[first + row]), rules
+                )
+                for row in rows
+            ]
+        )
+        first += len(candidates)
+    return result
+
+
+def _pooled(candidates: Sequence[Candidate]) -> tuple[PooledPrecision | None, PooledMeans | None, FloatArray]:
     if not candidates:
-        return []
+        return None, None, np.empty(0)
     factors = {
         name: np.unique([candidate.factors[name] for candidate in candidates], return_inverse=True)[1].astype(np.int64)
         for name in candidates[0].factors
     }
-    held_out = np.stack([candidate.held_out for candidate in candidates])
+    # Markets fall together, and one market on two exchanges is one: so many trades as are worth independent ones.
+    held_out = np.stack([candidate.held_out / candidate.alike for candidate in candidates])
     break_even = np.array([candidate.break_even for candidate in candidates])
     offset = np.log(break_even / (1.0 - break_even))
-    pooled = pool_precision(held_out[:, WINS].astype(np.int64), held_out[:, N].astype(np.int64), factors, offset=offset)
+    precision = pool_precision(held_out[:, WINS], held_out[:, N], factors, offset=offset)
     trades = held_out[:, N]
     # One spread for all as far as they allow it: a lucky cell has a small spread of its own and would be believed.
     variances = variances_of_mean(trades, held_out[:, SUM_R], held_out[:, SUM_R2])
-    expected = pool_means(
-        np.divide(held_out[:, SUM_R], trades, where=trades > 0, out=np.zeros_like(trades)), variances, factors
+    means = np.divide(held_out[:, SUM_R], trades, where=trades > 0, out=np.zeros_like(trades))
+    return precision, pool_means(means, variances, factors), precision.probability_above(break_even)
+
+
+def _combination_judgement(
+    candidate: Candidate,
+    precision: PooledPrecision | None,
+    expected: PooledMeans | None,
+    row: int,
+    above: float,
+    survives: bool,
+    rules: GateRules,
+) -> CombinationJudgement:
+    if precision is None or expected is None:
+        raise InvariantError("A combination was judged without a model.", "Report this.")
+    share, lower = float(precision.mean[row]), float(precision.lower(0.95)[row])
+    mean, spread = float(expected.mean[row]), float(expected.sd[row])
+    passed = bool(above >= rules.precision_probability and survives and mean > 0)
+    reason = (
+        f"precision {share:.1%} (at least {lower:.1%}), break-even {candidate.break_even:.1%}: "
+        f"above it with probability {above:.2f}; expectancy {mean:+.3f} R"
     )
-    above = pooled.probability_above(break_even)
-    survives = validation.benjamini_hochberg(1.0 - above, 1.0 - rules.precision_probability)
-    lower = pooled.lower(0.95)
-    result = []
-    for row in range(len(candidates)):
-        passed = bool(above[row] >= rules.precision_probability and survives[row] and expected.mean[row] > 0)
-        reason = (
-            f"precision {pooled.mean[row]:.1%} (at least {lower[row]:.1%}), break-even {break_even[row]:.1%}: "
-            f"above it with probability {above[row]:.2f}; expectancy {expected.mean[row]:+.3f} R"
-        )
-        if above[row] >= rules.precision_probability and not survives[row]:
-            reason += "; not enough among so many combinations"
-        result.append(
-            CombinationJudgement(
-                float(pooled.mean[row]),
-                float(lower[row]),
-                float(expected.mean[row]),
-                float(expected.mean[row] - ONE_SIDED_95 * expected.sd[row]),
-                float(above[row]),
-                float(expected.probability_positive[row]),
-                float(pooled.effective_trades[row]),
-                passed,
-                reason,
-            )
-        )
-    return result
+    if above >= rules.precision_probability and not survives:
+        reason += "; not enough among so many combinations"
+    return CombinationJudgement(
+        share,
+        lower,
+        mean,
+        mean - ONE_SIDED_95 * spread,
+        float(above),
+        float(expected.probability_positive[row]),
+        float(precision.effective_trades[row]),
+        passed,
+        reason,
+    )
+
+
+MOST_ALIKE = 4.0
+
+
+def alikeness(columns: FloatArray) -> float:
+    """Clustered over naive variance of the mean R of these time columns ``[C, 4]``, from 1 to ``MOST_ALIKE``."""
+    found = validation.clustered_mean(columns[:, SUM_R], columns[:, N])
+    _, naive = mean_and_variance(columns.sum(axis=0))
+    if not (np.isfinite(naive) and naive > 0 and np.isfinite(found.standard_error)):
+        return 1.0
+    return min(max(found.standard_error**2 / float(naive), 1.0), MOST_ALIKE)
 
 
 def better_than_defaults(chosen: FloatArray, defaults: FloatArray, rules: GateRules) -> tuple[float | None, Step]:
@@ -512,15 +558,18 @@ def better_than_defaults(chosen: FloatArray, defaults: FloatArray, rules: GateRu
 
 
 def neighbours_positive(family: Family, neighbours: IntArray, slot: int, point: int) -> float:
-    """Share of the point's neighbourhood (itself left out) with a positive mean R over all series and all time."""
+    """Share of the point's neighbourhood (itself left out) with a positive mean R over all series, held out."""
     around = neighbours[point][1:]
-    pooled = sum(totals(stats[around, slot]) for stats in family.stats)
+    pooled = sum(totals(stats[around, slot, family.held_out_column :]) for stats in family.stats)
     trades = np.asarray(pooled)[:, N] > 0
     return float((np.asarray(pooled)[trades, SUM_R] > 0).mean()) if trades.any() else 0.0
 
 
 Recalculate = Callable[[float, int], float | None]
-"""Mean R of the combination's counted trades under a cost factor and an entry delayed by so many bars."""
+"""Mean R of the combination's held-out trades under a cost factor and an entry delayed by so many bars.
+
+``None`` where too few remain to say anything.
+"""
 
 
 def robustness(positive: float, recalculate: Recalculate, difference: str | None, rules: GateRules) -> Step:
@@ -544,4 +593,4 @@ def robustness(positive: float, recalculate: Recalculate, difference: str | None
 
 
 def _in_r(value: float | None) -> str:
-    return "no trades" if value is None else f"{value:+.3f} R"
+    return "too few trades" if value is None else f"{value:+.3f} R"

@@ -37,6 +37,8 @@ from tradepulse.strategies import STRATEGIES
 from tradepulse.strategies.base_strategy import Parameters, Strategy
 
 SCATTER_POINTS = 400
+MORE_LIKELY_THAN_NOT = 0.5
+"""Probability of a positive expectancy below which a regime is kept out of its parent's trades."""
 
 Progress = Callable[[int, int], None]
 
@@ -64,6 +66,7 @@ class _Cell:
     data: JsonObject
     steps: list[Step]
     judged: gate.CombinationJudgement | None = None
+    break_even: float | None = None
 
     @property
     def refused(self) -> bool:
@@ -79,6 +82,7 @@ class _FamilyAtWork:
     columns: TimeColumns
     cells: tuple[_Cell, ...]
     trials: int
+    alike: float
     report: JsonObject = field(default_factory=dict)
 
 
@@ -162,7 +166,10 @@ def _at_work(
         for row, unit in enumerate(units)
         for slot in slots
     )
-    at_work = _FamilyAtWork(strategy, family, judgement, units, columns, cells, trials)
+    alike = 1.0
+    if judgement.point is not None:
+        alike = gate.alikeness(family.pooled(ANY)[judgement.point, family.held_out_column :])
+    at_work = _FamilyAtWork(strategy, family, judgement, units, columns, cells, trials, alike)
     report = _family_report(at_work, data_of, request, challenger, reports=reports)
     return replace(at_work, family=replace(family, stats=()), report=report)
 
@@ -259,17 +266,15 @@ def _step_a(training: FloatArray, held_out: FloatArray, rules: GateRules) -> Ste
 def _judge_precision(work: Sequence[_FamilyAtWork], rules: GateRules) -> None:
     """Step D over all combinations of the job; those of single regimes and those of all regimes share their trades and
     are therefore two models."""
+    models: list[list[tuple[_Cell, gate.Candidate]]] = []
     for of_regimes in (True, False):
-        judged: list[tuple[_Cell, gate.Candidate]] = []
-        for at_work in work:
-            for cell in at_work.cells:
-                if (cell.slot != ANY) is of_regimes and cell.trades is not None:
-                    candidate = _candidate(at_work, cell)
-                    if candidate is not None:
-                        judged.append((cell, candidate))
-        found = gate.judge_combinations([candidate for _, candidate in judged], rules)
-        for (cell, candidate), judgement in zip(judged, found, strict=True):
-            cell.judged = judgement
+        cells = [(at_work, cell) for at_work in work for cell in at_work.cells if (cell.slot != ANY) is of_regimes]
+        candidates = [(cell, _candidate(at_work, cell)) for at_work, cell in cells if cell.trades is not None]
+        models.append([(cell, candidate) for cell, candidate in candidates if candidate is not None])
+    found = gate.judge_combinations([[candidate for _, candidate in model] for model in models], rules)
+    for model, judgements in zip(models, found, strict=True):
+        for (cell, candidate), judgement in zip(model, judgements, strict=True):
+            cell.judged, cell.break_even = judgement, candidate.break_even
             figures = judgement.published(candidate.break_even)
             cell.steps.append(Step("D", gate.TITLES["D"], judgement.passed, judgement.reason, figures))
 
@@ -277,9 +282,10 @@ def _judge_precision(work: Sequence[_FamilyAtWork], rules: GateRules) -> None:
 def _candidate(at_work: _FamilyAtWork, cell: _Cell) -> gate.Candidate | None:
     if cell.trades is None:
         return None
-    _, break_even = gate.payoff_of(cell.trades.r[gate.counted(cell.trades)])
+    # Held out, like the wins it is compared with: the payoff of training time was chosen too.
+    _, break_even = gate.payoff_of(cell.trades.r[cell.trades.column >= at_work.family.held_out_column])
     if break_even is None:
-        reason = "all its trades won, or all lost: there is no break-even to compare with"
+        reason = "all its held-out trades won, or all lost: there is no break-even to compare with"
         cell.steps.append(Step("D", gate.TITLES["D"], False, reason))
         return None
     series = cell.unit.series
@@ -290,7 +296,7 @@ def _candidate(at_work: _FamilyAtWork, cell: _Cell) -> gate.Candidate | None:
         "symbol": series.symbol,
         "exchange": series.exchange,
     }
-    return gate.Candidate(cell.held_out, break_even, factors)
+    return gate.Candidate(cell.held_out, break_even, factors, at_work.alike)
 
 
 def _judge_robustness(
@@ -313,8 +319,8 @@ def _judge_robustness(
             cost_factor=cost_factor,
             entry_delay=delay,
         )
-        total = search.totals(stats[0, cell.slot])
-        return float(total[SUM_R] / total[N]) if total[N] else None
+        total = search.totals(stats[0, cell.slot, at_work.family.held_out_column :])
+        return float(total[SUM_R] / total[N]) if total[N] >= rules.held_out_trades / 2 else None
 
     difference = None
     if replay is not None and cell.trades is not None:
@@ -341,7 +347,6 @@ def _combination_report(at_work: _FamilyAtWork, cell: _Cell) -> JsonObject:
     results = cell.trades.r if cell.trades is not None else None
     column = cell.trades.column if cell.trades is not None else None
     held_out = at_work.family.held_out_column
-    _, break_even = gate.payoff_of(results[column >= 0]) if results is not None and column is not None else (None, None)
     series = cell.unit.series
     return {
         "exchange": series.exchange,
@@ -352,7 +357,7 @@ def _combination_report(at_work: _FamilyAtWork, cell: _Cell) -> JsonObject:
         "verdict": "deployed" if deployed else "not traded",
         "falls_back_to": None,
         "reason": reason,
-        "refused_by": None if deployed else (refused.step if refused is not None else "G"),
+        "refused_by": None if deployed else _refused_by(refused, family),
         "steps": [step.to_json() for step in steps],
         "origin": str(cell.origin),
         "values": dict(parameters.values),
@@ -360,7 +365,7 @@ def _combination_report(at_work: _FamilyAtWork, cell: _Cell) -> JsonObject:
         "point": cell.point,
         "training": _figures(cell.training, results, column, 0, held_out),
         "held_out": _figures(cell.held_out, results, column, held_out, COLUMNS),
-        "published": cell.judged.published(break_even) if cell.judged and break_even is not None else None,
+        "published": cell.judged.published(cell.break_even) if cell.judged and cell.break_even is not None else None,
         "data": cell.data,
     }
 
@@ -378,17 +383,32 @@ def _figures(
     return gate.figures_of(total, chosen).to_json()
 
 
+def _refused_by(refused: Step | None, family: FamilyJudgement) -> str:
+    """The first step that failed, of the combination or else of its family."""
+    if refused is not None:
+        return refused.step
+    return next((step.step for step in family.steps if not step.passed), "G")
+
+
 def _name_fallbacks(combinations: Sequence[JsonObject]) -> None:
-    """A regime that failed by itself trades what passed for all regimes."""
+    """A regime with too little to be judged by itself trades what passed for all regimes.
+
+    One that was judged and found wanting does not: its parent keeps out of that regime (``not_in``).
+    """
     parents = {
-        (row["exchange"], row["symbol"], row["timeframe"], row["strategy"])
+        (row["exchange"], row["symbol"], row["timeframe"], row["strategy"]): row
         for row in combinations
         if row["regime"] == ANY_REGIME and row["verdict"] == "deployed"
     }
     for row in combinations:
-        key = (row["exchange"], row["symbol"], row["timeframe"], row["strategy"])
-        if row["regime"] != ANY_REGIME and row["verdict"] == "not traded" and key in parents:
+        parent = parents.get((row["exchange"], row["symbol"], row["timeframe"], row["strategy"]))
+        if parent is None or row["regime"] == ANY_REGIME or row["verdict"] == "deployed":
+            continue
+        published = row["published"]
+        if published is None or (published["probability_positive"] or 0.0) >= MORE_LIKELY_THAN_NOT:
             row["verdict"], row["falls_back_to"] = "falls back", ANY_REGIME
+        else:
+            parent.setdefault("not_in", []).append(row["regime"])
 
 
 def _family_report(

@@ -13,7 +13,7 @@ import numpy as np
 from tradepulse.domain.market import TRADED_TIMEFRAMES, Candles, MarketSpec, SeriesKey, Timeframe
 from tradepulse.domain.training import JsonObject, TrainingRequest, TrainingUnit
 from tradepulse.policy import search
-from tradepulse.policy.evaluation import BLOCKS, TimeColumns, point_of
+from tradepulse.policy.evaluation import BLOCKS, HELD_OUT_COLUMN, TimeColumns, point_of
 from tradepulse.policy.gate import GateRules
 from tradepulse.ports import SeriesCoverage
 from tradepulse.shared.errors import ConfigurationError
@@ -65,7 +65,8 @@ async def plan_job(
     for timeframe in sorted(usable, key=lambda frame: frame.milliseconds):
         for name in request.strategies:
             family = _family_plan(STRATEGIES[name], timeframe, usable[timeframe])
-            family["in_force"] = [dict(values) for values in (in_force or {}).get((name, str(timeframe)), ())]
+            trading = (in_force or {}).get((name, str(timeframe)), ())
+            family["in_force"] = [dict(values) for values in trading if _within_bounds(STRATEGIES[name], values)]
             family["units"] = list(range(len(units), len(units) + len(usable[timeframe])))
             units += [
                 TrainingUnit(len(units) + row, series, name, candles=len(candles))
@@ -75,6 +76,15 @@ async def plan_job(
     if not units:
         raise _nothing_to_train(wanted, left_out)
     return tuple(units), {"families": families, "left_out": left_out}
+
+
+def _within_bounds(strategy: Strategy, values: Mapping[str, object]) -> bool:
+    """Bounds may have moved since; what is outside of them today cannot be tried beside the others."""
+    try:
+        strategy.parameters(None, **values)
+    except ConfigurationError:
+        return False
+    return True
 
 
 def _asked_for(series: SeriesKey, request: TrainingRequest) -> bool:
@@ -138,7 +148,7 @@ def _family_plan(strategy: Strategy, timeframe: Timeframe, series: Mapping[Serie
         "timeframe": str(timeframe),
         "series": [str(key) for key in series],
         "columns": columns.to_json(),
-        "held_out_column": GateRules().held_out_column,
+        "held_out_column": HELD_OUT_COLUMN,
     }
 
 

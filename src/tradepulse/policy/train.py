@@ -8,7 +8,7 @@ import numpy as np
 
 from tradepulse.domain.training import JsonObject, TrainingRequest, TrainingUnit
 from tradepulse.policy import gate, search
-from tradepulse.policy.evaluation import COLUMNS, N, TimeColumns, parameters_of, trial_stats
+from tradepulse.policy.evaluation import BLOCKS, COLUMNS, N, TimeColumns, parameters_of, trial_stats
 from tradepulse.policy.gate import ANY, Family, GateRules
 from tradepulse.policy.judgement import ReplayCheck, judge_job
 from tradepulse.policy.plan import Load, SeriesData, design_of, family_of, plan_job
@@ -65,16 +65,17 @@ def walk_forward(
 ) -> list[JsonObject]:
     """Choose on all columns before a fold, trade the fold, move on: what choosing again and again would have made."""
     rules = rules or GateRules()
-    if not 1 <= folds <= COLUMNS // 4:
-        raise ConfigurationError(f"{folds} folds cannot be made.", f"Choose from 1 to {COLUMNS // 4}.")
+    if not 1 <= folds <= BLOCKS // 2:
+        raise ConfigurationError(f"{folds} folds cannot be made.", f"Choose from 1 to {BLOCKS // 2}.")
     stats = [np.asarray(result_of(index).stats) for index in family["units"]]
     at = Family(family["strategy"], family["timeframe"], stats, design_of(family, request), family["held_out_column"])
     pooled = at.pooled(ANY)
     edges = TimeColumns.from_json(family["columns"]).edges
-    starts = np.linspace(COLUMNS // 2, COLUMNS, folds + 1).round().astype(int)
+    starts = np.linspace(BLOCKS // 2, BLOCKS, folds + 1).round().astype(int) * (COLUMNS // BLOCKS)
     rows = []
     for first, end in itertools.pairwise(starts.tolist()):
-        before = search.totals(pooled[:, :first])
+        # A column is left between: its trades may last into the fold.
+        before = search.totals(pooled[:, : first - 1])
         eligible = before[:, N] >= rules.family_trades / 2
         score = search.t_statistic(before)
         neighbours = search.relevant_neighbours(at.design.cube, score, eligible)

@@ -330,7 +330,7 @@ class _Bench:
         self._store = store
         self._series = _SeriesShelf(load)
         self._loop = loop
-        self._results: dict[int, UnitResult] = {}
+        self._hashes: dict[int, str] = {}
 
     def judgement(self, replay: ReplayCheck | None, progress: Callable[[int, int], None] | None) -> JsonObject:
         job = self._job
@@ -339,17 +339,18 @@ class _Bench:
         )
 
     def _result_of(self, index: int) -> UnitResult:
-        if index not in self._results:
-            result = self._wait_for(self._store.result(self._job.job_id, index))
-            if result is None:
-                raise ConfigurationError(f"The result of unit {index} is not stored any more.", "Train again.")
-            self._results[index] = result
-        return self._results[index]
+        """Read from the store each time: the statistics of all units together would not fit a small machine."""
+        result = self._wait_for(self._store.result(self._job.job_id, index))
+        if result is None:
+            raise ConfigurationError(f"The result of unit {index} is not stored any more.", "Train again.")
+        self._hashes[index] = result.data_hash
+        return result
 
     def _data_of(self, series: SeriesKey) -> SeriesData:
         units = [unit for unit in self._job.units if unit.series == series and unit.state is UnitState.DONE]
         data = self._wait_for(self._series.of(units[0]))
-        if any(self._result_of(unit.index).data_hash != data.data_hash for unit in units):
+        # A family's results are read before its candles are asked for.
+        if any(self._hashes.get(unit.index, data.data_hash) != data.data_hash for unit in units):
             raise _changed(series)
         return data
 

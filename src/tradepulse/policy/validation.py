@@ -172,11 +172,13 @@ class Cscv:
         return self.logits.size
 
 
-def cscv(sums: npt.ArrayLike, counts: npt.ArrayLike, *, minimum_trades: float = 1) -> Cscv:
+def cscv(sums: npt.ArrayLike, counts: npt.ArrayLike, *, minimum_trades: float = 1, by_certainty: bool = False) -> Cscv:
     """Probability of backtest overfitting (Bailey, Borwein, López de Prado & Zhu 2017) over all halvings of the blocks.
 
     ``sums`` and ``counts``: [blocks, points], total result and number of trades. A point's performance in half of the
-    blocks is its mean result per trade. A point with fewer than ``minimum_trades`` in either half is left out of that
+    blocks is its mean result per trade; ``by_certainty``: that times the root of the number of trades, a t-statistic
+    but for the spread of a trade, which keeps points with few trades from being the best of every half.
+    A point with fewer than ``minimum_trades`` in either half is left out of that
     split on both sides; a split with fewer than two points left is not judged. Ties out of sample share their rank.
     The blocks are an even number, at most 20; splits are ordered by their in-sample blocks.
     """
@@ -187,7 +189,7 @@ def cscv(sums: npt.ArrayLike, counts: npt.ArrayLike, *, minimum_trades: float = 
     if minimum_trades <= 0:
         raise ValueError(f"minimum_trades: must be positive, got {minimum_trades}")
     halves = _halves_with_the_first_block(blocks)
-    forward, backward = rank_halves(halves, totals, trades, float(minimum_trades))
+    forward, backward = rank_halves(halves, totals, trades, float(minimum_trades), 0.5 if by_certainty else 1.0)
     # In lexicographic order the complement of the first half is the last, of the second the last but one, and so on.
     return _cscv_of(np.concatenate((forward, backward[::-1])))
 

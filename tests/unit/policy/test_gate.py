@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tradepulse.policy import gate, search
-from tradepulse.policy.evaluation import COLUMNS, SUM_R, SUM_R2, WINS, N
+from tradepulse.policy.evaluation import COLUMNS, HELD_OUT_COLUMN, SUM_R, SUM_R2, WINS, N
 from tradepulse.policy.gate import ANY, Candidate, Family, GateRules
 from tradepulse.strategies import STRATEGIES
 
@@ -35,14 +35,14 @@ def _family(
         for slot in range(4):
             count = trades if slot == ANY else trades // 3
             for column in range(COLUMNS):
-                own = edge if column < RULES.held_out_column or held_out_edge is None else held_out_edge
+                own = edge if column < HELD_OUT_COLUMN or held_out_edge is None else held_out_edge
                 n = random.poisson(count / COLUMNS, len(design.points))
                 win = random.binomial(n, np.clip((1 + near * own) / 3, 0, 1))
                 one[:, slot, column, N], one[:, slot, column, WINS] = n, win
                 one[:, slot, column, SUM_R] = 2.0 * win - (n - win)
                 one[:, slot, column, SUM_R2] = 4.0 * win + (n - win)
         stats.append(one.astype(np.float32))
-    return Family("volume_breakout", "1h", stats, design, RULES.held_out_column)
+    return Family("volume_breakout", "1h", stats, design, HELD_OUT_COLUMN)
 
 
 def _step(judgement: gate.FamilyJudgement, name: str) -> gate.Step:
@@ -92,7 +92,8 @@ def test_judge_family_when_held_out_time_is_changed_then_the_choice_stays() -> N
     before = gate.judge_family(family, RULES, seed=0, trials=POINTS, reports=False)
     cells = _chosen_points(family, before)
     for stats in family.stats:
-        stats[:, :, RULES.held_out_column :, SUM_R] *= -1
+        stats[:, :, HELD_OUT_COLUMN:] = np.roll(stats[:, :, HELD_OUT_COLUMN:], 17, axis=0)
+        stats[:, :, HELD_OUT_COLUMN:, SUM_R] *= -1
     after = gate.judge_family(family, RULES, seed=0, trials=POINTS, reports=False)
     assert after.point == before.point
     assert _chosen_points(family, after) == cells
@@ -120,14 +121,14 @@ def _candidate(trades: int, wins: int, symbol: str) -> Candidate:
 
 def test_judge_combinations_when_one_is_clearly_above_break_even_then_it_passes() -> None:
     crowd = [_candidate(60, 20, f"c{row}") for row in range(10)]
-    found = gate.judge_combinations([*crowd, _candidate(400, 200, "good")], RULES)
+    found = gate.judge_combinations([[*crowd, _candidate(400, 200, "good")]], RULES)[0]
     assert found[-1].passed
     assert not any(judgement.passed for judgement in found[:-1])
 
 
 def test_judge_combinations_when_a_lucky_one_stands_in_a_crowd_then_its_claim_is_drawn_back() -> None:
     crowd = [_candidate(60, 20, f"c{row}") for row in range(30)]
-    lucky = gate.judge_combinations([*crowd, _candidate(20, 12, "lucky")], RULES)[-1]
+    lucky = gate.judge_combinations([[*crowd, _candidate(20, 12, "lucky")]], RULES)[0][-1]
     assert lucky.precision < 0.45
     assert lucky.precision_lower < 1 / 3
 
@@ -135,7 +136,9 @@ def test_judge_combinations_when_a_lucky_one_stands_in_a_crowd_then_its_claim_is
 def test_judge_combinations_when_targets_differ_then_only_the_distance_from_break_even_is_pooled() -> None:
     small = [Candidate(_sums(200, 80, 1.5), 0.4, {"symbol": f"a{row}", "strategy": "s"}) for row in range(8)]
     large = [Candidate(_sums(200, 40, 4.0), 0.2, {"symbol": f"b{row}", "strategy": "s"}) for row in range(8)]
-    for judgement, wanted in zip(gate.judge_combinations([*small, *large], RULES), [0.4] * 8 + [0.2] * 8, strict=True):
+    for judgement, wanted in zip(
+        gate.judge_combinations([[*small, *large]], RULES)[0], [0.4] * 8 + [0.2] * 8, strict=True
+    ):
         assert judgement.precision == pytest.approx(wanted, abs=0.02)
         assert not judgement.passed
 
@@ -160,7 +163,7 @@ def test_better_than_defaults_when_the_defaults_hardly_trade_then_there_is_nothi
         (0.5, 0.1, 0.1, None, "neighbouring"),
         (0.9, -0.1, 0.1, None, "1.5 times the costs"),
         (0.9, 0.1, -0.1, None, "one bar later"),
-        (0.9, None, 0.1, None, "no trades"),
+        (0.9, None, 0.1, None, "too few trades"),
         (0.9, 0.1, 0.1, "trade 3 ends earlier", "trade 3 ends earlier"),
     ],
 )
