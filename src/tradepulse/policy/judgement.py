@@ -292,6 +292,7 @@ def _candidate(at_work: _FamilyAtWork, cell: _Cell) -> gate.Candidate | None:
     factors = {
         "strategy": at_work.strategy.strategy_id,
         "timeframe": str(series.timeframe),
+        "family": f"{at_work.strategy.strategy_id} {series.timeframe}",
         "regime": SLOTS[cell.slot],
         "symbol": series.symbol,
         "exchange": series.exchange,
