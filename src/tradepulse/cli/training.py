@@ -28,6 +28,9 @@ Strategies = Annotated[list[str] | None, typer.Option("--strategy", help="htf_sw
 Regimes = Annotated[list[str] | None, typer.Option("--regime", help="bull, bear, sideways; default: all; repeatable.")]
 Timeframes = Annotated[list[str] | None, typer.Option("--timeframe", "-t", help="1m ... 1d; repeatable.")]
 Points = Annotated[int | None, typer.Option("--points", help="Parameter sets per symbol, timeframe and strategy.")]
+Challenger = Annotated[
+    bool, typer.Option("--challenger", help="Also search inside each plateau; what is found must prove itself.")
+]
 Seed = Annotated[int | None, typer.Option("--seed", help="The same seed and candles: the same result.")]
 Threads = Annotated[int | None, typer.Option("--threads", help="0: all cores of this machine.")]
 Engine = Annotated[str, typer.Option("--engine", help="local, workers, cluster, or a Dask scheduler's address.")]
@@ -59,6 +62,7 @@ def train(
     until: Until = None,
     points: Points = None,
     seed: Seed = None,
+    challenger: Challenger = False,
     threads: Threads = None,
     engine: Engine = "local",
     resume: Resume = None,
@@ -71,7 +75,7 @@ def train(
     """
     settings = settings_for_command()
     used = _threads(settings, threads)
-    asked = (symbol, exchange, strategy, regime, timeframe, since, until, points, seed)
+    asked = (symbol, exchange, strategy, regime, timeframe, since, until, points, seed, challenger or None)
     if resume is not None and any(option is not None for option in asked):
         raise ConfigurationError("--resume goes on with a job as it was asked.", "Leave out what it is to train.")
     started: list[str] = []
@@ -84,7 +88,7 @@ def train(
         async with bootstrap.open_application(settings) as app:
             if resume is None:
                 names = [_names(given) for given in (symbol, exchange, strategy, regime, timeframe)]
-                started.append(await _start(app, names, span(since, until), points, seed))
+                started.append(await _start(app, names, span(since, until), points, seed, challenger=challenger))
             else:
                 started.append((await training.find_job(app, resume)).job_id)
             if detach:
@@ -122,6 +126,8 @@ async def _start(
     ends: tuple[int | None, int | None],
     points: int | None,
     seed: int | None,
+    *,
+    challenger: bool,
 ) -> str:
     """``names``: symbols, exchanges, strategies, regimes, timeframes; an empty list stands for all there are."""
     from tradepulse.bootstrap import training
@@ -141,6 +147,7 @@ async def _start(
         until=ends[1],
         points=own.points if points is None else points,
         seed=own.seed if seed is None else seed,
+        challenger=challenger,
         by=BY,
     )
 

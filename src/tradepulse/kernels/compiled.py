@@ -26,7 +26,8 @@ def _cache_directory(sources: Path) -> Path:
 
 _SOURCES = Path(__file__).parent
 if os.access(_SOURCES, os.W_OK):
-    numba.config.CACHE_DIR = str(_cache_directory(_SOURCES))
+    # The public name of the setting is NUMBA_CACHE_DIR; numba reads it into this module when it is imported.
+    setattr(numba.config, "CACHE_DIR", str(_cache_directory(_SOURCES)))  # noqa: B010
 
 
 def compiled(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:

@@ -32,6 +32,7 @@ def checked_request(
     until: int | None = None,
     points: int = 2048,
     seed: int = 0,
+    challenger: bool = False,
 ) -> TrainingRequest:
     """The request in unified words, or ``ConfigurationError`` naming the value, the rule and the remedy.
 
@@ -49,6 +50,7 @@ def checked_request(
         until=until,
         points=points,
         seed=seed,
+        challenger=challenger,
     )
     _check_stored(request, coverage)
     return request
