@@ -249,7 +249,8 @@ class TrainingStore(Protocol):
     async def keep(self, job_id: str, worker: str) -> bool:
         """Still here: whoever is silent for long counts as gone, and what it had taken is given out again.
 
-        ``False`` when the job has ended (cancelled, say): stop working on it. Also said by whoever judges the job.
+        ``False`` when there is nothing more for this worker to do: the job has ended (cancelled, say), or somebody else
+        judges it. Also said by whoever judges or deploys.
         """
         ...
 
@@ -265,12 +266,17 @@ class TrainingStore(Protocol):
 
     async def result(self, job_id: str, index: int) -> UnitResult | None: ...
 
-    async def advance(self, job_id: str, state: JobState, *, problem: str | None = None) -> bool:
-        """Move the job on; ``False`` where it has ended already or somebody else has just made this move."""
+    async def advance(self, job_id: str, state: JobState, *, problem: str | None = None, by: str | None = None) -> bool:
+        """Move the job on; ``False`` where it has ended already or somebody else has just made this move.
+
+        ``by``: the judge. ``JUDGING`` makes it the judge where there is none or the last one is gone; a job that was
+        being deployed stays so. ``DEPLOYING`` is for the judge only, and from then on the job cannot be cancelled; nor
+        can it fail, unless its judge says so or is gone. An end that names a judge needs the one of now.
+        """
         ...
 
-    async def save_report(self, job_id: str, report: JsonObject) -> None:
-        """The judgement (families and combinations) and the job's end, in one transaction.
+    async def save_report(self, job_id: str, report: JsonObject, *, by: str | None = None) -> None:
+        """The judgement (families and combinations) and the job's end, in one transaction. ``by``: its judge.
 
         Every trial ever evaluated stays in the ledger, condensed to totals of training and held-out time; the
         fine-grained statistics of the units are dropped.

@@ -216,21 +216,82 @@ async def test_judging_when_two_want_to_then_one_does_until_it_is_silent(make_st
     store = make_store(SHORT)
     job_id = await created(store)
     await finish_all(store, job_id)
-    moves = await asyncio.gather(*(store.advance(job_id, JobState.JUDGING) for _ in range(4)))
+    moves = await asyncio.gather(*(store.advance(job_id, JobState.JUDGING, by=f"w{row}") for row in range(4)))
     assert sorted(moves) == [False, False, False, True]
+    first = f"w{moves.index(True)}"
     assert await store.result(job_id, 0) is not None
-    await soon(lambda: store.advance(job_id, JobState.JUDGING))
+    await soon(lambda: store.advance(job_id, JobState.JUDGING, by="second"))
+    assert not await store.keep(job_id, first)
+    assert not await store.advance(job_id, JobState.DEPLOYING, by=first)
+    assert not await store.advance(job_id, JobState.FAILED, by=first)
+    with pytest.raises(RefusedError):
+        await store.save_report(job_id, {}, by=first)
+    assert await store.advance(job_id, JobState.DEPLOYING, by="second")
     assert not await store.advance("unknown", JobState.JUDGING)
 
 
 async def test_judging_when_the_judge_says_it_is_there_then_nobody_else_may(make_store: MakeStore) -> None:
     store = make_store(400)
     job_id = await created(store)
-    assert await store.advance(job_id, JobState.JUDGING)
-    for _ in range(12):
+    assert await store.advance(job_id, JobState.JUDGING, by="judge")
+    for turn in range(16):
         await asyncio.sleep(0.05)
         assert await store.keep(job_id, "judge")
-        assert not await store.advance(job_id, JobState.JUDGING)
+        assert not await store.advance(job_id, JobState.JUDGING, by="other")
+        if turn == 8:
+            assert await store.advance(job_id, JobState.DEPLOYING, by="judge")
+
+
+async def test_judging_when_only_others_say_that_they_are_there_then_the_judge_counts_as_gone(
+    make_store: MakeStore,
+) -> None:
+    store = make_store(SHORT)
+    job_id = await created(store)
+    assert await store.advance(job_id, JobState.JUDGING, by="judge")
+
+    async def taken_over() -> bool:
+        assert not await store.keep(job_id, "other")
+        return await store.advance(job_id, JobState.JUDGING, by="third")
+
+    await soon(taken_over)
+
+
+async def test_deploying_when_it_has_begun_then_only_its_judge_can_end_the_job(store: TrainingStore) -> None:
+    job_id = await created(store)
+    await finish_all(store, job_id)
+    assert not await store.advance(job_id, JobState.DEPLOYING, by="judge")
+    assert await store.advance(job_id, JobState.JUDGING, by="judge")
+    assert not await store.advance(job_id, JobState.DEPLOYING, by="other")
+    assert await store.advance(job_id, JobState.DEPLOYING, by="judge")
+    assert await store.advance(job_id, JobState.DEPLOYING, by="judge")
+    for state in (JobState.RUNNING, JobState.JUDGING, JobState.CANCELLED, JobState.FAILED):
+        assert not await store.advance(job_id, state)
+        assert not await store.advance(job_id, state, by="other")
+    with pytest.raises(RefusedError, match=f"{job_id} is deploying, 3 of 3"):
+        await created(store)
+    assert await store.result(job_id, 0) is not None
+    await store.save_report(job_id, {"summary": {}}, by="judge")
+    job = await store.job(job_id)
+    assert job is not None
+    assert job.state is JobState.FINISHED
+
+
+async def test_deploying_when_its_judge_is_gone_then_another_goes_on_and_it_still_cannot_be_cancelled(
+    make_store: MakeStore,
+) -> None:
+    store = make_store(SHORT)
+    job_id = await created(store)
+    assert await store.advance(job_id, JobState.JUDGING, by="dead")
+    assert await store.advance(job_id, JobState.DEPLOYING, by="dead")
+    await soon(lambda: store.advance(job_id, JobState.JUDGING, by="alive"))
+    assert not await store.advance(job_id, JobState.CANCELLED)
+    job = await store.job(job_id)
+    assert job is not None
+    assert job.state is JobState.DEPLOYING
+    assert not await store.keep(job_id, "dead")
+    assert await store.keep(job_id, "alive")
+    assert await store.advance(job_id, JobState.DEPLOYING, by="alive")
+    await soon(lambda: store.advance(job_id, JobState.FAILED, problem="nobody is there"))
 
 
 async def test_report_when_saved_then_the_job_is_finished_and_every_trial_stays_as_totals(

@@ -193,7 +193,8 @@ async def run_training(
             f"Cancel it and start anew: tradepulse training-jobs --cancel {job.job_id}",
         )
     load = await job_loader(app, job)
-    work = partial(training_job.work_on, job.job_id, worker_name(), app.training, load, progress=progress, stop=stop)
+    worker, deploy = worker_name(), trained_assets(app).deploy
+    work = partial(training_job.work_on, job.job_id, worker, app.training, load, progress=progress, stop=stop)
     if engine == LOCAL:
         await work(threads=threads or cores())
     elif engine == WORKERS:
@@ -203,7 +204,7 @@ async def run_training(
             await work(lanes=cluster.lanes, evaluate=cluster.evaluate)
     while not (stop is not None and stop.is_set()):
         await training_job.judge(
-            job.job_id, app.training, load, ReplayInEngine(), trained_assets(app).deploy, progress=judging, stop=stop
+            job.job_id, worker, app.training, load, ReplayInEngine(), deploy, progress=judging, stop=stop
         )
         job = await find_job(app, job.job_id)
         if job.state.ended:
@@ -214,11 +215,23 @@ async def run_training(
 
 
 async def cancel_training(app: Application, job_id: str) -> TrainingJob:
-    """Its workers stop within seconds; what was found so far is not judged."""
-    job = await find_job(app, job_id)
-    if not await app.training.advance(job.job_id, JobState.CANCELLED):
+    """Its workers stop within seconds; what was found so far is not judged. ``RefusedError`` where it is too late."""
+    asked = await find_job(app, job_id)
+    cancelled = await app.training.advance(asked.job_id, JobState.CANCELLED)
+    job = await find_job(app, asked.job_id)
+    if cancelled:
+        return job
+    if job.state is not JobState.DEPLOYING:
         raise RefusedError(f"Job {job.job_id} has ended already: it is {job.state}.", "There is nothing to cancel.")
-    return await find_job(app, job.job_id)
+    # Nobody who runs this code could take it over from a worker that was killed.
+    problem = "It was broken off by a person." + training_job.HALF_DEPLOYED
+    if job.code_version != code_version() and await app.training.advance(job.job_id, JobState.FAILED, problem=problem):
+        return await find_job(app, job.job_id)
+    raise RefusedError(
+        f"It is too late to cancel job {job.job_id}: its configurations are being put into force.",
+        "Wait until it has ended (should its worker have been killed: tradepulse train --resume "
+        f"{job.job_id}), then take back what you do not want with: tradepulse deactivate",
+    )
 
 
 async def training_report(app: Application, job_id: str) -> JsonObject:

@@ -123,6 +123,7 @@ class JobState(StrEnum):
     QUEUED = "queued"
     RUNNING = "running"
     JUDGING = "judging"
+    DEPLOYING = "deploying"
     FINISHED = "finished"
     CANCELLED = "cancelled"
     FAILED = "failed"

@@ -18,9 +18,9 @@ from tradepulse.domain.market import SeriesKey, data_hash
 from tradepulse.domain.training import JobState, JsonObject, TrainingJob, TrainingRequest, TrainingUnit, UnitState
 from tradepulse.policy.train import Load, ReplayCheck, SeriesData, evaluate_unit, judge_job
 from tradepulse.ports import TrainingStore, UnitResult
-from tradepulse.shared.errors import ConfigurationError, TradePulseError, TransientError
+from tradepulse.shared.errors import ConfigurationError, RefusedError, TradePulseError, TransientError
 
-__all__ = ["Deploy", "Evaluate", "TrainingProgress", "follow", "in_threads", "judge", "work_on"]
+__all__ = ["HALF_DEPLOYED", "Deploy", "Evaluate", "TrainingProgress", "follow", "in_threads", "judge", "work_on"]
 
 logger = logging.getLogger(__name__)
 Answer = TypeVar("Answer")
@@ -28,6 +28,7 @@ Answer = TypeVar("Answer")
 PULSE_SECONDS = 1.0
 """How often a worker says that it is still there, looks whether it should stop, and tells how far it is."""
 WRITE_ATTEMPTS = 10
+HALF_DEPLOYED = " Some of its configurations may be in force already: look at the matrix, and train again."
 MOST_CANDLES = 3_000_000
 """So many candles are kept between units, about 150 MB."""
 
@@ -273,6 +274,7 @@ class _Shift:
 
 async def judge(
     job_id: str,
+    worker: str,
     store: TrainingStore,
     load: Load,
     replay: ReplayCheck | None,
@@ -283,39 +285,73 @@ async def judge(
 ) -> bool:
     """Judge a job whose units are all done, deploy what passed, and store the report; whoever comes first does it.
 
-    ``False`` where units are open, somebody else judges or has judged, or ``stop`` was set meanwhile. Deploying comes
-    before storing, so it may be done twice when the judge is killed in between. Failed units are left out and named;
-    where all have failed, so has the job.
+    ``False`` where units are open, somebody else judges or has judged, or ``stop`` was set before deploying. Once it
+    deploys, the job can neither be cancelled nor stopped; should the judge be killed, the next one judges and deploys
+    again, so ``deploy`` must bear to be repeated. ``worker`` must be unique. Failed units are left out and named; where
+    all have failed, so has the job.
     """
     job = await store.job(job_id)
-    if job is None or _open_units(job) or not await store.advance(job_id, JobState.JUDGING):
+    if job is None or _open_units(job) or not await store.advance(job_id, JobState.JUDGING, by=worker):
         return False
     done = [unit for unit in job.units if unit.state is UnitState.DONE]
     if not done:
         problems = dict.fromkeys(unit.problem or "no unit" for unit in job.units)
-        await store.advance(job_id, JobState.FAILED, problem="; ".join(list(problems)[:3]) or "There was no unit.")
+        problem = "; ".join(list(problems)[:3]) or "There was no unit."
+        await store.advance(job_id, JobState.FAILED, problem=problem, by=worker)
         return True
     bench = _Bench(job, _without_failed(await store.plan(job_id), job), store, load, asyncio.get_running_loop())
     judging = asyncio.create_task(asyncio.to_thread(bench.judgement, replay, progress))
     try:
-        while not judging.done():
-            await asyncio.wait({judging}, timeout=PULSE_SECONDS)
-            stopped = stop is not None and stop.is_set()
-            if not judging.done() and (stopped or not await _still_wanted(store, job_id, "judge")):
-                return False
+        wanted = await _vouched_for(judging, job_id, worker, store, stop)
     finally:
         bench.given_up.set()
         await asyncio.gather(judging, return_exceptions=True)
-    error = judging.exception()
-    if error is not None:
-        if not isinstance(error, TransientError):
-            await store.advance(job_id, JobState.FAILED, problem=_in_words(error))
-        raise error
-    if not await store.keep(job_id, "judge"):
+    if not wanted:
         return False
-    await deploy(job, judging.result())
-    await _patiently(lambda: store.save_report(job_id, judging.result()))
+    report = await _outcome(judging, job_id, worker, store)
+    if not await _patiently(lambda: store.advance(job_id, JobState.DEPLOYING, by=worker)):
+        return False
+    deploying = asyncio.ensure_future(deploy(job, report))
+    try:
+        wanted = await _vouched_for(deploying, job_id, worker, store)
+    finally:
+        deploying.cancel()
+        await asyncio.gather(deploying, return_exceptions=True)
+    if not wanted:
+        return False
+    await _outcome(deploying, job_id, worker, store)
+    try:
+        await _patiently(lambda: store.save_report(job_id, report, by=worker))
+    except RefusedError:
+        logger.warning("Job %s was deployed, but its judgement has passed to another worker", job_id)
+        return False
     return True
+
+
+async def _vouched_for(
+    work: "asyncio.Future[Any]", job_id: str, worker: str, store: TrainingStore, stop: asyncio.Event | None = None
+) -> bool:
+    """Wait for ``work``, saying all the time that its judge is there. ``False`` when it should be given up."""
+    while not work.done():
+        await asyncio.wait({work}, timeout=PULSE_SECONDS)
+        stopped = stop is not None and stop.is_set()
+        if not work.done() and (stopped or not await _still_wanted(store, job_id, worker)):
+            return False
+    return True
+
+
+async def _outcome(work: "asyncio.Future[Answer]", job_id: str, worker: str, store: TrainingStore) -> Answer:
+    """What ``work`` found; what will not go away by itself fails the job, so that nobody tries for ever."""
+    error = work.exception()
+    if error is None:
+        return work.result()
+    if not isinstance(error, TransientError):
+        job = await store.job(job_id)
+        begun = job is not None and job.state is JobState.DEPLOYING
+        await store.advance(
+            job_id, JobState.FAILED, problem=_in_words(error) + (HALF_DEPLOYED if begun else ""), by=worker
+        )
+    raise error
 
 
 class _Bench:
@@ -445,16 +481,13 @@ async def _still_wanted(store: TrainingStore, job_id: str, worker: str) -> bool:
         return True
 
 
-async def _patiently(write: Callable[[], Awaitable[object]]) -> None:
+async def _patiently(write: Callable[[], Awaitable[Answer]]) -> Answer:
     """Work of minutes must not be lost because the database restarts."""
-    for attempt in range(WRITE_ATTEMPTS):
-        try:
-            await write()
-            return
-        except TransientError:
-            if attempt == WRITE_ATTEMPTS - 1:
-                raise
-            await asyncio.sleep(PULSE_SECONDS)
+    for _ in range(WRITE_ATTEMPTS - 1):
+        with suppress(TransientError):
+            return await write()
+        await asyncio.sleep(PULSE_SECONDS)
+    return await write()
 
 
 async def _pause(stop: asyncio.Event, seconds: float) -> None:

@@ -77,6 +77,7 @@ class _StoredJob:
     units: dict[int, TrainingUnit]
     leased_until: dict[int, int] = field(default_factory=dict)
     judged_until: int = 0
+    judge: str | None = None
     results: dict[int, UnitResult] = field(default_factory=dict)
     totals: dict[int, trial_stats.Stats] = field(default_factory=dict)
     report: bytes | None = None
@@ -135,8 +136,11 @@ class InMemoryTrainingStore:
             return False
         for index in self._taken(stored, worker):
             stored.leased_until[index] = self._clock.now() + self._lease_ms
-        stored.judged_until = self._clock.now() + self._lease_ms
-        return True
+        if stored.job.state in (JobState.QUEUED, JobState.RUNNING):
+            return True
+        if stored.judge == worker:
+            stored.judged_until = self._clock.now() + self._lease_ms
+        return stored.judge == worker
 
     async def finish(self, job_id: str, index: int, worker: str, result: UnitResult) -> None:
         stored = self._stored(job_id)
@@ -175,11 +179,14 @@ class InMemoryTrainingStore:
     async def trial_totals(self, job_id: str, index: int) -> trial_stats.Stats | None:
         return self._jobs[job_id].totals.get(index) if job_id in self._jobs else None
 
-    async def advance(self, job_id: str, state: JobState, *, problem: str | None = None) -> bool:
+    async def advance(self, job_id: str, state: JobState, *, problem: str | None = None, by: str | None = None) -> bool:
         stored = self._jobs.get(job_id)
-        if stored is None or not self._may_become(stored, state):
+        if stored is None or not self._may_become(stored, state, by):
             return False
         now = self._clock.now()
+        stored.judge = by if state is JobState.JUDGING else stored.judge
+        if stored.job.state is JobState.DEPLOYING and not state.ended:
+            state = JobState.DEPLOYING
         begins = state in (JobState.RUNNING, JobState.JUDGING) and stored.job.started_at is None
         stored.job = replace(
             stored.job,
@@ -193,9 +200,9 @@ class InMemoryTrainingStore:
             stored.results.clear()
         return True
 
-    async def save_report(self, job_id: str, report: JsonObject) -> None:
+    async def save_report(self, job_id: str, report: JsonObject, *, by: str | None = None) -> None:
         written = trial_stats.json_bytes(report)
-        if not await self.advance(job_id, JobState.FINISHED):
+        if not await self.advance(job_id, JobState.FINISHED, by=by):
             raise ended_already(job_id)
         self._jobs[job_id].report = written
 
@@ -229,14 +236,23 @@ class InMemoryTrainingStore:
         units = stored.units.values()
         return [unit.index for unit in units if unit.worker == worker and unit.state is UnitState.RUNNING]
 
-    def _may_become(self, stored: _StoredJob, state: JobState) -> bool:
+    def _may_become(self, stored: _StoredJob, state: JobState, by: str | None) -> bool:
         now = stored.job.state
         if state is JobState.QUEUED or now.ended:
             return False
         if state is JobState.RUNNING:
             return now is JobState.QUEUED
-        abandoned = now is JobState.JUDGING and stored.judged_until < self._clock.now()
-        return state is not JobState.JUDGING or now is not JobState.JUDGING or abandoned
+        judged, is_judge = now in (JobState.JUDGING, JobState.DEPLOYING), by is not None and by == stored.judge
+        abandoned = stored.judged_until < self._clock.now()
+        if state is JobState.JUDGING:
+            return not judged or abandoned
+        if state is JobState.DEPLOYING:
+            return judged and is_judge
+        if state is JobState.CANCELLED:
+            return now is not JobState.DEPLOYING
+        if state is JobState.FAILED and now is JobState.DEPLOYING:
+            return is_judge or (by is None and abandoned)
+        return by is None or is_judge
 
 
 class InMemoryConfigurationStore:

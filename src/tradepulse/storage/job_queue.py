@@ -30,7 +30,7 @@ _OVERLOOKED = """
                 and (unit.state = 'queued' or (unit.state = 'running' and unit.leased_until < now)))
             or not exists (select 1 from training_units as unit where unit.job_id = job.job_id
                 and unit.state in ('queued', 'running')))
-        or state = 'judging' and judged_until < now)
+        or state in ('judging', 'deploying') and judged_until < now)
         and not exists (select 1 from procrastinate_jobs where queue_name = %s and status = 'todo'
             and args ->> 'job_id' = job.job_id)
     order by "row"

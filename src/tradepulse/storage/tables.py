@@ -260,7 +260,7 @@ backtest_trades = Table(
 # --- learning: jobs, their units, the ledger of trials, and what was found out
 # The tables of the job queue (procrastinate_*) are not listed here: their own project is their master.
 
-UNENDED = "state in ('queued', 'running', 'judging')"
+UNENDED = "state in ('queued', 'running', 'judging', 'deploying')"
 
 training_jobs = Table(
     "training_jobs",
@@ -271,7 +271,7 @@ training_jobs = Table(
     *_columns(Text, "request_hash", "state", "requested_by", "code_version"),
     Column("created_at", BigInteger, nullable=False),
     *_columns(BigInteger, "started_at", "finished_at", "judged_until", nullable=True),
-    Column("problem", Text, nullable=True),
+    *_columns(Text, "judge", "problem", nullable=True),
     Column("plan", JSON, nullable=False),
     # The same request twice at once would only cost time, and one of the two would be overlooked.
     Index("training_jobs_unended_key", "request_hash", unique=True, postgresql_where=text(UNENDED)),

@@ -19,6 +19,7 @@ from tradepulse.shared.errors import ConfigurationError, RefusedError, Transient
 from tradepulse.storage import trial_stats
 from tradepulse.storage.db import Connection, Database
 from tradepulse.storage.job_queue import announce, forget
+from tradepulse.storage.tables import UNENDED
 
 LEASE_MS = 15_000
 ATTEMPTS = 3
@@ -29,14 +30,14 @@ _UNIT = '"index", exchange, symbol, timeframe, strategy, state, worker, candles,
 _CREATE = f"""
     insert into training_jobs (job_id, request, request_hash, state, requested_by, code_version, created_at, plan)
     values (gen_random_uuid()::text, %(request)s, %(hash)s, 'queued', %(by)s, %(code_version)s, {NOW}, %(plan)s)
-    on conflict (request_hash) where state in ('queued', 'running', 'judging') do nothing
+    on conflict (request_hash) where {UNENDED} do nothing
     returning job_id
 """  # noqa: S608 - constants
-_THE_OTHER = """
+_THE_OTHER = f"""
     select job_id, state, (select count(*) from training_units as unit where unit.job_id = job.job_id) as units,
         (select count(*) from training_units as unit where unit.job_id = job.job_id and unit.state = 'done') as done
-    from training_jobs as job where request_hash = %s and state in ('queued', 'running', 'judging')
-"""
+    from training_jobs as job where request_hash = %s and {UNENDED}
+"""  # noqa: S608 - constants
 _TAKE = f"""
     update training_units set state = 'running', worker = %(worker)s, leased_until = {NOW} + %(lease)s
     where job_id = %(job)s and "index" = (
@@ -67,13 +68,17 @@ _TRIALS = """
             or (exchange || ':' || symbol || ':' || timeframe = %(series)s and strategy = %(strategy)s)
         group by exchange, symbol, timeframe, strategy, seed) as designs
 """
-# From which states a job may come into each.
+_BY_ITS_JUDGE = "(%(by)s::text is null or judge = %(by)s::text)"
+# From which states a job may come into each. Once it is deployed there is no way back.
 _BEFORE = {
     JobState.RUNNING: "state = 'queued'",
-    JobState.JUDGING: f"(state in ('queued', 'running') or (state = 'judging' and judged_until < {NOW}))",
-    JobState.FINISHED: "state in ('queued', 'running', 'judging')",
+    JobState.JUDGING: f"""(state in ('queued', 'running')
+        or (state in ('judging', 'deploying') and judged_until < {NOW}))""",
+    JobState.DEPLOYING: "state in ('judging', 'deploying') and judge = %(by)s::text",
+    JobState.FINISHED: f"{UNENDED} and {_BY_ITS_JUDGE}",
     JobState.CANCELLED: "state in ('queued', 'running', 'judging')",
-    JobState.FAILED: "state in ('queued', 'running', 'judging')",
+    JobState.FAILED: f"""{_BY_ITS_JUDGE} and (state in ('queued', 'running', 'judging')
+        or (state = 'deploying' and (judge = %(by)s::text or judged_until < {NOW})))""",
 }
 
 
@@ -151,12 +156,17 @@ class PostgresTrainingStore:
                 (self._lease_ms, job_id, worker),
             )
             await connection.execute(
-                f"update training_jobs set judged_until = {NOW} + %s where job_id = %s and state = 'judging'",  # noqa: S608
-                (self._lease_ms, job_id),
+                f"update training_jobs set judged_until = {NOW} + %s "  # noqa: S608 - a constant
+                "where job_id = %s and judge = %s and state in ('judging', 'deploying')",
+                (self._lease_ms, job_id, worker),
             )
-            found = await connection.execute("select state from training_jobs where job_id = %s", (job_id,))
+            found = await connection.execute(
+                "select 1 from training_jobs where job_id = %s and (state in ('queued', 'running') "
+                "or (state in ('judging', 'deploying') and judge = %s))",
+                (job_id, worker),
+            )
             row = await found.fetchone()
-        return row is not None and not JobState(row[0]).ended
+        return row is not None
 
     async def finish(self, job_id: str, index: int, worker: str, result: UnitResult) -> None:
         job, plan = await self.job(job_id), await self.plan(job_id)
@@ -206,13 +216,13 @@ class PostgresTrainingStore:
         )
         return None if row is None else await asyncio.to_thread(trial_stats.decode, *row)
 
-    async def advance(self, job_id: str, state: JobState, *, problem: str | None = None) -> bool:
+    async def advance(self, job_id: str, state: JobState, *, problem: str | None = None, by: str | None = None) -> bool:
         async with self._database.transaction() as connection:
-            return await _advance(connection, job_id, state, problem, self._lease_ms)
+            return await _advance(connection, job_id, state, problem, by, self._lease_ms)
 
-    async def save_report(self, job_id: str, report: JsonObject) -> None:
+    async def save_report(self, job_id: str, report: JsonObject, *, by: str | None = None) -> None:
         async with self._database.transaction() as connection:
-            if not await _advance(connection, job_id, JobState.FINISHED, None, self._lease_ms):
+            if not await _advance(connection, job_id, JobState.FINISHED, None, by, self._lease_ms):
                 raise ended_already(job_id)
             await connection.execute(
                 "insert into training_reports (job_id, report) values (%s, %s)",
@@ -242,7 +252,10 @@ def already_running(job_id: str, state: str, units: int, done: int) -> RefusedEr
 
 
 def ended_already(job_id: str) -> RefusedError:
-    return RefusedError(f"The job {job_id} has ended already, or does not exist.", "What it found stays as it is.")
+    return RefusedError(
+        f"The job {job_id} has ended already, is judged by somebody else, or does not exist.",
+        "What it found stays as it is.",
+    )
 
 
 def unknown_job(job_id: str) -> ConfigurationError:
@@ -259,17 +272,22 @@ async def _insert_units(connection: Connection, job_id: str, units: Sequence[Tra
             await copy.write_row((job_id, unit.index, *key, "queued", None, unit.candles, 0, 0.0, None))
 
 
-async def _advance(connection: Connection, job_id: str, state: JobState, problem: str | None, lease_ms: int) -> bool:
+async def _advance(
+    connection: Connection, job_id: str, state: JobState, problem: str | None, by: str | None, lease_ms: int
+) -> bool:
     before = _BEFORE.get(state)
     if before is None:
         return False
     moved = await connection.execute(
-        f"""update training_jobs set state = %(state)s, problem = coalesce(%(problem)s, problem),
+        f"""update training_jobs set
+            state = case when state = 'deploying' and %(state)s = 'judging' then state else %(state)s end,
+            judge = case when %(state)s = 'judging' then %(by)s::text else judge end,
+            problem = coalesce(%(problem)s, problem),
             started_at = coalesce(started_at, case when %(state)s in ('running', 'judging') then {NOW} end),
-            judged_until = case when %(state)s = 'judging' then {NOW} + %(lease)s end,
+            judged_until = case when %(state)s in ('judging', 'deploying') then {NOW} + %(lease)s end,
             finished_at = case when %(ended)s then {NOW} end
             where job_id = %(job)s and {before}""",  # noqa: S608 - constants
-        {"state": state, "problem": problem, "lease": lease_ms, "ended": state.ended, "job": job_id},
+        {"state": state, "problem": problem, "by": by, "lease": lease_ms, "ended": state.ended, "job": job_id},
     )
     if moved.rowcount and state.ended:
         await connection.execute("update training_units set stats = null where job_id = %s", (job_id,))

@@ -119,12 +119,14 @@ async def test_sweep_when_a_judge_died_then_the_job_is_announced_again(
     database: Database, store: PostgresTrainingStore
 ) -> None:
     job_id = await created(store)
-    await store.advance(job_id, JobState.JUDGING)
-    async with database.transaction() as connection:
-        await connection.execute("delete from procrastinate_jobs")
-    assert await sweep(database) == 0
-    await asyncio.sleep(0.25)
-    assert await sweep(database) == 1
+    await store.advance(job_id, JobState.JUDGING, by="dead")
+    for state in (JobState.DEPLOYING, JobState.JUDGING):
+        assert await store.advance(job_id, state, by="dead")
+        async with database.transaction() as connection:
+            await connection.execute("delete from procrastinate_jobs")
+        assert await sweep(database) == 0
+        await asyncio.sleep(0.25)
+        assert await sweep(database) == 1
 
 
 async def test_create_when_it_is_refused_then_nobody_is_woken(database: Database, store: PostgresTrainingStore) -> None:

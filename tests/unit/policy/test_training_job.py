@@ -279,8 +279,8 @@ async def test_judge_when_units_are_open_then_nothing_happens(
     store: InMemoryTrainingStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     court, job_id = Court(monkeypatch), await created(store)
-    assert not await judge(job_id, store, load, None, court.deploy)
-    assert not await judge("nope", store, load, None, court.deploy)
+    assert not await judge(job_id, "a", store, load, None, court.deploy)
+    assert not await judge("nope", "a", store, load, None, court.deploy)
     assert court.plans == []
 
 
@@ -289,7 +289,7 @@ async def test_judge_when_many_want_to_then_one_judges_deploys_and_reports(
 ) -> None:
     court, job_id = Court(monkeypatch), await created(store)
     await work_on(job_id, "a", store, load, evaluate=Played())
-    judged = await asyncio.gather(*(judge(job_id, store, load, None, court.deploy) for _ in range(4)))
+    judged = await asyncio.gather(*(judge(job_id, f"w{row}", store, load, None, court.deploy) for row in range(4)))
     assert sorted(judged) == [False, False, False, True]
     assert court.deployed == [job_id]
     report = await store.report(job_id)
@@ -307,7 +307,7 @@ async def test_judge_when_units_failed_then_the_rest_is_judged_and_they_are_name
         return history_of(key, PLANNED if key.symbol != "BTC/USDT" else 1)
 
     await work_on(job_id, "a", store, without_bitcoin, evaluate=Played())
-    assert await judge(job_id, store, load, None, court.deploy)
+    assert await judge(job_id, "a", store, load, None, court.deploy)
     assert [family["units"] for family in court.plans[0]["families"]] == [[1, 2], [4, 5]]
     assert "simulated:BTC/USDT:1h" not in court.plans[0]["families"][0]["series"]
     report = await store.report(job_id)
@@ -324,7 +324,7 @@ async def test_judge_when_every_unit_failed_then_so_has_the_job(
         return history_of(key, 1)
 
     await work_on(job_id, "a", store, nothing, evaluate=Played())
-    assert await judge(job_id, store, load, None, court.deploy)
+    assert await judge(job_id, "a", store, load, None, court.deploy)
     job = await job_of(store, job_id)
     assert job.state is JobState.FAILED
     assert "not those the job was planned with" in str(job.problem)
@@ -341,7 +341,7 @@ async def test_judge_when_the_candles_are_no_longer_those_of_the_trials_then_the
         return replace(history_of(key), data_hash="other")
 
     with pytest.raises(ConfigurationError, match="planned with"):
-        await judge(job_id, store, other, None, court.deploy)
+        await judge(job_id, "a", store, other, None, court.deploy)
     assert (await job_of(store, job_id)).state is JobState.FAILED
     assert court.deployed == []
 
@@ -352,7 +352,7 @@ async def test_judge_when_the_judgement_breaks_then_the_job_fails_with_the_reaso
     court, job_id = Court(monkeypatch, ZeroDivisionError("a defect")), await created(store)
     await work_on(job_id, "a", store, load, evaluate=Played())
     with pytest.raises(ZeroDivisionError):
-        await judge(job_id, store, load, None, court.deploy)
+        await judge(job_id, "a", store, load, None, court.deploy)
     assert (await job_of(store, job_id)).problem == "Unexpected ZeroDivisionError: a defect"
 
 
@@ -367,6 +367,123 @@ async def test_judge_when_cancelled_meanwhile_then_nothing_is_deployed(
         await asyncio.sleep(0.1)
         return history_of(key)
 
-    assert not await judge(job_id, store, cancelling, None, court.deploy)
+    assert not await judge(job_id, "a", store, cancelling, None, court.deploy)
     assert court.deployed == []
     assert (await job_of(store, job_id)).state is JobState.CANCELLED
+
+
+async def test_judge_when_cancelled_while_deploying_then_it_is_too_late_and_all_is_deployed(
+    store: InMemoryTrainingStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    court, job_id = Court(monkeypatch), await created(store)
+    await work_on(job_id, "a", store, load, evaluate=Played())
+    cancelled: list[bool] = []
+
+    async def slow(job: TrainingJob, report: JsonObject) -> None:
+        cancelled.append(await store.advance(job_id, JobState.CANCELLED))
+        await asyncio.sleep(0.1)
+        await court.deploy(job, report)
+
+    assert await judge(job_id, "a", store, load, None, slow)
+    assert (cancelled, court.deployed) == ([False], [job_id])
+    assert (await job_of(store, job_id)).state is JobState.FINISHED
+
+
+async def test_judge_when_deploying_takes_longer_than_a_lease_then_nobody_else_deploys(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    store = InMemoryTrainingStore(lease_ms=400)
+    court, job_id = Court(monkeypatch), await created(store)
+    await work_on(job_id, "a", store, load, evaluate=Played())
+    begun = asyncio.Event()
+
+    async def slow(job: TrainingJob, report: JsonObject) -> None:
+        begun.set()
+        await asyncio.sleep(1.2)
+        await court.deploy(job, report)
+
+    judging = asyncio.create_task(judge(job_id, "a", store, load, None, slow))
+    await begun.wait()
+    while not judging.done():
+        assert not await judge(job_id, "b", store, load, None, court.deploy)
+        assert not await store.keep(job_id, "b")
+        await asyncio.sleep(0.02)
+    assert await judging
+    assert court.deployed == [job_id]
+
+
+@pytest.mark.parametrize("lost_while", ["judging", "deploying"])
+async def test_judge_when_its_place_was_taken_then_it_stops_and_the_other_deploys_and_reports(
+    monkeypatch: pytest.MonkeyPatch, lost_while: str
+) -> None:
+    store = InMemoryTrainingStore(lease_ms=20)
+    court, job_id = Court(monkeypatch), await created(store)
+    await work_on(job_id, "a", store, load, evaluate=Played())
+    broken_off: list[str] = []
+
+    async def taken_over() -> None:
+        # The pulse of the first is longer than its lease, as if its machine had slept.
+        await asyncio.sleep(0.05)
+        monkeypatch.setattr(training_job, "PULSE_SECONDS", 0.01)
+        assert await judge(job_id, "b", store, load, None, court.deploy)
+
+    async def load_slowly(key: SeriesKey) -> SeriesData:
+        if lost_while == "judging" and not court.deployed:
+            await taken_over()
+        return history_of(key)
+
+    async def deploy(job: TrainingJob, report: JsonObject) -> None:
+        other = asyncio.create_task(taken_over())
+        try:
+            await asyncio.shield(other)
+            await asyncio.sleep(10)
+        except asyncio.CancelledError:
+            broken_off.append("a")
+            await other
+            raise
+
+    monkeypatch.setattr(training_job, "PULSE_SECONDS", 0.2)
+    assert not await judge(job_id, "a", store, load_slowly, None, deploy)
+    assert (court.deployed, broken_off) == ([job_id], ["a"] if lost_while == "deploying" else [])
+    assert (await job_of(store, job_id)).state is JobState.FINISHED
+
+
+async def test_judge_when_killed_while_deploying_then_the_next_one_deploys_again_and_reports(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    store = InMemoryTrainingStore(lease_ms=50)
+    court, job_id = Court(monkeypatch), await created(store)
+    await work_on(job_id, "a", store, load, evaluate=Played())
+    begun = asyncio.Event()
+
+    async def endless(job: TrainingJob, report: JsonObject) -> None:
+        begun.set()
+        await asyncio.sleep(60)
+
+    killed = asyncio.create_task(judge(job_id, "a", store, load, None, endless))
+    await begun.wait()
+    killed.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await killed
+    assert not await store.advance(job_id, JobState.CANCELLED)
+    await asyncio.sleep(0.1)
+    assert await judge(job_id, "b", store, load, None, court.deploy)
+    assert court.deployed == [job_id]
+    assert await store.report(job_id) is not None
+
+
+async def test_judge_when_deploying_breaks_then_the_job_fails_and_says_that_some_may_be_in_force(
+    store: InMemoryTrainingStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Court(monkeypatch)
+    job_id = await created(store)
+    await work_on(job_id, "a", store, load, evaluate=Played())
+
+    async def broken(job: TrainingJob, report: JsonObject) -> None:
+        raise ZeroDivisionError("a defect")
+
+    with pytest.raises(ZeroDivisionError):
+        await judge(job_id, "a", store, load, None, broken)
+    job = await job_of(store, job_id)
+    assert job.state is JobState.FAILED
+    assert "in force already" in str(job.problem)

@@ -69,6 +69,7 @@ def upgrade() -> None:
         sa.Column("started_at", sa.BigInteger(), nullable=True),
         sa.Column("finished_at", sa.BigInteger(), nullable=True),
         sa.Column("judged_until", sa.BigInteger(), nullable=True),
+        sa.Column("judge", sa.Text(), nullable=True),
         sa.Column("problem", sa.Text(), nullable=True),
         sa.Column("plan", sa.JSON(), nullable=False),
         sa.PrimaryKeyConstraint("job_id", name=op.f("training_jobs_pkey")),
@@ -79,7 +80,7 @@ def upgrade() -> None:
         "training_jobs",
         ["request_hash"],
         unique=True,
-        postgresql_where=sa.text("state in ('queued', 'running', 'judging')"),
+        postgresql_where=sa.text("state in ('queued', 'running', 'judging', 'deploying')"),
     )
     op.create_table(
         "configuration_moves",
@@ -179,7 +180,7 @@ def downgrade() -> None:
     op.drop_index(
         "training_jobs_unended_key",
         table_name="training_jobs",
-        postgresql_where=sa.text("state in ('queued', 'running', 'judging')"),
+        postgresql_where=sa.text("state in ('queued', 'running', 'judging', 'deploying')"),
     )
     op.drop_index("training_jobs_row_idx", table_name="training_jobs")
     op.drop_table("training_jobs")
