@@ -47,7 +47,8 @@ async def plan_job(
 ) -> tuple[tuple[TrainingUnit, ...], JsonObject]:
     """Units of work and what all workers must agree upon: time columns per family, and what was left out and why.
 
-    ``in_force``: parameter values by (strategy, timeframe) that trade already. ``ConfigurationError`` where nothing
+    The plan's ``series`` are first and last open time, number and hash of the candles of each. ``in_force``: parameter
+    values by (strategy, timeframe) that trade already. ``ConfigurationError`` where nothing
     remains to train.
     """
     wanted = [entry.series for entry in coverage if _asked_for(entry.series, request)]
@@ -55,11 +56,14 @@ async def plan_job(
     units: list[TrainingUnit] = []
     families: list[JsonObject] = []
     usable: dict[Timeframe, dict[SeriesKey, Candles]] = {}
+    facts: JsonObject = {}
     for series in sorted(wanted):
-        candles = (await load(series)).history.candles
+        data = await load(series)
+        candles = data.history.candles
         problem = unusable(candles, series.timeframe)
         if problem is None:
             usable.setdefault(series.timeframe, {})[series] = candles
+            facts[str(series)] = _facts_of(data)
         else:
             left_out += [{"series": str(series), "strategy": name, "reason": problem} for name in request.strategies]
     for timeframe in sorted(usable, key=lambda frame: frame.milliseconds):
@@ -75,7 +79,18 @@ async def plan_job(
             families.append(family)
     if not units:
         raise _nothing_to_train(wanted, left_out)
-    return tuple(units), {"families": families, "left_out": left_out}
+    return tuple(units), {"families": families, "left_out": left_out, "series": facts}
+
+
+def _facts_of(data: SeriesData) -> JsonObject:
+    """What the candles of the plan are known again by, however much is stored later."""
+    times = data.history.candles.open_time
+    return {
+        "first_open": int(times[0]),
+        "last_open": int(times[-1]),
+        "candles": len(times),
+        "data_hash": data.data_hash,
+    }
 
 
 def _within_bounds(strategy: Strategy, values: Mapping[str, object]) -> bool:

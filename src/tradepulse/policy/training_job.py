@@ -14,6 +14,8 @@ from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import Any, Protocol, TypeVar
 
+import numpy as np
+
 from tradepulse.domain.market import SeriesKey, data_hash
 from tradepulse.domain.training import JobState, JsonObject, TrainingJob, TrainingRequest, TrainingUnit, UnitState
 from tradepulse.policy.train import Load, ReplayCheck, SeriesData, evaluate_unit, judge_job
@@ -197,7 +199,7 @@ class _Shift:
         self._job = job
         self._plan = plan
         self._store = store
-        self._series = _SeriesShelf(load)
+        self._series = _SeriesShelf(load, plan)
         self._evaluate = evaluate
         self._stop = stop
         self._over = False
@@ -263,7 +265,7 @@ class _Shift:
 
     async def _result_of(self, unit: TrainingUnit, given_up: threading.Event) -> UnitResult:
         self.meter.shares[unit.index] = 0.0
-        data = await self._series.of(unit)
+        data = await self._series.of(unit.series)
 
         def advance(done: int, total: int) -> None:
             if unit.index in self.meter.shares:
@@ -364,7 +366,7 @@ class _Bench:
         self._job = job
         self._plan = plan
         self._store = store
-        self._series = _SeriesShelf(load)
+        self._series = _SeriesShelf(load, plan)
         self._loop = loop
         self._hashes: dict[int, str] = {}
 
@@ -384,7 +386,7 @@ class _Bench:
 
     def _data_of(self, series: SeriesKey) -> SeriesData:
         units = [unit for unit in self._job.units if unit.series == series and unit.state is UnitState.DONE]
-        data = self._wait_for(self._series.of(units[0]))
+        data = self._wait_for(self._series.of(series))
         # A family's results are read before its candles are asked for.
         if any(self._hashes.get(unit.index, data.data_hash) != data.data_hash for unit in units):
             raise _changed(series)
@@ -400,33 +402,40 @@ class _Bench:
 class _SeriesShelf:
     """Loaded series, the last used stay. Candles that came after the plan was made are cut off again."""
 
-    def __init__(self, load: Load) -> None:
+    def __init__(self, load: Load, plan: JsonObject) -> None:
         self._load = load
-        self._kept: OrderedDict[tuple[SeriesKey, int], SeriesData] = OrderedDict()
+        self._planned: JsonObject = plan["series"]
+        self._kept: OrderedDict[SeriesKey, SeriesData] = OrderedDict()
         self._turn = asyncio.Lock()
 
-    async def of(self, unit: TrainingUnit) -> SeriesData:
-        key = (unit.series, unit.candles)
+    async def of(self, series: SeriesKey) -> SeriesData:
+        """``ConfigurationError`` where the candles of the plan are not the ones that are stored now."""
         async with self._turn:
-            data = self._kept.pop(key, None) or await self._fetched(unit)
-            self._kept[key] = data
+            data = self._kept.pop(series, None) or await self._fetched(series)
+            self._kept[series] = data
             while sum(len(kept.history) for kept in self._kept.values()) > MOST_CANDLES and len(self._kept) > 1:
                 self._kept.popitem(last=False)
         return data
 
-    async def _fetched(self, unit: TrainingUnit) -> SeriesData:
-        data = await self._load(unit.series)
-        if len(data.history) < unit.candles:
-            raise _changed(unit.series)
-        if len(data.history) == unit.candles:
-            return data
-        history = data.history[: unit.candles]
-        return replace(data, history=history, data_hash=await asyncio.to_thread(data_hash, history.candles))
+    async def _fetched(self, series: SeriesKey) -> SeriesData:
+        planned, data = self._planned[str(series)], await self._load(series)
+        times = data.history.candles.open_time
+        kept = int(np.searchsorted(times, planned["last_open"], side="right"))
+        if (kept, int(times[0]) if kept else None) != (planned["candles"], planned["first_open"]):
+            raise _changed(series)
+        if kept < len(times):
+            history = data.history[:kept]
+            data = replace(data, history=history, data_hash=await asyncio.to_thread(data_hash, history.candles))
+        if data.data_hash != planned["data_hash"]:
+            raise _changed(series)
+        return data
 
 
 def _changed(series: SeriesKey) -> ConfigurationError:
     return ConfigurationError(
-        f"The candles of {series} are not those the job was planned with.", "Start the training again."
+        f"The candles of {series} are not those the job was planned with: older ones were stored since, gaps were "
+        "filled, or prices were corrected.",
+        "Cancel the job if it has not ended, and start the training again: it then learns from what is stored now.",
     )
 
 

@@ -21,9 +21,9 @@ from tradepulse.domain.market import (
 )
 from tradepulse.domain.training import JobState, JsonObject, TrainingJob, TrainingRequest, TrainingUnit, UnitState
 from tradepulse.policy import training_job
-from tradepulse.policy.plan import SeriesData
+from tradepulse.policy.plan import SeriesData, plan_job
 from tradepulse.policy.training_job import TrainingProgress, follow, judge, work_on
-from tradepulse.ports import UnitResult
+from tradepulse.ports import SeriesCoverage, UnitResult
 from tradepulse.shared.errors import ConfigurationError, TransientError
 from tradepulse.storage.in_memory import InMemoryTrainingStore
 from tradepulse.strategies.base_strategy import MarketHistory
@@ -31,7 +31,7 @@ from tradepulse.strategies.base_strategy import MarketHistory
 SYMBOLS = ("BTC/USDT", "ETH/USDT", "SOL/USDT")
 STRATEGIES = ("htf_sweep", "volume_breakout")
 REQUEST = TrainingRequest(SYMBOLS, ("simulated",), STRATEGIES, (), (Timeframe.H1,), points=7)
-PLANNED = 40
+PLANNED, HOUR = 40, 3_600_000
 
 
 def series(symbol: str) -> SeriesKey:
@@ -42,7 +42,19 @@ UNITS = tuple(
     TrainingUnit(index, series(symbol), strategy, candles=PLANNED)
     for index, (strategy, symbol) in enumerate((strategy, symbol) for strategy in STRATEGIES for symbol in SYMBOLS)
 )
-PLAN = {
+
+
+def history_of(key: SeriesKey, count: int = PLANNED, first: int = 0, without: int | None = None) -> SeriesData:
+    times = np.arange(first, count, dtype=np.int64) * HOUR
+    times = times[times != -1 if without is None else times != without * HOUR]
+    price = np.full(len(times), 100.0 + SYMBOLS.index(key.symbol))
+    candles = Candles(times, price, price, price, price, price)
+    one = Decimal(1)
+    spec = MarketSpec(MarketKey(key.exchange, key.symbol), "B", "USDT", MarketKind.SWAP, one, one, one, 1, 1, 1)
+    return SeriesData(MarketHistory(key, candles, np.zeros(len(times), dtype=np.int8)), spec, data_hash(candles))
+
+
+PLAN: JsonObject = {
     "families": [
         {
             "strategy": strategy,
@@ -54,16 +66,16 @@ PLAN = {
         for row, strategy in enumerate(STRATEGIES)
     ],
     "left_out": [],
+    "series": {
+        str(series(symbol)): {
+            "first_open": 0,
+            "last_open": (PLANNED - 1) * HOUR,
+            "candles": PLANNED,
+            "data_hash": history_of(series(symbol)).data_hash,
+        }
+        for symbol in SYMBOLS
+    },
 }
-
-
-def history_of(key: SeriesKey, count: int = PLANNED) -> SeriesData:
-    times = np.arange(count, dtype=np.int64) * 3_600_000
-    price = np.full(count, 100.0 + SYMBOLS.index(key.symbol))
-    candles = Candles(times, price, price, price, price, price)
-    one = Decimal(1)
-    spec = MarketSpec(MarketKey(key.exchange, key.symbol), "B", "USDT", MarketKind.SWAP, one, one, one, 1, 1, 1)
-    return SeriesData(MarketHistory(key, candles, np.zeros(count, dtype=np.int8)), spec, data_hash(candles))
 
 
 async def load(key: SeriesKey) -> SeriesData:
@@ -151,6 +163,46 @@ async def test_work_when_candles_came_after_the_plan_then_they_are_cut_off(store
     result = await store.result(job_id, 0)
     assert result is not None
     assert result.data_hash == history_of(UNITS[0].series).data_hash
+
+
+@pytest.mark.parametrize(
+    "stored",
+    [
+        lambda key: history_of(key, first=-3),
+        lambda key: history_of(key, PLANNED + 5, first=1),
+        lambda key: history_of(key, PLANNED + 5, without=7),
+        lambda key: history_of(key, PLANNED + 5, first=-1, without=7),
+        lambda key: replace(history_of(key), data_hash="corrected"),
+        lambda key: history_of(key, PLANNED + 5, first=PLANNED),
+    ],
+    ids=["older candles", "the first is gone", "one is gone", "as many, shifted", "other prices", "only later ones"],
+)
+async def test_work_when_other_candles_are_stored_than_planned_then_nothing_is_learned_from_them(
+    store: InMemoryTrainingStore, stored: Callable[[SeriesKey], SeriesData]
+) -> None:
+    job_id, played = await created(store), Played()
+
+    async def load_other(key: SeriesKey) -> SeriesData:
+        return stored(key)
+
+    await work_on(job_id, "a", store, load_other, evaluate=played)
+    units = (await job_of(store, job_id)).units
+    assert played.units == []
+    assert all("not those the job was planned with" in str(unit.problem) for unit in units)
+    assert "start the training again" in str(units[0].problem)
+
+
+async def test_work_when_a_gap_is_filled_after_the_plan_then_nothing_is_learned_from_it(
+    store: InMemoryTrainingStore,
+) -> None:
+    def facts(key: SeriesKey) -> JsonObject:
+        candles = history_of(key, without=7)
+        return {**PLAN["series"][str(key)], "candles": PLANNED - 1, "data_hash": candles.data_hash}
+
+    plan = {**PLAN, "series": {str(series(symbol)): facts(series(symbol)) for symbol in SYMBOLS}}
+    job_id = await store.create(REQUEST, UNITS, plan, by="a person", code_version="1")
+    await work_on(job_id, "a", store, load, evaluate=Played())
+    assert all(unit.state is UnitState.FAILED for unit in (await job_of(store, job_id)).units)
 
 
 async def test_work_when_a_unit_cannot_be_done_then_it_failed_with_the_reason_and_the_rest_goes_on(
@@ -487,3 +539,32 @@ async def test_judge_when_deploying_breaks_then_the_job_fails_and_says_that_some
     job = await job_of(store, job_id)
     assert job.state is JobState.FAILED
     assert "in force already" in str(job.problem)
+
+
+def walk(key: SeriesKey, first: int, count: int) -> SeriesData:
+    times = np.arange(first, first + count, dtype=np.int64) * HOUR
+    price = 100.0 + np.sin(np.arange(first, first + count) / 10.0)
+    candles = Candles(times, price, price, price, price, np.ones(count))
+    regimes = np.zeros(count, dtype=np.int8)
+    return SeriesData(MarketHistory(key, candles, regimes), history_of(key).spec, data_hash(candles))
+
+
+@pytest.mark.parametrize(("first", "count", "state"), [(0, 1_300, UnitState.DONE), (-5, 1_300, UnitState.FAILED)])
+async def test_work_when_a_plan_was_made_then_newer_candles_do_no_harm_and_older_ones_are_refused(
+    store: InMemoryTrainingStore, first: int, count: int, state: UnitState
+) -> None:
+    key, played = series("BTC/USDT"), Played()
+
+    async def planned(key: SeriesKey) -> SeriesData:
+        return walk(key, 0, 1_200)
+
+    async def stored(key: SeriesKey) -> SeriesData:
+        return walk(key, first, count)
+
+    request = replace(REQUEST, symbols=("BTC/USDT",))
+    coverage = [SeriesCoverage(key, 1_200, 0, 1_199 * HOUR, 0, simulated=True)]
+    units, plan = await plan_job(request, coverage, planned)
+    job_id = await store.create(request, units, plan, by="a person", code_version="1")
+    await work_on(job_id, "a", store, stored, evaluate=played)
+    assert {unit.state for unit in (await job_of(store, job_id)).units} == {state}
+    assert set(played.candles) <= {1_200}
