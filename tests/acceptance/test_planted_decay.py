@@ -120,8 +120,13 @@ class Desk:
             origin=origin,
             stage=Stage.MATURE,
             active=active,
-            evidence={},
-            job_id=None,
+            evidence={
+                "combination": {
+                    "published": {"precision": 0.6, "expectancy_r": 0.3, "break_even": 0.4},
+                    "held_out": {"trades": 100, "standard_error": 0.1},
+                }
+            },
+            job_id="job",
             created_at=START,
         )
         return await self.configurations.add(made, reason="planted")

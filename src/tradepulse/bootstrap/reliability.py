@@ -110,7 +110,8 @@ async def put_fallback_into_force(store: ConfigurationStore, configuration_id: s
         timeframe=str(series.timeframe),
         strategy=decayed.combination.strategy,
     )
-    instead = fallback(decayed, versions)
+    lives = {one.configuration_id: await store.moves(one.configuration_id) for one in versions}
+    instead = fallback(decayed, versions, lives)
     if instead is not None:
         reason = f"takes the place of version {decayed.version}, which is in quarantine after its decay"
         await store.move(StageMove(instead.configuration_id, time, "activated", instead.stage, True, AUTHOR, reason))

@@ -15,12 +15,14 @@ from pydantic import TypeAdapter
 from scipy.stats import beta
 
 from tradepulse.domain.market import SeriesKey
-from tradepulse.domain.training import Configuration, JsonObject, Origin, Stage
+from tradepulse.domain.training import Configuration, JsonObject, Origin, Stage, StageMove
 from tradepulse.policy.cusum import fell_short, summed, won_or_lost
 
 FULL_PPM, HALF_PPM = 1_000_000, 500_000
 AUTHOR = "reliability"
 """By whom its moves are, in the rows of a configuration's life."""
+MACHINES = frozenset({AUTHOR, "training"})
+"""Every other author of a move is a person."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -382,24 +384,36 @@ def rebuilt(
     return engine
 
 
-FALLBACKS = (Origin.TUNED, Origin.IMPORTED, Origin.PLATEAU, Origin.DEFAULTS)
+FALLBACKS = (Origin.TUNED, Origin.PLATEAU, Origin.DEFAULTS)
 
 
-def fallback(decayed: Configuration, versions: Sequence[Configuration]) -> Configuration | None:
+def fallback(
+    decayed: Configuration, versions: Sequence[Configuration], lives: Mapping[str, Sequence[StageMove]]
+) -> Configuration | None:
     """What takes a decayed configuration's place: tuned, then the family's plateau, then the defaults, then nothing.
 
-    Only versions of the same combination that passed the gate themselves and may still trade.
+    Only versions of the same combination that passed the gate here, can be held to their figures, may still trade and
+    were not taken out of force by a person. ``lives``: the moves of every version by its id, oldest first.
     """
-    later = FALLBACKS[FALLBACKS.index(decayed.origin) + 1 :]
+    # What was imported was not found by the order of the search: everything found by it comes after.
+    later = FALLBACKS if decayed.origin not in FALLBACKS else FALLBACKS[FALLBACKS.index(decayed.origin) + 1 :]
+    same = [one for one in versions if one.combination == decayed.combination]
+    doubted = {one.parameters_id for one in (decayed, *same) if one.stage is Stage.QUARANTINED}
     candidates = [
         one
-        for one in versions
-        if one.combination == decayed.combination
-        and one.parameters_id != decayed.parameters_id
+        for one in same
+        if one.parameters_id not in doubted | {decayed.parameters_id}
         and one.origin in later
         and one.stage in (Stage.VALIDATION, Stage.CONFIRMATION, Stage.MATURE)
+        and one.job_id is not None
+        and expectation_of(one.evidence) is not None
+        and not _taken_out_by_a_person(lives.get(one.configuration_id, ()))
     ]
     return min(candidates, key=lambda one: (later.index(one.origin), -one.version), default=None)
+
+
+def _taken_out_by_a_person(moves: Sequence[StageMove]) -> bool:
+    return bool(moves) and moves[-1].action == "deactivated" and moves[-1].by not in MACHINES
 
 
 def expectation_of(evidence: Mapping[str, object]) -> Expectation | None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tradepulse.domain.market import SeriesKey, Timeframe
 from tradepulse.domain.signals import Regime
-from tradepulse.domain.training import Combination, Configuration, Origin, Stage
+from tradepulse.domain.training import Combination, Configuration, JsonObject, Origin, Stage, StageMove
 from tradepulse.policy.cusum import fell_short, run_length, summed, won_or_lost
 from tradepulse.policy.reliability_engine import (
     Decay,
@@ -264,19 +264,48 @@ def test_restored_when_a_person_let_it_trade_again_then_it_begins_anew() -> None
 
 def configuration(name: str, origin: Origin, stage: Stage = Stage.VALIDATION, version: int = 1) -> Configuration:
     combination = Combination(BTC, "sweep", Regime.BULL)
-    return Configuration(name, combination, version, {}, name, origin, stage, False, {}, None, 0)
+    return Configuration(name, combination, version, {}, name, origin, stage, False, evidence(), "job", 0)
+
+
+def evidence() -> JsonObject:
+    entry = {
+        "published": {"precision": 0.4, "expectancy_r": 0.2, "break_even": 0.3},
+        "held_out": {"trades": 100, "standard_error": 0.15},
+    }
+    return {"combination": entry}
 
 
 def test_fallback_goes_from_tuned_to_plateau_to_defaults_to_nothing() -> None:
     tuned, plateau = configuration("t", Origin.TUNED), configuration("p", Origin.PLATEAU, version=2)
     defaults, old = configuration("d", Origin.DEFAULTS), configuration("q", Origin.PLATEAU, Stage.QUARANTINED)
     every = [tuned, plateau, defaults, old]
-    assert fallback(tuned, every) == plateau
-    assert fallback(plateau, every) == defaults
-    assert fallback(defaults, every) is None
-    assert fallback(tuned, [tuned, old]) is None
+    assert fallback(tuned, every, {}) == plateau
+    assert fallback(plateau, every, {}) == defaults
+    assert fallback(defaults, every, {}) is None
+    assert fallback(tuned, [tuned, old], {}) is None
     elsewhere = replace(plateau, combination=Combination(ETH, "sweep", Regime.BULL))
-    assert fallback(tuned, [elsewhere]) is None
+    assert fallback(tuned, [elsewhere], {}) is None
+
+
+def test_fallback_when_nobody_here_put_it_to_the_test_then_it_stays_out_of_force() -> None:
+    tuned, plateau = configuration("t", Origin.TUNED), configuration("p", Origin.PLATEAU)
+    assert fallback(tuned, [plateau], {}) == plateau
+    for other in (
+        replace(plateau, origin=Origin.IMPORTED),
+        replace(plateau, job_id=None),
+        replace(plateau, evidence={}),
+    ):
+        assert fallback(tuned, [other], {}) is None
+    assert fallback(replace(tuned, origin=Origin.IMPORTED), [plateau], {}) == plateau
+    doubted = replace(plateau, configuration_id="older", stage=Stage.QUARANTINED)
+    assert fallback(tuned, [plateau, doubted], {}) is None
+
+
+@pytest.mark.parametrize(("by", "comes_back"), [("the command line", False), ("training", True), ("reliability", True)])
+def test_fallback_when_a_person_took_it_out_of_force_then_it_stays_out(by: str, comes_back: bool) -> None:
+    tuned, plateau = configuration("t", Origin.TUNED), configuration("p", Origin.PLATEAU)
+    taken_out = StageMove("p", 5, "deactivated", Stage.VALIDATION, False, by, "no longer")
+    assert (fallback(tuned, [plateau], {"p": [taken_out]}) == plateau) is comes_back
 
 
 def test_expectation_when_evidence_is_whole_then_read_and_else_none() -> None:
