@@ -242,7 +242,8 @@ class TrainingStore(Protocol):
     async def take(self, job_id: str, worker: str) -> TrainingUnit | None:
         """The next unit that nobody works on, longest first and those of one series in a row.
 
-        ``None`` when there is none or the job has ended.
+        ``None`` when there is none or the job has ended. A unit whose worker was lost three times has failed: it may be
+        what kills them.
         """
         ...
 

@@ -162,6 +162,34 @@ async def test_unit_when_its_worker_says_it_is_there_then_nobody_else_gets_it(ma
         assert other is None or other.index != kept.index
 
 
+async def test_unit_when_it_lost_its_worker_three_times_then_it_failed_and_the_others_go_on(
+    make_store: MakeStore,
+) -> None:
+    store = make_store(SHORT)
+    job_id = await created(store)
+    taken: list[int] = []
+    for _ in range(4):
+        # Given back is not lost.
+        assert await store.take(job_id, "leaving") is not None
+        assert await store.release(job_id, "leaving") == 1
+
+    async def closed() -> bool:
+        unit = await store.take(job_id, "dying")
+        if unit is not None and unit.index == 1:
+            taken.append(unit.index)
+        elif unit is not None:
+            await store.finish(job_id, unit.index, "dying", found(unit.index))
+        job = await store.job(job_id)
+        return job is not None and all(unit.state in (UnitState.DONE, UnitState.FAILED) for unit in job.units)
+
+    await soon(closed)
+    job = await store.job(job_id)
+    assert job is not None
+    assert taken == [1, 1, 1]
+    assert "lost 3 times" in str(job.units[1].problem)
+    assert [unit.state for unit in job.units] == [UnitState.DONE, UnitState.FAILED, UnitState.DONE]
+
+
 async def test_release_when_a_worker_leaves_then_its_unfinished_units_are_free(store: TrainingStore) -> None:
     job_id = await created(store)
     finished = await store.take(job_id, "a")

@@ -1,5 +1,6 @@
 """Members of the ports that remember until the process ends: for back-tests and for tests."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from uuid import uuid4
@@ -23,7 +24,7 @@ from tradepulse.shared.clock import SystemClock
 from tradepulse.shared.errors import InvariantError
 from tradepulse.storage import trial_stats
 from tradepulse.storage.configurations import first_move, in_order, replaced_by, unknown_configuration
-from tradepulse.storage.training import LEASE_MS, already_running, ended_already, unknown_job
+from tradepulse.storage.training import LEASE_MS, LOST, MOST_LOST, already_running, ended_already, unknown_job
 
 
 class InMemoryJournal:
@@ -76,6 +77,7 @@ class _StoredJob:
     plan: bytes
     units: dict[int, TrainingUnit]
     leased_until: dict[int, int] = field(default_factory=dict)
+    attempts: Counter[int] = field(default_factory=Counter)
     judged_until: int = 0
     judge: str | None = None
     results: dict[int, UnitResult] = field(default_factory=dict)
@@ -121,12 +123,14 @@ class InMemoryTrainingStore:
         stored = self._stored(job_id)
         if stored.job.state not in (JobState.QUEUED, JobState.RUNNING):
             return None
+        self._fail_lost(stored)
         free = [unit for unit in stored.units.values() if self._is_free(stored, unit)]
         if not free:
             return None
         index = min(free, key=lambda unit: (-unit.candles, unit.series, unit.index)).index
         await self.advance(job_id, JobState.RUNNING)
         stored.units[index] = replace(stored.units[index], state=UnitState.RUNNING, worker=worker)
+        stored.attempts[index] += 1
         stored.leased_until[index] = self._clock.now() + self._lease_ms
         return stored.units[index]
 
@@ -171,6 +175,7 @@ class InMemoryTrainingStore:
         taken = self._taken(stored, worker)
         for index in taken:
             stored.units[index] = replace(stored.units[index], state=UnitState.QUEUED, worker=None)
+            stored.attempts[index] -= 1
         return len(taken)
 
     async def result(self, job_id: str, index: int) -> UnitResult | None:
@@ -231,6 +236,12 @@ class InMemoryTrainingStore:
         if unit.state is UnitState.RUNNING:
             return stored.leased_until[unit.index] < self._clock.now()
         return unit.state is UnitState.QUEUED
+
+    def _fail_lost(self, stored: _StoredJob) -> None:
+        for index, unit in stored.units.items():
+            running = unit.state is UnitState.RUNNING
+            if running and stored.attempts[index] >= MOST_LOST and self._is_free(stored, unit):
+                stored.units[index] = replace(unit, state=UnitState.FAILED, problem=LOST)
 
     def _taken(self, stored: _StoredJob, worker: str) -> list[int]:
         units = stored.units.values()

@@ -286,6 +286,8 @@ training_units = Table(
     *_columns(Text, "exchange", "symbol", "timeframe", "strategy", "state"),
     Column("worker", Text, nullable=True),
     Column("leased_until", BigInteger, nullable=True),
+    # How often it was taken and not given back.
+    Column("attempts", Integer, nullable=False, server_default=text("0")),
     *_columns(BigInteger, "candles", "trials"),
     Column("seconds", Double, nullable=False),
     *_columns(Text, "problem", "data_hash", nullable=True),

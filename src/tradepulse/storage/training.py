@@ -23,6 +23,11 @@ from tradepulse.storage.tables import UNENDED
 
 LEASE_MS = 15_000
 ATTEMPTS = 3
+MOST_LOST = 3
+LOST = (
+    f"Its worker was lost {MOST_LOST} times while it worked on this: perhaps the memory did not suffice. Give the "
+    "worker fewer threads or a larger machine, and train again."
+)
 NOW = "(extract(epoch from clock_timestamp()) * 1000)::bigint"
 
 _JOB = "job_id, request, state, requested_by, created_at, started_at, finished_at, code_version, problem"
@@ -39,13 +44,22 @@ _THE_OTHER = f"""
     from training_jobs as job where request_hash = %s and {UNENDED}
 """  # noqa: S608 - constants
 _TAKE = f"""
-    update training_units set state = 'running', worker = %(worker)s, leased_until = {NOW} + %(lease)s
+    update training_units set state = 'running', worker = %(worker)s, attempts = attempts + 1,
+        leased_until = {NOW} + %(lease)s
     where job_id = %(job)s and "index" = (
         select "index" from training_units
         where job_id = %(job)s and (state = 'queued' or (state = 'running' and leased_until < {NOW}))
             and exists (select 1 from training_jobs where job_id = %(job)s and state in ('queued', 'running'))
         order by candles desc, exchange, symbol, "index" limit 1 for update skip locked)
     returning {_UNIT}
+"""  # noqa: S608 - constants
+_FAIL_LOST = f"""
+    update training_units set state = 'failed', problem = %(problem)s, leased_until = null
+    where job_id = %(job)s and "index" in (
+        select "index" from training_units
+        where job_id = %(job)s and state = 'running' and leased_until < {NOW} and attempts >= %(most)s
+            and exists (select 1 from training_jobs where job_id = %(job)s and state in ('queued', 'running'))
+        for update skip locked)
 """  # noqa: S608 - constants
 _FINISH = """
     update training_units set state = 'done', worker = %(worker)s, leased_until = null, problem = null,
@@ -135,8 +149,9 @@ class PostgresTrainingStore:
         return plan
 
     async def take(self, job_id: str, worker: str) -> TrainingUnit | None:
-        values = {"job": job_id, "worker": worker, "lease": self._lease_ms}
+        values = {"job": job_id, "worker": worker, "lease": self._lease_ms, "most": MOST_LOST, "problem": LOST}
         async with self._database.transaction() as connection, connection.cursor(row_factory=dict_row) as cursor:
+            await cursor.execute(_FAIL_LOST, values)
             await cursor.execute(_TAKE, values)
             row = await cursor.fetchone()
             if row is None:
@@ -191,7 +206,8 @@ class PostgresTrainingStore:
     async def release(self, job_id: str, worker: str) -> int:
         async with self._database.transaction() as connection:
             released = await connection.execute(
-                "update training_units set state = 'queued', worker = null, leased_until = null "
+                "update training_units set state = 'queued', worker = null, leased_until = null, "
+                "attempts = attempts - 1 "
                 "where job_id = %s and worker = %s and state = 'running'",
                 (job_id, worker),
             )

@@ -148,6 +148,7 @@ def upgrade() -> None:
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("worker", sa.Text(), nullable=True),
         sa.Column("leased_until", sa.BigInteger(), nullable=True),
+        sa.Column("attempts", sa.Integer(), server_default=sa.text("0"), nullable=False),
         sa.Column("candles", sa.BigInteger(), nullable=False),
         sa.Column("trials", sa.BigInteger(), nullable=False),
         sa.Column("seconds", sa.Float(precision=53), nullable=False),
