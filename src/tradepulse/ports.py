@@ -18,6 +18,7 @@ from tradepulse.domain.training import (
     TrainingRequest,
     TrainingUnit,
 )
+from tradepulse.shared.errors import RefusedError
 
 JsonObject = dict[str, Any]
 
@@ -291,6 +292,10 @@ class TrainingStore(Protocol):
         ...
 
 
+class ChangedMeanwhileError(RefusedError):
+    """A configuration is no longer as the mover saw it."""
+
+
 class ConfigurationStore(Protocol):
     """Versions of configurations and their life; a row is never changed silently, every move is a row of its own."""
 
@@ -318,8 +323,9 @@ class ConfigurationStore(Protocol):
     async def move(self, move: StageMove) -> Configuration:
         """Append the move and bring the configuration to it, in one transaction.
 
-        Activating one deactivates the other of its combination in the same transaction, with a row of its own.
-        ``ConfigurationError`` for an unknown id.
+        Activating one deactivates the other of its combination in the same transaction, with a row of its own. A note
+        (``refused``) changes nothing: its row tells the stage of now. ``ConfigurationError`` for an unknown id,
+        ``ChangedMeanwhileError`` where the configuration is not as the move expects it.
         """
         ...
 

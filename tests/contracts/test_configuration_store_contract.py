@@ -8,7 +8,7 @@ import pytest
 from tradepulse.domain.market import SeriesKey, Timeframe
 from tradepulse.domain.signals import Regime
 from tradepulse.domain.training import Combination, Configuration, Origin, Stage, StageMove
-from tradepulse.ports import ConfigurationStore
+from tradepulse.ports import ChangedMeanwhileError, ConfigurationStore
 from tradepulse.shared.errors import ConfigurationError
 from tradepulse.storage.configurations import PostgresConfigurationStore
 from tradepulse.storage.in_memory import InMemoryConfigurationStore
@@ -106,6 +106,42 @@ async def test_move_when_the_stage_changes_then_activation_is_untouched_and_figu
     assert (await store.moves(added.configuration_id))[-1] == promoted
     with pytest.raises(ConfigurationError, match="unknown"):
         await store.move(replace(promoted, configuration_id="unknown"))
+
+
+async def test_move_when_the_configuration_is_not_as_expected_then_refused_and_nothing_is_written(
+    store: ConfigurationStore,
+) -> None:
+    added = await store.add(FIRST, reason="passed")
+    await store.move(StageMove(added.configuration_id, 200, "retired", Stage.RETIRED, False, "me", "it loses"))
+    stale = replace(activation(added, 300), expected=(Stage.VALIDATION, False))
+    with pytest.raises(ChangedMeanwhileError, match="changed meanwhile: it is retired and not in force"):
+        await store.move(stale)
+    assert [move.action for move in await store.moves(added.configuration_id)] == ["created", "retired"]
+    assert await store.active(BULL) is None
+    kept = await store.move(replace(stale, expected=(Stage.RETIRED, False), active=False))
+    assert kept.stage is Stage.VALIDATION
+    assert (await store.moves(added.configuration_id))[-1].expected is None
+
+
+async def test_move_when_many_saw_the_same_then_only_the_first_is_carried_out(store: ConfigurationStore) -> None:
+    added = await store.add(FIRST, reason="passed")
+    same = [replace(activation(added, 200 + n), expected=(Stage.VALIDATION, False)) for n in range(4)]
+    told = await asyncio.gather(*(store.move(move) for move in same), return_exceptions=True)
+    assert sorted(isinstance(one, ChangedMeanwhileError) for one in told) == [False, True, True, True]
+    assert len(await store.moves(added.configuration_id)) == 2
+
+
+async def test_note_when_the_stage_has_changed_meanwhile_then_it_changes_nothing(store: ConfigurationStore) -> None:
+    old, new = await store.add(FIRST, reason="one"), await store.add(FIRST, reason="two")
+    await store.move(activation(new))
+    retired = await store.move(StageMove(old.configuration_id, 210, "retired", Stage.RETIRED, False, "me", "loses"))
+    note = StageMove(old.configuration_id, 220, "refused", Stage.VALIDATION, True, "training", "refused again")
+    assert await store.move(note) == retired
+    last = (await store.moves(old.configuration_id))[-1]
+    assert (last.action, last.stage, last.active) == ("refused", Stage.RETIRED, False)
+    in_force = await store.active(BULL)
+    assert in_force is not None
+    assert in_force.configuration_id == new.configuration_id
 
 
 async def test_find_when_narrowed_then_in_the_order_of_combination_and_version(store: ConfigurationStore) -> None:

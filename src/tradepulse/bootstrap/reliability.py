@@ -6,13 +6,21 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from tradepulse.core.signal_library import size_key
 from tradepulse.domain.events import EngineEvent, PositionClosed, SizeChanged
-from tradepulse.domain.training import Combination, Stage, StageMove
+from tradepulse.domain.training import Combination, Configuration, Stage, StageMove
 from tradepulse.policy.reliability_engine import AUTHOR, Decay, Move, Outcome, ReliabilityEngine, fallback
-from tradepulse.ports import Clock, ConfigurationStore, JsonObject
+from tradepulse.ports import ChangedMeanwhileError, Clock, ConfigurationStore, JsonObject
 from tradepulse.shared.errors import ConfigurationError, RefusedError
 
 logger = logging.getLogger(__name__)
 STATE = "state"
+LEADS_FROM = {
+    ("promoted", Stage.CONFIRMATION): (Stage.VALIDATION,),
+    ("promoted", Stage.MATURE): (Stage.CONFIRMATION,),
+    ("halved", Stage.MATURE): (Stage.MATURE,),
+    ("restored", Stage.MATURE): (Stage.MATURE,),
+    ("quarantined", Stage.QUARANTINED): (Stage.VALIDATION, Stage.CONFIRMATION, Stage.MATURE),
+}
+"""Stages from which a move of reliability leads: a person may have moved the configuration before it is written."""
 Retrain = Callable[[Combination, str], Awaitable[None]]
 
 
@@ -81,14 +89,11 @@ async def write_moves(store: ConfigurationStore, clock: Clock, adviser: Reliabil
 
 async def write_move(store: ConfigurationStore, move: Move, time: int, retrain: Retrain) -> None:
     """One row; after a decay the next fallback is put into force, and a training is asked for."""
-    configuration = await store.get(move.configuration_id)
-    if configuration is None or configuration.stage is Stage.RETIRED:
-        return
-    active = configuration.active
-    row = StageMove(move.configuration_id, time, move.action, move.stage, active, AUTHOR, move.reason, move.figures)
-    moved = await store.move(row)
-    logger.warning("%s, version %s: %s (%s)", moved.combination, moved.version, move.action, move.reason)
-    if move.decay is None:
+    try:
+        moved = await _written(store, move, time)
+    except ChangedMeanwhileError:
+        moved = await _written(store, move, time)
+    if moved is None or move.decay is None:
         return
     await put_fallback_into_force(store, move.configuration_id, time)
     if move.decay is Decay.MODEL:
@@ -96,6 +101,23 @@ async def write_move(store: ConfigurationStore, move: Move, time: int, retrain: 
             await retrain(moved.combination, move.reason)
         except (RefusedError, ConfigurationError) as error:
             logger.warning("No training was asked for after the decay of %s: %s", moved.combination, error)
+
+
+async def _written(store: ConfigurationStore, move: Move, time: int) -> Configuration | None:
+    """The configuration after the move; ``None`` where the move came too late, which is noted in its place."""
+    now = await store.get(move.configuration_id)
+    if now is None or now.stage is Stage.RETIRED:
+        return None
+    fits = now.stage in LEADS_FROM[move.action, move.stage]
+    action = move.action if fits else "refused"
+    reason = move.reason if fits else f"{move.action} came too late, it was {now.stage} by then: {move.reason}"
+    seen = (now.stage, now.active)
+    row = StageMove(
+        now.configuration_id, time, action, move.stage, now.active, AUTHOR, reason, move.figures, expected=seen
+    )
+    moved = await store.move(row)
+    logger.warning("%s, version %s: %s (%s)", moved.combination, moved.version, action, reason)
+    return moved if fits else None
 
 
 async def put_fallback_into_force(store: ConfigurationStore, configuration_id: str, time: int) -> None:
@@ -114,4 +136,9 @@ async def put_fallback_into_force(store: ConfigurationStore, configuration_id: s
     instead = fallback(decayed, versions, lives)
     if instead is not None:
         reason = f"takes the place of version {decayed.version}, which is in quarantine after its decay"
-        await store.move(StageMove(instead.configuration_id, time, "activated", instead.stage, True, AUTHOR, reason))
+        seen = (instead.stage, instead.active)
+        row = StageMove(instead.configuration_id, time, "activated", instead.stage, True, AUTHOR, reason, expected=seen)
+        try:
+            await store.move(row)
+        except ChangedMeanwhileError as error:
+            logger.warning("Nothing was put in the place of %s: %s", decayed.combination, error)

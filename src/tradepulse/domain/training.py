@@ -94,12 +94,14 @@ class StageMove:
     configuration_id: str
     time: int
     action: str
-    """created, activated, deactivated, promoted, halved, quarantined, restored or retired."""
+    """created, activated, deactivated, promoted, halved, quarantined, restored, retired, or refused (only a note)."""
     stage: Stage
     active: bool
     by: str
     reason: str
     figures: JsonObject = field(default_factory=dict)
+    expected: tuple[Stage, bool] | None = field(default=None, compare=False)
+    """Stage and ``active`` that the mover saw; the move is refused where they are others by now. Not stored."""
 
 
 @dataclass(frozen=True, slots=True)

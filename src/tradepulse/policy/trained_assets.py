@@ -1,8 +1,9 @@
 """Trained assets: jobs that find configurations, their life, and what may be traded because of them."""
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Protocol
+from functools import wraps
+from typing import Any, ParamSpec, Protocol, TypeVar
 
 from tradepulse.domain.market import SeriesKey
 from tradepulse.domain.training import (
@@ -31,7 +32,7 @@ from tradepulse.policy.training_requests import (
     traded_timeframe,
     unified_symbol,
 )
-from tradepulse.ports import Clock, ConfigurationStore, SeriesCoverage, TrainingStore
+from tradepulse.ports import ChangedMeanwhileError, Clock, ConfigurationStore, SeriesCoverage, TrainingStore
 from tradepulse.shared.errors import ConfigurationError, RefusedError
 from tradepulse.strategies import STRATEGIES
 
@@ -40,8 +41,23 @@ __all__ = ["Matrix", "MatrixCell", "TrainedAssetsManager"]
 NEXT_STAGE = {Stage.VALIDATION: Stage.CONFIRMATION, Stage.CONFIRMATION: Stage.MATURE}
 LIST_REMEDY = "See them with: tradepulse list-configurations"
 
+P = ParamSpec("P")
+T = TypeVar("T")
 Coverage = Callable[[], Awaitable[Sequence[SeriesCoverage]]]
 InForce = Mapping[tuple[str, str], Sequence[Mapping[str, object]]]
+
+
+def _looking_again(act: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, Coroutine[Any, Any, T]]:
+    """Decide once more on what is there now, where somebody else was faster."""
+
+    @wraps(act)
+    async def twice(*given: P.args, **named: P.kwargs) -> T:
+        try:
+            return await act(*given, **named)
+        except ChangedMeanwhileError:
+            return await act(*given, **named)
+
+    return twice
 
 
 class Planner(Protocol):
@@ -90,6 +106,7 @@ class TrainedAssetsManager:
         until: int | None = None,
         points: int = 2048,
         seed: int = 0,
+        challenger: bool = False,
         by: str = "a person",
     ) -> str:
         """The id of a new job. ``since`` and ``until`` (exclusive) are open times, UTC ms.
@@ -108,6 +125,7 @@ class TrainedAssetsManager:
             until=until,
             points=points,
             seed=seed,
+            challenger=challenger,
         )
         chosen = selected(request, coverage)
         end = max(entry.last + entry.series.timeframe.milliseconds for entry in chosen)
@@ -173,6 +191,7 @@ class TrainedAssetsManager:
         """Its moves, oldest first."""
         return await self._configurations.moves((await self.configuration(configuration_id)).configuration_id)
 
+    @_looking_again
     async def activate(self, configuration_id: str, *, by: str, reason: str) -> Configuration:
         """Put it into force; the one in force before is deactivated in the same moment."""
         configuration = await self.configuration(configuration_id)
@@ -185,6 +204,7 @@ class TrainedAssetsManager:
             )
         return await self._move(configuration, "activated", by, _given(reason), active=True)
 
+    @_looking_again
     async def deactivate(self, configuration_id: str, *, by: str, reason: str) -> Configuration:
         """Take it out of force; new setups of its combination are those of the parent, if one is in force."""
         configuration = await self.configuration(configuration_id)
@@ -192,6 +212,7 @@ class TrainedAssetsManager:
             return configuration
         return await self._move(configuration, "deactivated", by, _given(reason), active=False)
 
+    @_looking_again
     async def rollback(self, configuration_id: str, *, by: str, reason: str) -> Configuration:
         """Put that version of the same combination into force again that was in force before this active one."""
         current = await self.configuration(configuration_id)
@@ -224,6 +245,7 @@ class TrainedAssetsManager:
             )
         return await self._move(configuration, "promoted", by, reason, stage=following, active=True, figures=figures)
 
+    @_looking_again
     async def retire(self, configuration_id: str, *, by: str, reason: str) -> Configuration:
         """Out of force for good; it stays readable."""
         configuration = await self.configuration(configuration_id)
@@ -280,6 +302,7 @@ class TrainedAssetsManager:
                 family[repr(sorted(configuration.values.items()))] = configuration.values
         return {family: [values[key] for key in sorted(values)] for family, values in found.items()}
 
+    @_looking_again
     async def _deploy(self, job: TrainingJob, entry: JsonObject, evidence: JsonObject) -> None:
         combination = _combination_of(entry)
         versions = await self._versions(combination)
@@ -380,6 +403,7 @@ class TrainedAssetsManager:
                 by=by,
                 reason=reason,
                 figures=figures or {},
+                expected=None if action == "refused" else (configuration.stage, configuration.active),
             )
         )
 

@@ -16,11 +16,13 @@ from tradepulse.domain.training import (
     regime_of,
     regime_word,
 )
-from tradepulse.ports import JsonObject
+from tradepulse.ports import ChangedMeanwhileError, JsonObject
 from tradepulse.shared.errors import ConfigurationError
 from tradepulse.storage.db import Connection, Database
 from tradepulse.storage.trial_stats import json_bytes
 
+NOTES = frozenset({"refused"})
+"""Actions that are told in a life and change nothing."""
 _COMBINATION = "exchange, symbol, timeframe, strategy, regime"
 _OF_COMBINATION = "exchange = %s and symbol = %s and timeframe = %s and strategy = %s and regime = %s"
 _ADD = f"""
@@ -121,6 +123,8 @@ class PostgresConfigurationStore:
             if found is None:
                 raise unknown_configuration(move.configuration_id)
             await _take_turns(connection, found.combination)
+            found = await _get(connection, move.configuration_id) or found
+            move = settled(move, found)
             if move.active:
                 await _deactivate_other(connection, found.combination, move)
             await connection.execute(
@@ -160,6 +164,19 @@ def first_move(configuration: Configuration, reason: str) -> StageMove:
         configuration.activated_by or configuration.job_id or "",
         reason,
     )
+
+
+def settled(move: StageMove, now: Configuration) -> StageMove:
+    """The move as it is carried out on a configuration of now; ``ChangedMeanwhileError`` where it expected another."""
+    if move.expected not in (None, (now.stage, now.active)):
+        state = "in force" if now.active else "not in force"
+        raise ChangedMeanwhileError(
+            f"Version {now.version} of {now.combination} was changed meanwhile: it is {now.stage} and {state}.",
+            "Look again, then decide.",
+        )
+    if move.action in NOTES:
+        move = replace(move, stage=now.stage, active=now.active)
+    return replace(move, expected=None)
 
 
 def replaced_by(other: Configuration, cause: StageMove) -> StageMove:

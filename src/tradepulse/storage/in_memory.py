@@ -23,7 +23,7 @@ from tradepulse.ports import Clock, JsonObject, StepRecord, UnitResult
 from tradepulse.shared.clock import SystemClock
 from tradepulse.shared.errors import InvariantError
 from tradepulse.storage import trial_stats
-from tradepulse.storage.configurations import first_move, in_order, replaced_by, unknown_configuration
+from tradepulse.storage.configurations import first_move, in_order, replaced_by, settled, unknown_configuration
 from tradepulse.storage.training import LEASE_MS, LOST, MOST_LOST, already_running, ended_already, unknown_job
 
 
@@ -319,6 +319,7 @@ class InMemoryConfigurationStore:
         found = self._kept.get(move.configuration_id)
         if found is None:
             raise unknown_configuration(move.configuration_id)
+        move = settled(move, found)
         if move.active:
             self._deactivate_other(found.combination, move)
         moved = replace(found, stage=move.stage, active=move.active)
