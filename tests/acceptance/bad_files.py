@@ -1,12 +1,19 @@
 """Candle files with something wrong in them, and one that is right."""
 
+import hashlib
 import io
+import json
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as parquet
+
+from tradepulse.domain.signals import Regime
+from tradepulse.policy.configuration_documents import SCHEMA
+from tradepulse.strategies import STRATEGIES
 
 HOUR = 3_600_000
 START = 1_735_689_600_000
@@ -78,3 +85,43 @@ FILES: dict[str, Callable[[], bytes]] = {
 def write_all(folder: Path) -> None:
     for name, content in FILES.items():
         (folder / name).write_bytes(content())
+
+
+def write_hostile_configurations(folder: Path) -> None:
+    """Documents whose hash is right; the first of two entries is good, the second is not."""
+    deep: dict[str, Any] = {}
+    for _ in range(300):
+        deep = {"deeper": deep}
+    hostile: dict[str, tuple[str, dict[str, Any]]] = {
+        "huge_number": ("binance", {"trades": 10**30}),
+        "deep": ("binance", deep),
+        "surrogate": ("binance", {"note": "\ud800"}),
+        "nul": ("binance", {"note": "x\0y"}),
+        "escape": ("\x1b[2Jbinance", {}),
+        "markup": ("binance[bold]", {}),
+    }
+    for name, (exchange, evidence) in hostile.items():
+        entries = [_shared("binance", "bull", {}), _shared(exchange, "bear", evidence)]
+        canonical = json.dumps(entries, sort_keys=True, separators=(",", ":"))
+        document = {
+            "schema": SCHEMA,
+            "exported_at": 1,
+            "code_version": "x",
+            "content_hash": hashlib.sha256(canonical.encode()).hexdigest(),
+            "configurations": entries,
+        }
+        (folder / f"{name}.json").write_text(json.dumps(document))
+
+
+def _shared(exchange: str, regime: str, evidence: dict[str, Any]) -> dict[str, Any]:
+    parameters = STRATEGIES["volume_breakout"].parameters(Regime(regime))
+    return {
+        "exchange": exchange,
+        "symbol": "GOOD/USDT",
+        "timeframe": "1h",
+        "strategy": "volume_breakout",
+        "regime": regime,
+        "values": dict(parameters.values),
+        "parameters_id": parameters.parameters_id,
+        "evidence": evidence,
+    }

@@ -138,6 +138,12 @@ CASES = [
     Case("import a binary file", "import-configurations binance__BINARY-USDT__1h.csv", ("BINARY", "not a text")),
     Case("import what is no JSON", "import-configurations binance__JSON-USDT__1h.json", ("not JSON",)),
     Case("import a web page", "import-configurations binance__WEB-USDT__1h.csv", ("not JSON",)),
+    Case("import a number beyond 64 bits", "import-configurations huge_number.json", ("64 bits", "evidence.trades")),
+    Case("import deep nesting", "import-configurations deep.json", ("deeper than 32",)),
+    Case("import half a character", "import-configurations surrogate.json", ("U+D800", "evidence")),
+    Case("import a NUL", "import-configurations nul.json", ("U+0000", "evidence")),
+    Case("import a name that steers terminals", "import-configurations escape.json", ("U+001B", "exchange")),
+    Case("import a name with markup", "import-configurations markup.json", ("'binance[bold]'", "a-z")),
     Case("no book yet", "ledger", ("No book", "tradepulse up")),
     Case(
         "unknown exchange",
@@ -183,6 +189,7 @@ def shared_url(postgres_server: EmbeddedServer) -> str:
 def folder(tmp_path_factory: pytest.TempPathFactory, shared_url: str) -> Path:
     folder = tmp_path_factory.mktemp("files")
     bad_files.write_all(folder)
+    bad_files.write_hostile_configurations(folder)
     (folder / "empty_folder").mkdir()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DATABASE_URL", shared_url)

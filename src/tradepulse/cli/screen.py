@@ -41,33 +41,42 @@ def _plain_json(value: JsonValue) -> None:
 
 
 def show_line(text: str) -> None:
-    results().print(escape(text), soft_wrap=True)
+    results().print(_shown(text), soft_wrap=True)
 
 
 def show_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: str = "") -> None:
     """Columns whose name ends in ``#`` hold numbers and are aligned to the right."""
-    table = Table(title=title or None, title_justify="left", header_style="bold", box=None, pad_edge=False)
+    table = Table(title=_shown(title) or None, title_justify="left", header_style="bold", box=None, pad_edge=False)
     for column in columns:
         table.add_column(column.rstrip("#").strip(), justify="right" if column.endswith("#") else "left")
     for row in rows:
-        table.add_row(*(cell if isinstance(cell, Text) else escape(str(cell)) for cell in row))
+        table.add_row(*(cell if isinstance(cell, Text) else _shown(str(cell)) for cell in row))
     results().print(table)
 
 
 def show_facts(facts: Iterable[tuple[str, object]], *, title: str = "") -> None:
-    table = Table(title=title or None, title_justify="left", show_header=False, box=None, pad_edge=False)
+    table = Table(title=_shown(title) or None, title_justify="left", show_header=False, box=None, pad_edge=False)
     for name, value in facts:
-        table.add_row(Text(name, style="bold"), escape(str(value)))
+        table.add_row(Text(name, style="bold"), _shown(str(value)))
     results().print(table)
+
+
+def _shown(text: str) -> str:
+    """Stored names may come from elsewhere: neither markup nor what would steer a terminal goes through."""
+    return escape("".join(_visible(letter) for letter in text))
+
+
+def _visible(letter: str) -> str:
+    return letter if letter == "\n" or letter.isprintable() else letter.encode("unicode_escape").decode()
 
 
 def tell(text: str) -> None:
     """News beside the result, for a person only."""
-    messages().print(escape(text))
+    messages().print(_shown(text))
 
 
 def show_error(problem: str) -> None:
-    line = " ".join(problem.split())
+    line = "".join(map(_visible, " ".join(problem.split())))
     messages().print(Text.assemble(("error:", "bold red"), f" {line}"), soft_wrap=True)
 
 

@@ -7,6 +7,8 @@ SHA-256 over the canonical JSON of the configurations, so that a document that w
 import hashlib
 import json
 import math
+import re
+import unicodedata
 from collections.abc import Iterable, Mapping
 
 from tradepulse.domain.market import SeriesKey
@@ -27,6 +29,11 @@ SCHEMA = "tradepulse.configurations/1"
 IMPORTED = "imported"
 """Under this key the evidence of an imported configuration says where it came from."""
 MOST_CHARACTERS = 64 * 1024 * 1024
+DEEPEST = 32
+LARGEST_WHOLE_NUMBER = 2**63 - 1
+UNSHOWABLE = frozenset({"Cc", "Cf", "Cs"})
+"""Unicode's control characters, invisible formatting, and halves of characters."""
+EXCHANGE = re.compile(r"[a-z0-9_-]{1,64}")
 REMEDY = "Ask for the document again; it must be used as it was exported."
 
 
@@ -57,8 +64,9 @@ def parsed_document(text: str) -> JsonObject:
 def configurations_in(document: Mapping[str, object], now: int) -> list[Configuration]:
     """Every configuration of a document: inactive, in validation, its origin ``imported``; or ``ConfigurationError``.
 
-    Ids and versions are those of the sender: the store gives its own.
+    Ids and versions are those of the sender: the store gives its own. Nothing of a document is good unless all is.
     """
+    _refuse_unstorable(document)
     if document.get("schema") != SCHEMA:
         raise ConfigurationError(
             f"The document's schema is {document.get('schema')!r}, not '{SCHEMA}'.",
@@ -81,6 +89,32 @@ def fingerprint(configuration: Configuration) -> str:
     """Names what a configuration says, wherever it is stored: combination, parameters and original evidence."""
     evidence = {name: value for name, value in configuration.evidence.items() if name != IMPORTED}
     return _hash([str(configuration.combination), configuration.values, evidence])
+
+
+def _refuse_unstorable(document: Mapping[str, object]) -> None:
+    """What a database or a terminal would choke on, wherever in the document it stands."""
+    waiting: list[tuple[object, str, int]] = [(document, "", 0)]
+    while waiting:
+        value, place, depth = waiting.pop()
+        where = place.lstrip(".") or "the document"
+        if depth > DEEPEST:
+            raise ConfigurationError(f"The document is nested deeper than {DEEPEST} levels: {where}.", REMEDY)
+        if isinstance(value, Mapping):
+            for name, part in value.items():
+                _refuse_unshowable(name, f"a name in {where}")
+                waiting.append((part, f"{place}.{name}", depth + 1))
+        elif isinstance(value, list):
+            waiting += [(part, f"{place}[{index}]", depth + 1) for index, part in enumerate(value)]
+        elif isinstance(value, str):
+            _refuse_unshowable(value, where)
+        elif isinstance(value, int) and abs(value) > LARGEST_WHOLE_NUMBER:
+            raise ConfigurationError(f"A whole number does not fit into 64 bits: {where}.", REMEDY)
+
+
+def _refuse_unshowable(text: str, where: str) -> None:
+    found = next((letter for letter in text if unicodedata.category(letter) in UNSHOWABLE), None)
+    if found is not None:
+        raise ConfigurationError(f"A text holds the character U+{ord(found):04X}: {where}.", REMEDY)
 
 
 def _entry(configuration: Configuration) -> JsonObject:
@@ -146,6 +180,10 @@ def _combination(entry: JsonObject) -> Combination:
     for name, word in words.items():
         if not isinstance(word, str) or not word.strip():
             raise ConfigurationError(f"A configuration's {name} is {word!r}.", REMEDY)
+    if not EXCHANGE.fullmatch(str(words["exchange"])):
+        raise ConfigurationError(
+            f"A configuration's exchange is {words['exchange']!r}; a name is made of a-z, 0-9, _ and -.", REMEDY
+        )
     series = SeriesKey(
         str(words["exchange"]), unified_symbol(str(words["symbol"])), traded_timeframe(str(words["timeframe"]))
     )
