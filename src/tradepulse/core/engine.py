@@ -140,7 +140,10 @@ class Engine:
         self.execution.state = memory.execution
         self.began_at = memory.began_at
         self._equity_marked_at, self._now = memory.equity_marked_at, memory.now
-        self.sizes |= {key: size for key, size in memory.sizes.items() if key in self.sizes}
+        for subscription in self.signals.subscriptions:
+            size = memory.sizes.get(subscription.key, subscription.size_ppm)
+            # What had earned a larger size may no longer be in force.
+            self.sizes[subscription.key] = size if subscription.advised else min(size, subscription.size_ppm)
         for entry in memory.execution.entries.values():
             plan = entry.sized.plan
             self.portfolio.reserve(

@@ -78,12 +78,15 @@ class Runner:
         self._sequence = 0
 
     async def run(self, initial_cash: Decimal, enough: Callable[[], bool] = lambda: False) -> None:
-        """Until the feed ends, or ``enough`` says so after an event and all that followed from it.
+        """Until the feed ends, or ``enough`` says so: before an event, or after it and all that followed from it.
 
         Errors of the engine are not caught: trading halts, protections stay where they are.
         """
         await self.recover(initial_cash)
         async for event in self._feed.events():
+            # It may have been said while we waited; what is not taken now is caught up with by the next start.
+            if enough():
+                return
             await self.take(event)
             if enough():
                 return

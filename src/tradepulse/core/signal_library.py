@@ -25,6 +25,8 @@ class Subscription:
     """Share of the usual size that they begin with."""
     not_in: frozenset[Regime] = frozenset()
     """Regimes in which parameters of any regime are not asked, because they were judged and found wanting there."""
+    advised: bool = False
+    """An adviser watches over the size; where none does, a restart never makes it larger than the one to begin with."""
 
     @property
     def key(self) -> str:

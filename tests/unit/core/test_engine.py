@@ -257,6 +257,22 @@ def test_size_change_is_told_once_remembered_and_nothing_where_nobody_trades_wit
     assert again.handle(replace(_size(0), time=0)).events == (replace(_size(0), time=90_000),)
 
 
+def test_restart_when_the_memory_holds_a_larger_size_than_parameters_begin_with_then_they_begin_with_theirs() -> None:
+    def at(size_ppm: int, *, advised: bool = False) -> Engine:
+        like = engine(MarketKind.SPOT, Timeframe.M1)
+        smaller = [replace(one, size_ppm=size_ppm, advised=advised) for one in like.signals.subscriptions]
+        return Engine(like.config, {MARKET: spec(MarketKind.SPOT)}, {MARKET: Timeframe.M1}, smaller)
+
+    full, half = at(1_000_000), at(500_000)
+    half.restore(json.loads(json.dumps(full.snapshot())))
+    assert set(half.sizes.values()) == {500_000}
+    watched = at(500_000, advised=True)
+    watched.restore(json.loads(json.dumps(full.snapshot())))
+    assert set(watched.sizes.values()) == {1_000_000}
+    full.restore(json.loads(json.dumps(half.snapshot())))
+    assert set(full.sizes.values()) == {500_000}
+
+
 def test_book_written_before_sizes_were_known_is_taken_over_at_the_sizes_of_the_subscriptions() -> None:
     subject = engine(MarketKind.SPOT, Timeframe.M1)
     subject.begin(CASH, 60_000)
