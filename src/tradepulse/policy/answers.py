@@ -182,8 +182,13 @@ def _size_share(configuration: Configuration, moves: Sequence[StageMove]) -> flo
     """Full size for the mature, unless a warning halved it and was not taken back."""
     if configuration.stage is not Stage.MATURE:
         return HALF
+    return HALF if halved(moves) else FULL
+
+
+def halved(moves: Sequence[StageMove]) -> bool:
+    """Whether a warning holds that was not taken back."""
     sized = [move.action for move in moves if move.action in {"halved", "restored", "promoted"}]
-    return HALF if sized and sized[-1] == "halved" else FULL
+    return bool(sized) and sized[-1] == "halved"
 
 
 def _verdict(answer: Answer, held: Configuration | None, judgement: PastJudgement | None) -> str:

@@ -21,7 +21,7 @@ from tradepulse.domain.training import (
     regime_of,
     regime_word,
 )
-from tradepulse.policy.answers import TRADED_STAGES, Answers, Matrix, MatrixCell, part_of
+from tradepulse.policy.answers import TRADED_STAGES, Answers, Matrix, MatrixCell, halved, part_of
 from tradepulse.policy.configuration_documents import configurations_in, document_of, fingerprint
 from tradepulse.policy.training_requests import (
     checked_request,
@@ -311,9 +311,17 @@ class TrainedAssetsManager:
             deployed = await self._configurations.add(
                 self._passed(job, combination, entry, evidence, versions), reason=f"passed the gate: {entry['reason']}"
             )
-        elif len(await self._configurations.moves(deployed.configuration_id)) > 1:
+        told = {move.action for move in await self._configurations.moves(deployed.configuration_id)}
+        if told - {"created", "halved"}:
+            return
+        if deployed.stage is Stage.QUARANTINED:
+            reason = "the same parameters are in quarantine: it is not put into force until a person activates it"
+            await self._move(deployed, "refused", "training", reason, active=False, figures={"job_id": job.job_id})
             return
         if not deployed.active:
+            warned = await self._warning_of_the_same(deployed, versions)
+            if warned is not None and "halved" not in told:
+                await self._move(deployed, "halved", "training", warned, active=False)
             reason = f"passed the gate in job {job.job_id}"
             await self._move(deployed, "activated", "training", reason, active=True, figures=entry["published"] or {})
 
@@ -326,9 +334,12 @@ class TrainedAssetsManager:
         versions: Sequence[Configuration],
     ) -> Configuration:
         parameters = STRATEGIES[combination.strategy].parameters(combination.regime, **entry["values"])
-        same = (one for one in versions if one.active and one.parameters_id == parameters.parameters_id)
+        same = [one for one in versions if one.parameters_id == parameters.parameters_id]
         # Found again by a later training, the same parameters keep what they have earned, good or bad.
-        stage = next((one.stage for one in same), Stage.VALIDATION)
+        earned = next((one.stage for one in same if one.active), Stage.VALIDATION)
+        # What a person has led out of quarantine is in force; whatever else was quarantined waits for a person.
+        doubted = all(not one.active for one in same) and any(one.stage is Stage.QUARANTINED for one in same)
+        stage = Stage.QUARANTINED if doubted else earned
         return Configuration(
             configuration_id="",
             combination=combination,
@@ -342,6 +353,15 @@ class TrainedAssetsManager:
             job_id=job.job_id,
             created_at=self._clock.now(),
         )
+
+    async def _warning_of_the_same(self, deployed: Configuration, versions: Sequence[Configuration]) -> str | None:
+        """Why the version in force with the same parameters is at half size, if a warning halved it."""
+        for one in versions:
+            if one.active and one.parameters_id == deployed.parameters_id:
+                moves = await self._configurations.moves(one.configuration_id)
+                if one.stage is Stage.MATURE and halved(moves):
+                    return f"the warning of version {one.version} with the same parameters holds"
+        return None
 
     async def _note_refusal(self, job: TrainingJob, entry: JsonObject) -> None:
         active = await self._configurations.active(_combination_of(entry))

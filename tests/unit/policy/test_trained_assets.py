@@ -342,6 +342,47 @@ async def test_deploy_when_the_same_parameters_are_found_again_then_they_keep_th
     ]
 
 
+async def test_deploy_when_the_same_parameters_are_found_again_after_a_warning_then_they_stay_at_half_size() -> None:
+    house = House()
+    await house.finished(judged("bull"))
+    one = (await house.versions("bull"))[0].configuration_id
+    for _ in range(2):
+        await house.manager.promote(one, by="me", reason="as promised")
+    await house.configurations.move(StageMove(one, 2, "halved", Stage.MATURE, True, "reliability", "warned"))
+    job = await house.finished(judged("bull"))
+    answer = await house.answer("bull")
+    assert (answer.configuration.version, answer.configuration.stage, answer.size_share) == (2, Stage.MATURE, 0.5)
+    report = await house.training.report(job.job_id)
+    assert report is not None
+    await house.manager.deploy(job, report)
+    actions = [move.action for move in await house.manager.life(answer.configuration.configuration_id)]
+    assert actions == ["created", "halved", "activated"]
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+async def test_deploy_when_the_same_parameters_are_in_quarantine_then_they_are_not_put_into_force(
+    replaced: bool,
+) -> None:
+    house = House()
+    await house.finished(judged("bull"))
+    one = (await house.versions("bull"))[0].configuration_id
+    await house.configurations.move(StageMove(one, 2, "quarantined", Stage.QUARANTINED, True, "reliability", "lost"))
+    if replaced:
+        await house.finished(judged("bull", reward_risk=3.0))
+    in_force = [other for other in await house.versions("bull") if other.active]
+    job = await house.finished(judged("bull"))
+    report = await house.training.report(job.job_id)
+    assert report is not None
+    await house.manager.deploy(job, report)
+    assert [other for other in await house.versions("bull") if other.active] == in_force
+    newest = (await house.versions("bull"))[-1]
+    assert (newest.job_id, newest.stage, newest.active) == (job.job_id, Stage.QUARANTINED, False)
+    created, last = await house.manager.life(newest.configuration_id)
+    assert (created.action, last.action, last.by) == ("created", "refused", "training")
+    assert "in quarantine" in last.reason
+    assert ((await house.answer("bull")).answer is Answer.OWN) is replaced
+
+
 async def test_rollback_when_repeated_then_one_version_further_back_each_time_and_never_to_a_retired_one() -> None:
     house = House()
     for reward_risk in (2.0, 2.5, 3.0, 3.5):
