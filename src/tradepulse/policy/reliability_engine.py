@@ -231,7 +231,7 @@ class ReliabilityEngine:
             lower=float(posterior.ppf(0.05)),
             upper=float(posterior.ppf(0.95)),
             mean_r=record.sum_r / record.trades if record.trades else None,
-            e_value=math.exp(record.log_e),
+            e_value=_e_value(record),
             warning_level=record.sums.worst,
             parents_alarmed=self._alarmed(watched),
         )
@@ -310,7 +310,7 @@ class ReliabilityEngine:
         following = {Stage.VALIDATION: Stage.CONFIRMATION, Stage.CONFIRMATION: Stage.MATURE}[record.stage]
         if record.stage is self._highest or not self._has_proved_itself(watched, record):
             return None
-        reason = f"edge confirmed: e-value {math.exp(record.log_e):.0f}, needed {rules.confirmed:g}"
+        reason = f"edge confirmed: e-value {_e_value(record):.0f}, needed {rules.confirmed:g}"
         return self._told(watched, record, "promoted", following, reason)
 
     def _halved_or_restored(self, watched: Watched, record: _Record) -> Move | None:
@@ -351,11 +351,16 @@ class ReliabilityEngine:
             "cusum_wins": round(record.sums.wins, 3),
             "cusum_r": round(record.sums.r, 3),
             "cusum_execution": round(record.sums.execution, 3),
-            "e_value": round(math.exp(record.log_e), 3),
+            "e_value": round(_e_value(record), 3),
             "parents_alarmed": list(self._alarmed(watched)),
             "decay": decay,
         }
         return Move(watched.configuration_id, action, stage, record.trades, reason, figures, decay)
+
+
+def _e_value(record: _Record) -> float:
+    """Without the levels of more than ten to the 300, which no number holds."""
+    return math.exp(min(record.log_e, 690.0))
 
 
 def size_of(stage: Stage, *, halved: bool) -> int:

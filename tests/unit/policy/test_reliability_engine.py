@@ -308,6 +308,13 @@ def test_fallback_when_a_person_took_it_out_of_force_then_it_stays_out(by: str, 
     assert (fallback(tuned, [plateau], {"p": [taken_out]}) == plateau) is comes_back
 
 
+def test_e_value_when_no_number_could_hold_it_then_it_is_still_told() -> None:
+    one = replace(watched(), expectation=replace(expectation(0.9), break_even=0.001))
+    engine = ReliabilityEngine([one])
+    moves_of(engine, [outcome(one, True)] * 200)
+    assert 1e290 < engine.reliability(one.key).e_value < float("inf")
+
+
 def test_expectation_when_evidence_is_whole_then_read_and_else_none() -> None:
     entry = {
         "published": {"precision": 0.4, "expectancy_r": 0.2, "break_even": 0.3},
