@@ -23,6 +23,7 @@ from tradepulse.domain.training import (
 )
 from tradepulse.policy.answers import TRADED_STAGES, Answers, Matrix, MatrixCell, halved, part_of
 from tradepulse.policy.configuration_documents import configurations_in, document_of, fingerprint
+from tradepulse.policy.reliability_engine import expectation_of
 from tradepulse.policy.training_requests import (
     checked_request,
     known_regime,
@@ -193,8 +194,18 @@ class TrainedAssetsManager:
 
     @_looking_again
     async def activate(self, configuration_id: str, *, by: str, reason: str) -> Configuration:
-        """Put it into force; the one in force before is deactivated in the same moment."""
+        """Put it into force; the one in force before is deactivated in the same moment.
+
+        One in quarantine begins again in validation; that takes a reason.
+        """
         configuration = await self.configuration(configuration_id)
+        if configuration.stage is Stage.QUARANTINED:
+            if not reason.strip():
+                raise ConfigurationError(
+                    f"{_name(configuration)} is in quarantine: leading it out needs a reason.",
+                    "Say with --reason why it may be trusted again.",
+                )
+            return await self._move(configuration, "restored", by, reason, stage=Stage.VALIDATION, active=True)
         if configuration.active:
             return configuration
         if configuration.stage not in TRADED_STAGES:
@@ -202,6 +213,7 @@ class TrainedAssetsManager:
                 f"{_name(configuration)} is {configuration.stage}: it is not put into force again.",
                 "Train again, or activate another version.",
             )
+        _refuse_full_size_without_figures(configuration, configuration.stage)
         return await self._move(configuration, "activated", by, _given(reason), active=True)
 
     @_looking_again
@@ -224,6 +236,7 @@ class TrainedAssetsManager:
                 f"No version of {current.combination} was in force before version {current.version}.",
                 "Deactivate or retire it instead.",
             )
+        _refuse_full_size_without_figures(before, before.stage)
         figures = {"rolled_back_from": current.configuration_id}
         return await self._move(before, "activated", by, _given(reason), active=True, figures=figures)
 
@@ -243,6 +256,7 @@ class TrainedAssetsManager:
             raise RefusedError(
                 f"From {configuration.stage} to {to} is not the next stage.", f"Promote it to {following} first."
             )
+        _refuse_full_size_without_figures(configuration, following)
         return await self._move(configuration, "promoted", by, reason, stage=following, active=True, figures=figures)
 
     @_looking_again
@@ -314,9 +328,13 @@ class TrainedAssetsManager:
         told = {move.action for move in await self._configurations.moves(deployed.configuration_id)}
         if told - {"created", "halved"}:
             return
-        if deployed.stage is Stage.QUARANTINED:
+        if deployed.stage is Stage.QUARANTINED or _are_doubted(deployed.parameters_id, versions):
+            action = "refused" if deployed.stage is Stage.QUARANTINED else "quarantined"
             reason = "the same parameters are in quarantine: it is not put into force until a person activates it"
-            await self._move(deployed, "refused", "training", reason, active=False, figures={"job_id": job.job_id})
+            figures = {"job_id": job.job_id}
+            await self._move(
+                deployed, action, "training", reason, stage=Stage.QUARANTINED, active=False, figures=figures
+            )
             return
         if not deployed.active:
             warned = await self._warning_of_the_same(deployed, versions)
@@ -337,9 +355,7 @@ class TrainedAssetsManager:
         same = [one for one in versions if one.parameters_id == parameters.parameters_id]
         # Found again by a later training, the same parameters keep what they have earned, good or bad.
         earned = next((one.stage for one in same if one.active), Stage.VALIDATION)
-        # What a person has led out of quarantine is in force; whatever else was quarantined waits for a person.
-        doubted = all(not one.active for one in same) and any(one.stage is Stage.QUARANTINED for one in same)
-        stage = Stage.QUARANTINED if doubted else earned
+        stage = Stage.QUARANTINED if _are_doubted(parameters.parameters_id, versions) else earned
         return Configuration(
             configuration_id="",
             combination=combination,
@@ -378,7 +394,7 @@ class TrainedAssetsManager:
             (move.time, version.version, move, version)
             for version in await self._versions(current.combination)
             for move in await self._configurations.moves(version.configuration_id)
-            if move.action == "activated"
+            if move.action == "activated" or (move.action == "restored" and move.active)
         ]
         stack: list[Configuration] = []
         for _, _, move, version in sorted(activated, key=lambda row: row[:2]):
@@ -433,6 +449,13 @@ def _combination_of(entry: Mapping[str, str]) -> Combination:
     return Combination(series, entry["strategy"], regime_of(entry["regime"]))
 
 
+def _are_doubted(parameters_id: str, versions: Sequence[Configuration]) -> bool:
+    """Whether these parameters are in quarantine. What a person has led out of it is in force; the rest waits."""
+    same = [one for one in versions if one.parameters_id == parameters_id]
+    in_force = [one for one in same if one.active]
+    return any(one.stage is Stage.QUARANTINED for one in in_force or same)
+
+
 def _evidence(job: TrainingJob, entry: JsonObject, family: JsonObject) -> JsonObject:
     kept = {"strategy", "timeframe", "series", "candles", "first", "last", "held_out_from", "points", "design"}
     kept |= {"verdict", "reason", "steps", "plateau", "defaults"}
@@ -444,6 +467,14 @@ def _evidence(job: TrainingJob, entry: JsonObject, family: JsonObject) -> JsonOb
         "code_version": job.code_version,
         "job_id": job.job_id,
     }
+
+
+def _refuse_full_size_without_figures(configuration: Configuration, stage: Stage) -> None:
+    if stage is Stage.MATURE and expectation_of(configuration.evidence) is None:
+        raise RefusedError(
+            f"{_name(configuration)} has no published figures that it could be held to: it is not traded at full size.",
+            "Train it here; until then it trades at half size at most.",
+        )
 
 
 def _given(reason: str) -> str:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -132,7 +133,7 @@ def judged(regime: str, verdict: str = "deployed", **values: float) -> JsonObjec
         "values": dict(parameters.values),
         "parameters_id": parameters.parameters_id,
         "training": {"trades": 90},
-        "held_out": {"trades": 41, "precision": 0.6, "expectancy_r": 0.3},
+        "held_out": {"trades": 41, "precision": 0.6, "expectancy_r": 0.3, "standard_error": 0.2},
         "published": {"precision": 0.55, "precision_lower": 0.48, "break_even": 0.4, "expectancy_r": 0.2},
         "data": {"hash": "abc", "first": 0, "last": HOUR, "candles": 2},
     }
@@ -381,6 +382,55 @@ async def test_deploy_when_the_same_parameters_are_in_quarantine_then_they_are_n
     assert (created.action, last.action, last.by) == ("created", "refused", "training")
     assert "in quarantine" in last.reason
     assert ((await house.answer("bull")).answer is Answer.OWN) is replaced
+
+
+async def test_activate_when_in_quarantine_then_a_person_leads_it_out_with_a_reason_at_half_size() -> None:
+    house = House()
+    await house.finished(judged("bull"))
+    one = (await house.versions("bull"))[0].configuration_id
+    await house.configurations.move(StageMove(one, 2, "quarantined", Stage.QUARANTINED, True, "reliability", "lost"))
+    with pytest.raises(ConfigurationError, match="needs a reason"):
+        await house.manager.activate(one, by="me", reason=" ")
+    restored = await house.manager.activate(one, by="me", reason="the exchange was down")
+    assert (restored.stage, restored.active) == (Stage.VALIDATION, True)
+    assert (await house.answer("bull")).size_share == 0.5
+    last = (await house.manager.life(one))[-1]
+    assert (last.action, last.by, last.reason) == ("restored", "me", "the exchange was down")
+    await house.finished(judged("bull"))
+    assert [(one.version, one.stage) for one in await house.versions("bull") if one.active] == [(2, Stage.VALIDATION)]
+
+
+async def test_promote_when_there_are_no_published_figures_then_never_to_full_size() -> None:
+    house = House()
+    entry = judged("bull")
+    await house.finished(entry | {"published": None})
+    one = (await house.versions("bull"))[0]
+    await house.manager.promote(one.configuration_id, by="me", reason="as promised")
+    with pytest.raises(RefusedError, match="no published figures"):
+        await house.manager.promote(one.configuration_id, by="me", reason="as promised")
+    unheld = replace(one, stage=Stage.MATURE, active=False)
+    mature = await house.configurations.add(unheld, reason="of old")
+    with pytest.raises(RefusedError, match="no published figures"):
+        await house.manager.activate(mature.configuration_id, **ME)
+    assert (await house.answer("bull")).size_share == 0.5
+
+
+async def test_retire_when_somebody_else_was_faster_then_decided_again_on_what_is_there_now() -> None:
+    house = House()
+    await house.finished(judged("bull"))
+    stale = (await house.versions("bull"))[0]
+    one = stale.configuration_id
+    await house.manager.promote(one, by="me", reason="as promised")
+    looks = [stale]
+
+    async def get(configuration_id: str) -> Configuration | None:
+        return looks.pop() if looks else await InMemoryConfigurationStore.get(house.configurations, configuration_id)
+
+    house.configurations.get = get  # type: ignore[method-assign]
+    assert (await house.manager.deactivate(one, **ME)).stage is Stage.CONFIRMATION
+    looks.append(stale)
+    with pytest.raises(RefusedError, match="changed meanwhile"):
+        await house.manager.promote(one, by="me", reason="as promised")
 
 
 async def test_rollback_when_repeated_then_one_version_further_back_each_time_and_never_to_a_retired_one() -> None:
