@@ -3,18 +3,20 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import replace
 
 from tradepulse.bootstrap.application import Application, risk_limits
+from tradepulse.bootstrap.backtests import code_version
 from tradepulse.bootstrap.desk import Desk, covering_job, open_desk, versions_in_force
 from tradepulse.bootstrap.reliability import ReliabilityAdviser, write_moves
-from tradepulse.bootstrap.training import run_training, trained_assets
+from tradepulse.bootstrap.training import cancel_training, run_training, trained_assets
 from tradepulse.core.engine import Engine, EngineConfig
 from tradepulse.core.event_system import EventBus, Observer
 from tradepulse.core.runner import Runner
 from tradepulse.domain.market import DAY, MINUTE, TRADED_TIMEFRAMES, MarketKey, SeriesKey, Timeframe
 from tradepulse.domain.signals import Regime
 from tradepulse.domain.trading_state import Phase, TradingState
-from tradepulse.domain.training import Combination, JobState, Stage
+from tradepulse.domain.training import Combination, JobState, Stage, TrainingJob
 from tradepulse.exchanges.simulated_exchange import SimulatedExchange, paced
 from tradepulse.exchanges.simulated_market import SimulatedMarket
 from tradepulse.policy.reliability_engine import AUTHOR, ReliabilityEngine
@@ -30,7 +32,7 @@ GENESIS = 1_704_067_200_000
 SIMULATED = "simulated"
 MAIN_JOB = "the main job"
 SECONDS_BETWEEN_LOOKS = 2.0
-UNFINISHED = (JobState.QUEUED, JobState.RUNNING, JobState.JUDGING)
+UNFINISHED = tuple(state for state in JobState if not state.ended)
 Sleep = Callable[[float], Awaitable[None]]
 Told = Callable[[TradingState], None]
 
@@ -69,18 +71,21 @@ class _PaperTrader:
         self._start = GENESIS + simulated.history_days * DAY
         self._series = _traded_series(app, self._market)
         self._exchange = self._venue(sleep)
+        self._problems: dict[str, str] = {}
+        """Why training that is ours came to nothing, by job or by who asked for it."""
         self._bus = EventBus()
         for observer in observers:
             self._bus.subscribe(observer)
 
     async def work(self, train: bool | None) -> None:
         await _store_history(self._app, self._market, self._start)
+        renewed = await self._renew_jobs_of_other_code({AUTHOR} if train is False else {AUTHOR, MAIN_JOB})
         if train is not False:
-            await self._train(again=bool(train))
+            await self._train(again=bool(train) or renewed)
         await self._exchange.recover()
         while True:
             desk = await open_desk(self._app, self._series)
-            self._told(desk.state)
+            self._tell_desk(desk)
             if not await self._trade(desk):
                 return
 
@@ -129,7 +134,7 @@ class _PaperTrader:
                 changed.set()
             elif found != known:
                 known = found
-                self._told((await open_desk(self._app, self._series)).state)
+                self._tell_desk(await open_desk(self._app, self._series))
         await asyncio.Event().wait()
 
     async def _ask_for_training(self, combination: Combination, reason: str) -> None:
@@ -140,19 +145,46 @@ class _PaperTrader:
     async def _train_what_decayed(self) -> None:
         """Beside trading, on one core; what is left unfinished is found again after a restart."""
         while True:
-            for job in await self._app.training.jobs(limit=100):
-                ours = job.requested_by == AUTHOR and SIMULATED in job.request.exchanges
-                if ours and job.state in UNFINISHED:
-                    try:
-                        await run_training(self._app, job.job_id, threads=1)
-                    except (ConfigurationError, RefusedError) as error:
-                        logger.warning("Training job %s came to nothing: %s", job.job_id, error)
+            for job in await self._unfinished({AUTHOR}):
+                if job.job_id in self._problems:
+                    continue
+                try:
+                    await run_training(self._app, job.job_id, threads=1)
+                except (ConfigurationError, RefusedError) as error:
+                    self._note(job.job_id, f"training job {job.job_id} came to nothing: {error}")
+                    self._tell_desk(await open_desk(self._app, self._series))
             await asyncio.sleep(SECONDS_BETWEEN_LOOKS)
+
+    async def _renew_jobs_of_other_code(self, asked_by: set[str]) -> bool:
+        """Cancel what another version of the program began for us, because results do not mix; ask anew for the rest.
+
+        ``True`` where the main job's own training is to be started anew.
+        """
+        renewed = False
+        for job in await self._unfinished(asked_by):
+            if job.code_version == code_version():
+                continue
+            try:
+                await cancel_training(self._app, job.job_id)
+                logger.warning("Training job %s of %s is started anew by this version", job.job_id, job.code_version)
+                if job.requested_by == AUTHOR:
+                    await self._start_training(job.request.strategies, job.request.timeframes, AUTHOR)
+                renewed |= job.requested_by == MAIN_JOB
+            except (ConfigurationError, RefusedError) as error:
+                self._note(job.job_id, f"training job {job.job_id} of another version cannot be started anew: {error}")
+        return renewed
+
+    async def _unfinished(self, asked_by: set[str]) -> list[TrainingJob]:
+        return [
+            job
+            for job in await self._app.training.jobs(limit=1000)
+            if job.state in UNFINISHED and job.requested_by in asked_by and SIMULATED in job.request.exchanges
+        ]
 
     async def _train(self, *, again: bool) -> None:
         """Work on what an earlier start left unfinished; else train anew where nothing was, or where asked to."""
         app = self._app
-        begun = await covering_job(app, self._series, UNFINISHED)
+        begun = await covering_job(app, self._series, UNFINISHED, code_version())
         if begun is None and not again and await covering_job(app, self._series, (JobState.FINISHED,)):
             return
         try:
@@ -163,9 +195,18 @@ class _PaperTrader:
                 job_id = begun.job_id
             self._told(TradingState(Phase.TRAINING, f"Training on the stored history (job {job_id})."))
             await run_training(app, job_id, threads=app.settings.training.threads, progress=self._tell_progress)
-        except ConfigurationError as error:
-            # Nothing could be trained: the desk says why nothing is traded.
-            logger.warning("Training was not possible: %s", error)
+        except (ConfigurationError, RefusedError) as error:
+            self._note(MAIN_JOB, f"training was not possible: {error}")
+
+    def _note(self, what: str, problem: str) -> None:
+        self._problems[what] = problem
+        logger.warning("%s", problem)
+
+    def _tell_desk(self, desk: Desk) -> None:
+        problems = tuple(self._problems.values())
+        said = "".join(f" {problem[0].upper()}{problem[1:]}" for problem in problems)
+        state = desk.state
+        self._told(replace(state, text=state.text + said, reasons=(*problems, *state.reasons)))
 
     async def _start_training(self, strategies: Sequence[str], timeframes: Sequence[Timeframe], by: str) -> str:
         training = self._app.settings.training

@@ -15,7 +15,8 @@ class Phase(StrEnum):
 class TradingState:
     """``reasons``: why nothing, or not everything, is traded; most frequent first.
 
-    ``untested``: defaults that never passed the gate are traded, because the settings allow it on paper.
+    ``untested``: defaults that never passed the gate (not judged, or refused: the text says which) are traded,
+    because the settings allow it on paper.
     """
 
     phase: Phase

@@ -73,13 +73,15 @@ async def trading(database_url: str, folder: Path, *, defaults: bool = False) ->
             await asyncio.gather(trader.task, return_exceptions=True)
 
 
-async def put_into_force(app: Application, stage: Stage = Stage.VALIDATION) -> Configuration:
+async def put_into_force(
+    app: Application, stage: Stage = Stage.VALIDATION, values: dict[str, float | str] | None = None
+) -> Configuration:
     now = app.clock.now()
     configuration = Configuration(
         configuration_id="",
         combination=Combination(SERIES, STRATEGY.strategy_id, None),
         version=0,
-        values=dict(PARAMETERS.values),
+        values=dict(values or PARAMETERS.values),
         parameters_id=PARAMETERS.parameters_id,
         origin=Origin.TUNED,
         stage=stage,
@@ -153,3 +155,36 @@ async def test_training_that_a_decay_asked_for_is_worked_on_beside_trading(datab
         assert job.state is JobState.FINISHED
         seen = len(trader.told)
         await trader.until(lambda: len(trader.told) > seen)
+
+
+async def test_training_that_other_code_began_is_cancelled_and_done_anew(database_url: str, tmp_path: Path) -> None:
+    async with trading(database_url, tmp_path) as trader:
+        await trader.until(lambda: bool(trader.told))
+        old = await trained_assets(trader.app).start_training(
+            ["BTC/USDT"], ["simulated"], [STRATEGY.strategy_id], list(Regime), ["1m"], points=64, by=AUTHOR
+        )
+        # Stopped at once, before the trader looks for work again, and then begun by other code.
+        trader.task.cancel()
+        await asyncio.gather(trader.task, return_exceptions=True)
+        async with trader.app.database.transaction() as transaction:
+            await transaction.execute("UPDATE training_jobs SET code_version = 'another', state = 'running'")
+        again = Trader(trader.app)
+        try:
+            await again.until(lambda: bool(again.told))
+            jobs = {job.job_id: job for job in await trader.app.training.jobs()}
+            assert jobs.pop(old).state is JobState.CANCELLED
+            assert [job.request.strategies for job in jobs.values()] == [(STRATEGY.strategy_id,)]
+            assert {job.requested_by for job in jobs.values()} == {AUTHOR}
+        finally:
+            again.task.cancel()
+            await asyncio.gather(again.task, return_exceptions=True)
+
+
+async def test_configuration_outside_the_bounds_of_today_is_left_out_and_named(
+    database_url: str, tmp_path: Path
+) -> None:
+    async with trading(database_url, tmp_path) as trader:
+        outside = await put_into_force(trader.app, values={**dict(PARAMETERS.values), "volume_multiple": 1e6})
+        await trader.until(lambda: len(trader.told) > 100)
+        assert trader.states[-1].phase is Phase.NOTHING_TO_TRADE
+        assert any(outside.configuration_id in reason for reason in trader.states[-1].reasons)
