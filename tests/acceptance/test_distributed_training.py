@@ -201,10 +201,11 @@ async def test_worker_when_the_job_is_cancelled_or_it_is_told_to_end_then_its_un
     url = new_database("trained_stopped")
     async with application(url, tmp_path) as app:
         with worker_process(url, tmp_path) as worker:
-            for points in (2_048, 2_047):
+            # Many points, so that a unit lasts long enough to be seen at work.
+            for points in (16_384, 16_383):
                 job_id = await started(app, points)
                 await until(app, job_id, lambda job: bool(running_by(worker, job)))
-                if points == 2_048:
+                if points == 16_384:
                     await cancel_training(app, job_id)
                     await until(app, job_id, lambda job: not running_by(worker, job))
             worker.terminate()
