@@ -117,9 +117,7 @@ class _PaperTrader:
                     await task
             await trading
         finally:
-            for task in (trading, *beside):
-                task.cancel()
-            await asyncio.gather(trading, *beside, return_exceptions=True)
+            await _end((trading, *beside))
         return changed.is_set()
 
     async def _look_for_changes(self, adviser: ReliabilityAdviser, changed: asyncio.Event) -> None:
@@ -283,3 +281,12 @@ def _refuse_other_exchanges(app: Application) -> None:
             f"Paper trading on '{app.settings.exchange}' is not available in this version.",
             "Set EXCHANGE=simulated; candles of real exchanges can be downloaded and backtested.",
         )
+
+
+async def _end(tasks: Iterable[asyncio.Task[None]]) -> None:
+    """A cancellation can get lost where a library waits with a time limit: it is repeated until all have ended."""
+    running = set(tasks)
+    while running:
+        for task in running:
+            task.cancel()
+        _, running = await asyncio.wait(running, timeout=1.0)
