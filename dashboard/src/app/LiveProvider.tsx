@@ -75,6 +75,7 @@ export function LiveProvider({ children }: { children: ReactNode }) {
       window.removeEventListener("online", retry);
       if (timer !== null) window.clearTimeout(timer);
       live.stop();
+      intake.stop();
     };
   }, [client]);
 

@@ -1,6 +1,7 @@
+import { QueryClient } from "@tanstack/react-query";
 import { describe, expect, it } from "vitest";
 import type { CandleSeries, SetupLine } from "../generated/api";
-import { joined, type LiveCandle, offeredTimeframes, withCandle, withEquity, withSetup } from "./intake";
+import { Intake, joined, type LiveCandle, offeredTimeframes, withCandle, withEquity, withSetup } from "./intake";
 
 const series: CandleSeries = {
   exchange: "simulated",
@@ -30,6 +31,29 @@ describe("a candle from the socket", () => {
   });
   it("makes the series out of date when candles are missing in between", () => {
     expect(withCandle(series, candle(180_000))).toBeNull();
+  });
+});
+
+describe("an answer that was under way when a candle came", () => {
+  const key = ["candles", "simulated", "BTC/USDT", "1m"];
+  const lastTime = (client: QueryClient) => client.getQueryData<CandleSeries>(key)?.candles.at(-1)?.time;
+
+  it("does not undo the candle, though it is older", async () => {
+    const client = new QueryClient();
+    const intake = new Intake(client, () => undefined, () => undefined, () => undefined);
+    client.setQueryData(key, series);
+    let answer: (series: CandleSeries) => void = () => undefined;
+    const asked = client.fetchQuery({
+      queryKey: key,
+      queryFn: () => new Promise<CandleSeries>((resolve) => (answer = resolve)),
+    });
+    intake.take({ topic: "candles", sequence: null, data: { ...candle(120_000) } });
+    expect(lastTime(client)).toBe(120_000);
+    answer(series);
+    await asked;
+    await new Promise((resolve) => setTimeout(resolve, 0));
+    expect(lastTime(client)).toBe(120_000);
+    intake.stop();
   });
 });
 

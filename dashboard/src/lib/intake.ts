@@ -1,4 +1,4 @@
-import type { QueryClient } from "@tanstack/react-query";
+import { hashKey, type QueryClient, type QueryKey } from "@tanstack/react-query";
 import type { CandleSeries, Coverage, EquityHistory, LiveMessage, PageSetupLine, SetupLine, Topic } from "../generated/api";
 import { CANDLE_LIMIT, SETUP_LIMIT, type SetupFilter } from "./queries";
 
@@ -107,6 +107,9 @@ export function withSetup(page: PageSetupLine, filter: SetupFilter, symbol: stri
 export class Intake {
   private readonly outdated = new Set<string>();
   private readonly growing = new Map<string, Growing>();
+  /** By key, what was carried over while an answer was under way: the answer may be older and would undo it. */
+  private readonly carried = new Map<string, (() => void)[]>();
+  private readonly stopListening: () => void;
   private scheduled = false;
 
   constructor(
@@ -114,7 +117,18 @@ export class Intake {
     private readonly onMark: (market: string, mark: Mark) => void,
     private readonly onMarketTime: (time: number) => void,
     private readonly onServerTime: (time: number) => void,
-  ) {}
+  ) {
+    this.stopListening = client.getQueryCache().subscribe((event) => {
+      if (event.type !== "updated") return;
+      const { action, query } = event;
+      if (action.type === "success" && !action.manual) this.carryOnto(query.queryHash);
+      else if (action.type === "error") this.carried.delete(query.queryHash);
+    });
+  }
+
+  stop(): void {
+    this.stopListening();
+  }
 
   take(message: LiveMessage): void {
     if (message.topic === "heartbeat") this.onServerTime(Number(message.data["server_time"]));
@@ -141,12 +155,28 @@ export class Intake {
     this.onMarketTime(closed);
   }
 
+  /** Does it now, and once more onto an answer that is under way. */
+  private carry(key: QueryKey, change: () => void): void {
+    change();
+    if (this.client.isFetching({ queryKey: key, exact: true }) === 0) return;
+    const hash = hashKey(key);
+    this.carried.set(hash, [...(this.carried.get(hash) ?? []), change]);
+  }
+
+  private carryOnto(hash: string): void {
+    const changes = this.carried.get(hash) ?? [];
+    this.carried.delete(hash);
+    for (const change of changes) change();
+  }
+
   private extend(candle: LiveCandle): void {
     const key = ["candles", candle.exchange, candle.symbol, candle.timeframe];
-    const series = this.client.getQueryData<CandleSeries>(key);
-    const extended = series && withCandle(series, candle);
-    if (extended) this.client.setQueryData(key, extended);
-    else if (series) this.askAgain("candles");
+    this.carry(key, () => {
+      const series = this.client.getQueryData<CandleSeries>(key);
+      const extended = series && withCandle(series, candle);
+      if (extended) this.client.setQueryData(key, extended);
+      else if (series) this.askAgain("candles");
+    });
   }
 
   /** Timeframes that are shown but not stored grow from the stored finer one. */
@@ -188,18 +218,24 @@ export class Intake {
   private setup(setup: SetupLine): void {
     for (const query of this.client.getQueryCache().findAll({ queryKey: ["setups"] })) {
       const [, filter, symbol] = query.queryKey as [string, SetupFilter, string | null];
-      this.client.setQueryData<PageSetupLine>(query.queryKey, (page) => page && withSetup(page, filter, symbol, setup));
+      this.carry(query.queryKey, () => {
+        this.client.setQueryData<PageSetupLine>(query.queryKey, (page) => page && withSetup(page, filter, symbol, setup));
+      });
     }
   }
 
   private equity(payload: Record<string, unknown>): void {
-    const history = this.client.getQueryData<EquityHistory>(["equity"]);
-    const extended = history && withEquity(history, payload);
-    if (extended) this.client.setQueryData(["equity"], extended);
-    else this.askAgain("equity");
-    this.client.setQueryData(["summary"], (summary: object | undefined) =>
-      summary && typeof payload["equity"] === "string" ? { ...summary, ...payload } : summary,
-    );
+    this.carry(["equity"], () => {
+      const history = this.client.getQueryData<EquityHistory>(["equity"]);
+      const extended = history && withEquity(history, payload);
+      if (extended) this.client.setQueryData(["equity"], extended);
+      else if (history) this.askAgain("equity");
+    });
+    this.carry(["summary"], () => {
+      this.client.setQueryData(["summary"], (summary: object | undefined) =>
+        summary && typeof payload["equity"] === "string" ? { ...summary, ...payload } : summary,
+      );
+    });
   }
 
   /** Gathers what one commit touches, so that each answer is asked for once. */
