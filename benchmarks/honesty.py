@@ -25,10 +25,10 @@ from scipy import stats
 
 from benchmarks.honesty_tables import STRENGTHS, count_of, tables_of
 from benchmarks.null_markets import KINDS, Market, Random, market_of, null_moves
-from benchmarks.planted_markets import BREADTHS, planted, trades_of
+from benchmarks.planted_markets import ANY, BREADTHS, planted, trader_of
 from tradepulse.domain.market import Candles, FloatArray, SeriesKey, Timeframe, data_hash
 from tradepulse.domain.training import JsonObject, TrainingRequest
-from tradepulse.policy.evaluation import SLOTS, TimeColumns, point_of, trial_trades
+from tradepulse.policy.evaluation import SLOTS, TimeColumns, TradesOfPoints, point_of
 from tradepulse.policy.train import SeriesData, evaluate_unit, judge_job, plan_job
 from tradepulse.ports import SeriesCoverage
 from tradepulse.strategies import STRATEGIES, MarketHistory
@@ -53,7 +53,7 @@ class Effort:
     """Trades of the hidden parameters over all symbols, before the continuation."""
 
 
-FULL = Effort(null_jobs=300, planted_families=100, null_candles=14_000, planted_candles=36_000, continuation=20_000)
+FULL = Effort(null_jobs=300, planted_families=100, null_candles=14_000, planted_candles=42_000, continuation=16_000)
 QUICK = Effort(null_jobs=30, planted_families=6, null_candles=12_000, planted_candles=30_000, continuation=16_000)
 
 
@@ -183,11 +183,11 @@ def _planted_job(random: Random, task: Task, effort: Effort, outcome: JsonObject
 
 
 def _oracle(market: Market, strategy: str, point: FloatArray, report: JsonObject) -> float:
-    """One-sided p-value of the hidden parameters themselves on held-out time: no choice can be surer than this."""
-    begin, end = report["families"][0]["held_out_from"], report["families"][0]["last"]
+    """One-sided p-value of the hidden parameters themselves, which nobody chose: no choice can be surer than this."""
+    begin, end = report["families"][0]["first"], report["families"][0]["last"]
     results = []
     for symbol, candles in market.candles.items():
-        found = trades_of(STRATEGIES[strategy], candles, market.specs[symbol], TIMEFRAME, point)
+        found = trader_of(STRATEGIES[strategy], candles, market.specs[symbol], TIMEFRAME)(point, ANY)
         results.append(found.r[(found.entry_time >= begin) & (found.exit_time < end)])
     whole = np.concatenate(results)
     if len(whole) < 3:
@@ -198,17 +198,18 @@ def _oracle(market: Market, strategy: str, point: FloatArray, report: JsonObject
 def _continued(report: JsonObject, market: Market, since: int) -> list[JsonObject]:
     """What every combination's parameters made on the candles after those that were judged."""
     rows = []
-    histories: dict[str, MarketHistory] = {}
+    traders: dict[str, TradesOfPoints] = {}
     for combination in report["combinations"]:
         symbol = combination["symbol"]
-        if symbol not in histories:
-            series = SeriesKey(combination["exchange"], symbol, TIMEFRAME)
-            histories[symbol] = MarketHistory.of(series, market.candles[symbol])
         strategy = STRATEGIES[combination["strategy"]]
+        if symbol not in traders:
+            series = SeriesKey(combination["exchange"], symbol, TIMEFRAME)
+            history = MarketHistory.of(series, market.candles[symbol])
+            columns = TimeColumns.over([history.candles.open_time], TIMEFRAME.milliseconds, 0)
+            traders[symbol] = TradesOfPoints(strategy, history, market.specs[symbol], columns)
         point = point_of(strategy, strategy.parameters(None, **combination["values"]))
-        columns = TimeColumns.over([histories[symbol].candles.open_time], TIMEFRAME.milliseconds, 0)
         slot = SLOTS.index(combination["regime"])
-        trades = trial_trades(strategy, histories[symbol], market.specs[symbol], point, slot, columns)
+        trades = traders[symbol](point, slot)
         realised = trades.r[trades.entry_time >= since]
         rows.append(
             {

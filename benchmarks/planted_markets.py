@@ -7,14 +7,14 @@ The drift is tuned until the hidden parameters earn, after costs and measured by
 was asked for. It changes the candles and with them the setups: both are worked out in turns.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from benchmarks.null_markets import CLOSE, HIGH, LOW, Market, Moves, Random, market_of
 from tradepulse.domain.market import Candles, FloatArray, MarketSpec, SeriesKey, Timeframe
-from tradepulse.policy.evaluation import SLOTS, TimeColumns, TrialTrades, trial_trades
+from tradepulse.policy.evaluation import SLOTS, TimeColumns, TradesOfPoints, TrialTrades
 from tradepulse.policy.search import design, in_cube, in_units
 from tradepulse.strategies import MarketHistory, Strategy
 
@@ -64,7 +64,9 @@ def planted(
     Where no drawn parameters are that busy, the busiest are taken.
     """
     market = market_of(kind, seed, moves, swap=swap, costs=True)
-    point, trades = _hidden(random, strategy, market, timeframe, training, least_trades)
+    traders = traders_of(strategy, market, timeframe)
+    point = _hidden(random, strategy, traders, training / len(moves.open_time), least_trades)
+    trades = _everywhere(traders, point)
     best = Planted(market, point, 0.0, _mean_r(trades), *_counted(trades, int(moves.open_time[training])))
     around = _around(random, strategy, point) if breadth == "broad" else []
     tried = [(0.0, best.expectancy)]
@@ -72,9 +74,10 @@ def planted(
         if abs(best.expectancy - edge) <= CLOSE_ENOUGH:
             break
         drift = _next_drift(tried, edge)
-        near = [_everywhere(strategy, market, timeframe, neighbour) for neighbour in around]
+        near = [_everywhere(traders, neighbour) for neighbour in around]
         market = market_of(kind, seed, _pushed(moves, [*near, trades], drift), swap=swap, costs=True)
-        trades = _everywhere(strategy, market, timeframe, point)
+        traders = traders_of(strategy, market, timeframe)
+        trades = _everywhere(traders, point)
         tried.append((drift, _mean_r(trades)))
         if abs(tried[-1][1] - edge) < abs(best.expectancy - edge):
             counts = _counted(trades, int(moves.open_time[training]))
@@ -87,23 +90,23 @@ def _counted(trades: Sequence[TrialTrades], until: int) -> tuple[int, int]:
     return sum(len(found.r) for found in trades), sum(int((found.entry_time < until).sum()) for found in trades)
 
 
-def _hidden(
-    random: Random, strategy: Strategy, market: Market, timeframe: Timeframe, training: int, least_trades: int
-) -> tuple[FloatArray, list[TrialTrades]]:
-    """Parameters drawn from their bounds, busy enough on three symbols to be looked at on all of them."""
+def _hidden(random: Random, strategy: Strategy, traders: "Traders", share: float, least_trades: int) -> FloatArray:
+    """Parameters drawn from their bounds, busy enough on three symbols to be looked at on all of them.
+
+    ``share``: of the market that comes before the continuation.
+    """
     drawn = design(strategy, CANDIDATES, int(random.integers(1 << 31))).points[:CANDIDATES]
-    symbols = list(market.candles)
+    symbols = list(traders)
     few = symbols[:: max(1, len(symbols) // 3)][:3]
-    share = training / len(market.candles[symbols[0]])
     busiest, most = drawn[0], -1.0
     for point in drawn:
-        seen = sum(len(_trades_at(strategy, market, symbol, timeframe, point).r) for symbol in few)
+        seen = sum(len(traders[symbol](point, ANY).r) for symbol in few)
         expected = seen * share * len(symbols) / len(few)
         if expected > most:
             busiest, most = point, expected
         if expected >= least_trades:
             break
-    return busiest, _everywhere(strategy, market, timeframe, busiest)
+    return np.asarray(busiest, dtype=np.float64)
 
 
 def _around(random: Random, strategy: Strategy, point: FloatArray) -> list[FloatArray]:
@@ -112,23 +115,26 @@ def _around(random: Random, strategy: Strategy, point: FloatArray) -> list[Float
     return list(in_units(strategy, np.clip(places, 0.0, 1.0 - 1e-9)))
 
 
-def _everywhere(strategy: Strategy, market: Market, timeframe: Timeframe, point: FloatArray) -> list[TrialTrades]:
-    return [_trades_at(strategy, market, symbol, timeframe, point) for symbol in market.candles]
+Traders = Mapping[str, TradesOfPoints]
+"""Of each symbol."""
 
 
-def _trades_at(strategy: Strategy, market: Market, symbol: str, timeframe: Timeframe, point: FloatArray) -> TrialTrades:
-    candles = market.candles[symbol]
-    return trades_of(strategy, candles, market.specs[symbol], timeframe, point)
+def traders_of(strategy: Strategy, market: Market, timeframe: Timeframe) -> Traders:
+    return {
+        symbol: trader_of(strategy, candles, market.specs[symbol], timeframe)
+        for symbol, candles in market.candles.items()
+    }
 
 
-def trades_of(
-    strategy: Strategy, candles: Candles, spec: MarketSpec, timeframe: Timeframe, point: FloatArray
-) -> TrialTrades:
-    """Trades of one point in all regimes, which therefore need no labels."""
+def trader_of(strategy: Strategy, candles: Candles, spec: MarketSpec, timeframe: Timeframe) -> TradesOfPoints:
+    """Of the slot that takes all regimes, which therefore need no labels."""
     series = SeriesKey(spec.key.exchange, spec.key.symbol, timeframe)
     history = MarketHistory(series, candles, np.zeros(len(candles), dtype=np.int8))
-    columns = TimeColumns.over([candles.open_time], timeframe.milliseconds, 0)
-    return trial_trades(strategy, history, spec, point, ANY, columns)
+    return TradesOfPoints(strategy, history, spec, TimeColumns.over([candles.open_time], timeframe.milliseconds, 0))
+
+
+def _everywhere(traders: Traders, point: FloatArray) -> list[TrialTrades]:
+    return [trader(point, ANY) for trader in traders.values()]
 
 
 def _mean_r(trades: Sequence[TrialTrades]) -> float:

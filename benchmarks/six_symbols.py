@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 TIMEFRAMES = ("1m", "5m", "15m", "1h", "4h", "1d")
-FAMILY = ("strategy", "timeframe", "series", "candles", "held out from", "B: p", "plateau, training R", "held out R",
+FAMILY = ("strategy", "timeframe", "series", "candles", "recent from", "B: p", "plateau, training R", "held out R",
           "trades", "C: p", "PBO", "verdict")  # fmt: skip
 GOOD_ENOUGH = 12
 
@@ -54,7 +54,7 @@ def _family(row: Mapping[str, Any]) -> list[str]:
         row["timeframe"],
         str(len(row["series"])),
         f"{row['candles']:,}",
-        datetime.fromtimestamp(row["held_out_from"] / 1000, UTC).date().isoformat(),
+        datetime.fromtimestamp(row["recent_from"] / 1000, UTC).date().isoformat(),
         _number(figures["B"].get("p_value"), ".3f"),
         _number(plateau["training"].get("expectancy_r"), "+.3f"),
         _number(plateau["held_out"].get("expectancy_r"), "+.3f"),

@@ -280,7 +280,7 @@ class TrainingStore(Protocol):
     async def save_report(self, job_id: str, report: JsonObject, *, by: str | None = None) -> None:
         """The judgement (families and combinations) and the job's end, in one transaction. ``by``: its judge.
 
-        Every trial ever evaluated stays in the ledger, condensed to totals of training and held-out time; the
+        Every trial ever evaluated stays in the ledger, condensed to totals of earlier and recent time; the
         fine-grained statistics of the units are dropped.
         """
         ...

@@ -24,7 +24,7 @@ UNITS = tuple(
     TrainingUnit(index, SeriesKey("simulated", symbol, Timeframe.H1), "volume_breakout", candles=candles)
     for index, (symbol, candles) in enumerate([("BTC/USDT", 100), ("ETH/USDT", 900), ("SOL/USDT", 100)])
 )
-PLAN = {"families": [{"strategy": "volume_breakout", "timeframe": "1h", "held_out_column": 2, "edges": [0.1, 0.2]}]}
+PLAN = {"families": [{"strategy": "volume_breakout", "timeframe": "1h", "recent_column": 2, "edges": [0.1, 0.2]}]}
 
 
 @pytest.fixture(params=["in memory", "postgres"])

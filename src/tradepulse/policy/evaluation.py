@@ -47,6 +47,7 @@ __all__ = [
     "WINS",
     "N",
     "TimeColumns",
+    "TradesOfPoints",
     "TrialTrades",
     "TrialsCancelled",
     "parameters_of",
@@ -57,8 +58,6 @@ __all__ = [
 
 SLOTS = ("bear", "sideways", "bull", "any")
 COLUMNS, BLOCKS = 64, 16
-HELD_OUT_COLUMN = 44
-"""From here on, the last five blocks of sixteen, time is held out: no choice ever looks at it."""
 LONGEST_GAP = 7 * DAY
 """A trade that lasts across a longer hole in the candles is not counted: nobody knows what happened in it."""
 BATCH = 32
@@ -75,9 +74,8 @@ class TimeColumns:
     """Time cut into ``COLUMNS`` stretches of equally many candles, ``COLUMNS / BLOCKS`` of them a block.
 
     ``edges``: open times (UTC ms), ``COLUMNS + 1`` of them, strictly ascending; the last is after the last candle.
-    Not counted are entries within ``embargo_ms`` after the beginning of the held-out time or after a long gap, and
-    those that could last (by ``max_bars_in_trade``, however they went) into the held-out time, into a long gap or
-    beyond the last candle.
+    Not counted are entries within ``embargo_ms`` after a long gap, and those that could last (by ``max_bars_in_trade``,
+    however they went) into a long gap or beyond the last candle.
     """
 
     edges: IntArray
@@ -177,7 +175,7 @@ def trial_stats(
 
     ``points`` ``[P, K]`` as ``point_of`` writes them. Every slot is a position of its own: that of a regime takes the
     setups found while it was in force, the last one takes all. A trade counts in the column of its entry, unless it
-    ends in another block, lasts across a long gap, or begins within the embargo. ``cost_factor`` multiplies fees,
+    could last into a long gap or begins within the embargo after one. ``cost_factor`` multiplies fees,
     slippage and funding; with ``entry_delay`` an entry comes so many bars late. The same bits for any ``threads``.
     ``progress(done, all)`` and ``cancelled`` are called between batches; the latter ends in ``TrialsCancelled``.
     """
@@ -206,9 +204,35 @@ def trial_trades(
     entry_delay: int = 0,
 ) -> TrialTrades:
     """The trades behind one point's statistics in one slot (an index of ``SLOTS``), those not counted included."""
-    (chosen,) = checked_points(strategy, np.asarray(point, dtype=np.float64)[np.newaxis])
-    market = shared_market(history, spec, columns, cost_factor, entry_delay)
-    book = trials_on(strategy, history, market).trades(chosen, slot)
+    return TradesOfPoints(strategy, history, spec, columns, cost_factor, entry_delay)(point, slot)
+
+
+class TradesOfPoints:
+    """``trial_trades`` for many points of one history, which is prepared once, when the first is asked for."""
+
+    def __init__(
+        self,
+        strategy: Strategy,
+        history: MarketHistory,
+        spec: MarketSpec,
+        columns: TimeColumns,
+        cost_factor: float = 1.0,
+        entry_delay: int = 0,
+    ) -> None:
+        self._strategy = strategy
+        self._prepared: Trials | None = None
+        self._prepare: Callable[[], Trials] = lambda: trials_on(
+            strategy, history, shared_market(history, spec, columns, cost_factor, entry_delay)
+        )
+
+    def __call__(self, point: FloatArray, slot: int) -> TrialTrades:
+        (chosen,) = checked_points(self._strategy, np.asarray(point, dtype=np.float64)[np.newaxis])
+        if self._prepared is None:
+            self._prepared = self._prepare()
+        return _trades_in(self._prepared.trades(chosen, slot))
+
+
+def _trades_in(book: Book) -> TrialTrades:
     made = int(book.made[0])
     table, r = book.trades[:made], book.results[:made]
     return TrialTrades(
@@ -294,16 +318,13 @@ def _columns_and_segments(
 ) -> tuple[npt.NDArray[np.int16], npt.NDArray[np.int32]]:
     """Per bar the column of an entry there (-1: not counted), and the number of its segment."""
     column = np.searchsorted(columns.edges, opened, side="right") - 1
-    held_out = column >= HELD_OUT_COLUMN
     begins = np.ones(len(opened), dtype=np.bool_)
     begins[1:] = np.diff(opened) - duration > LONGEST_GAP
     stretch = np.cumsum(begins)
     since_gap = opened[np.flatnonzero(begins)[stretch - 1]]
-    since_edge = columns.edges[np.where(held_out, HELD_OUT_COLUMN, 0)]
     counted = (column >= 0) & (column < COLUMNS)
-    counted &= opened >= np.maximum(since_gap, since_edge) + columns.embargo_ms
-    segment = stretch * 2 + held_out
-    return np.where(counted, column, -1).astype(np.int16), segment.astype(np.int32)
+    counted &= opened >= np.maximum(since_gap, columns.edges[0]) + columns.embargo_ms
+    return np.where(counted, column, -1).astype(np.int16), stretch.astype(np.int32)
 
 
 class Trials(Protocol):

@@ -1,8 +1,9 @@
 """The gate: what must hold before parameters may trade. Every figure is kept, whatever the verdict.
 
-Steps A (data), B (the family has something), C (its plateau holds out of sample), D (the combination itself), E (better
-than the defaults), F (robust) and G (reports, with a veto). Parameters are chosen on training time only; C, D and E
-read held-out time only. Nothing measured on training time is ever published as a promise.
+Steps A (data), B (the family has something), C (its plateaus hold out of sample), D (the combination itself), E (better
+than the defaults), F (robust) and G (reports, with a veto). C, D, E and F read held-out trades only: of every stretch
+of time those of the parameters that were chosen without it (``cross_fitting``). What is put into force is chosen on all
+of it. Nothing measured on the time that chose it is ever published as a promise.
 """
 
 import math
@@ -16,7 +17,8 @@ from tradepulse.domain.market import FloatArray, IntArray
 from tradepulse.domain.training import JsonObject
 from tradepulse.kernels.metrics import wilson_lower_bound
 from tradepulse.policy import validation
-from tradepulse.policy.evaluation import BLOCKS, COLUMNS, SUM_R, SUM_R2, WINS, N, TrialTrades
+from tradepulse.policy.cross_fitting import RECENT_COLUMN, Fold, cumulative, stitched
+from tradepulse.policy.evaluation import BLOCKS, SUM_R, SUM_R2, WINS, N, TrialTrades
 from tradepulse.policy.pooling import PooledMeans, PooledPrecision, pool_means, pool_precision, variances_of_mean
 from tradepulse.policy.search import (
     BoolArray,
@@ -43,14 +45,18 @@ class GateRules:
     family_trades: int = 100
     most_missing: float = 0.2
     least_covered: float = 1 / 3
-    family_p: float = 0.03
-    """Hansen's test passes a little more noise than it says where there are only 64 columns: 5 % at this level."""
+    family_p: float = 0.05
+    """Over all families of the job (Benjamini & Hochberg 1995): a job with many looks finds no more by chance."""
     plateau_p: float = 0.05
+    """Folds share most of their training and so some of their luck: 10 % of the hard nulls pass at this level alone,
+    but hardly any that pass B."""
     precision_probability: float = 0.90
     better_than_defaults: float = 0.80
     positive_neighbours: float = 0.70
     cost_factor: float = 1.5
     most_overfit: float = 0.5
+    most_losses: float = 1 / 3
+    """Where all points share one edge their ranks are chance (a PBO of a half) and yet the best hardly ever loses."""
     draws: int = 1000
     mean_block: float = 2.0
     """Mean length of the bootstrap's blocks, in time columns of which a run has 64."""
@@ -87,7 +93,7 @@ class Family:
     timeframe: str
     stats: Sequence[Any]
     design: Design
-    held_out_column: int
+    folds: tuple[Fold, ...]
 
     def pooled(self, slot: int) -> FloatArray:
         """All series together, ``[P, C, 4]`` in float64."""
@@ -98,63 +104,82 @@ class Family:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class FamilyJudgement:
-    """``point`` is the plateau chosen on training time (``None``: no point makes enough trades)."""
+class Plateau:
+    """The point chosen on some stretch of time (``None``: none trades often enough there) and what it was chosen from.
+
+    ``neighbours`` [P, k]; ``score`` and ``eligible`` [P].
+    """
 
     point: int | None
     neighbours: IntArray
     score: FloatArray
     eligible: BoolArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FamilyJudgement:
+    """``whole``: the plateau of all time, which is what may trade; ``without``: one per fold, chosen without it.
+
+    ``held_out`` [C, 4]: what each fold made with the point chosen without it. ``earlier`` and ``recent``: mean R of
+    every point before and in the most recent folds.
+    """
+
+    whole: Plateau
+    without: tuple[Plateau, ...]
+    held_out: FloatArray
     passed: bool
     reason: str
     steps: tuple[Step, ...]
-    in_sample: FloatArray
-    out_of_sample: FloatArray
+    earlier: FloatArray
+    recent: FloatArray
     cscv: validation.Cscv | None
+    challenged: bool = False
+
+    @property
+    def point(self) -> int | None:
+        return self.whole.point
+
+    @property
+    def chosen_without(self) -> tuple[int | None, ...]:
+        return tuple(plateau.point for plateau in self.without)
 
 
 def judge_family(family: Family, rules: GateRules, *, seed: int, trials: int, reports: bool = True) -> FamilyJudgement:
     """Steps A (trades of the family), B, C and G. ``trials``: all that were ever made on this family."""
     pooled = family.pooled(ANY)
-    training, held_out = totals(pooled[:, : family.held_out_column]), totals(pooled[:, family.held_out_column :])
-    whole = training + held_out
-    # By training time alone, and only what the fixed design holds: what trades already has seen the held-out time.
-    eligible = training[:, N] >= rules.family_trades * family.held_out_column / COLUMNS
-    eligible[family.design.defaults + 1 :] = False
-    score = t_statistic(training)
-    neighbours = relevant_neighbours(family.design.cube, score, eligible)
-    point = plateau(score, eligible, neighbours)
-    in_sample, _ = mean_and_variance(training)
-    out_of_sample, _ = mean_and_variance(held_out)
-    enough = _step_a_of_family(whole[:, N], eligible, point, rules)
-    if point is None:
-        unreached = [_unreached("B"), _unreached("C"), _unreached("G")]
-        return FamilyJudgement(
-            None,
-            neighbours,
-            score,
-            eligible,
-            False,
-            enough.reason,
-            (enough, *unreached),
-            in_sample,
-            out_of_sample,
-            None,
-        )
-    steps = [enough, _step_b(pooled, eligible, rules, seed), _step_c(pooled[point], family.held_out_column, rules)]
+    made = cumulative(pooled)
+    whole = _plateau_of(family.design, made[:, -1], rules.family_trades)
+    without = tuple(
+        _plateau_of(family.design, fold.training(made), rules.family_trades * fold.share) for fold in family.folds
+    )
+    held_out = stitched(pooled, family.folds, [plateau.point for plateau in without])
+    earlier, _ = mean_and_variance(made[:, RECENT_COLUMN])
+    recent, _ = mean_and_variance(made[:, -1] - made[:, RECENT_COLUMN])
+    enough = _step_a_of_family(made[:, -1, N], whole.eligible, whole.point, rules)
+    if whole.point is None:
+        steps = [enough, _unreached("B"), _unreached("C"), _unreached("G")]
+        return FamilyJudgement(whole, without, held_out, False, enough.reason, tuple(steps), earlier, recent, None)
+    steps = [enough, _step_b(pooled, whole.eligible, rules, seed), _step_c(held_out, rules)]
     passed = all(step.passed for step in steps)
     cscv = None
     if reports or passed:
-        cscv = _cscv(pooled, eligible)
-        last = _step_g(pooled, point, eligible, cscv, rules, trials)
+        cscv = _cscv(pooled, whole.eligible)
+        last = _step_g(pooled, whole.point, whole.eligible, cscv, rules, trials)
         passed = passed and last.passed is not False
     else:
         last = _unreached("G")
     steps.append(last)
     reason = next((step.reason for step in steps if step.passed is False), "passes")
-    return FamilyJudgement(
-        point, neighbours, score, eligible, passed, reason, tuple(steps), in_sample, out_of_sample, cscv
-    )
+    return FamilyJudgement(whole, without, held_out, passed, reason, tuple(steps), earlier, recent, cscv)
+
+
+def _plateau_of(design: Design, training: FloatArray, least_trades: FloatArray | float) -> Plateau:
+    """Only of what the fixed design holds: what trades already has seen all time before it came into force."""
+    eligible = training[:, N] >= least_trades
+    eligible[design.defaults + 1 :] = False
+    score = t_statistic(training)
+    neighbours = relevant_neighbours(design.cube, score, eligible)
+    return Plateau(plateau(score, eligible, neighbours), neighbours, score, eligible)
 
 
 def _step_a_of_family(trades: FloatArray, eligible: BoolArray, point: int | None, rules: GateRules) -> Step:
@@ -176,7 +201,7 @@ def _step_a_of_family(trades: FloatArray, eligible: BoolArray, point: int | None
 TITLES = {
     "A": "Enough data",
     "B": "The family beats zero (reality check over every trial)",
-    "C": "Its plateau holds out of sample",
+    "C": "Its plateaus hold out of sample",
     "D": "Precision above break-even, out of sample",
     "E": "Better than the defaults",
     "F": "Robust: neighbours, costs, delay, replay",
@@ -211,15 +236,19 @@ def _step_b(pooled: FloatArray, eligible: BoolArray, rules: GateRules, seed: int
     return Step("B", TITLES["B"], passed, reason, figures)
 
 
-def _step_c(columns: FloatArray, held_out_column: int, rules: GateRules) -> Step:
-    held_out = columns[held_out_column:]
+def _step_c(held_out: FloatArray, rules: GateRules) -> Step:
     found = validation.clustered_mean(held_out[:, SUM_R], held_out[:, N])
     trades = int(held_out[:, N].sum())
-    passed = bool(found.p_value < rules.plateau_p)
+    last = totals(held_out[RECENT_COLUMN:])
+    recent = float(last[SUM_R] / last[N]) if last[N] else None
+    lasts = recent is not None and recent > 0
+    passed = bool(found.p_value < rules.plateau_p) and lasts
     reason = (
-        f"the plateau made {found.mean:+.3f} R a trade in {trades} held-out trades (t = {found.t:.2f}, "
+        f"the plateaus made {found.mean:+.3f} R a trade in {trades} held-out trades (t = {found.t:.2f}, "
         f"p = {found.p_value:.3f})"
     )
+    if not lasts:
+        reason += f", but {_in_r(recent)} in the most recent time"
     figures = {
         "trades": trades,
         "mean_r": found.mean,
@@ -228,6 +257,8 @@ def _step_c(columns: FloatArray, held_out_column: int, rules: GateRules) -> Step
         "p_value": found.p_value,
         "level": rules.plateau_p,
         "clusters": found.clusters,
+        "recent_trades": int(last[N]),
+        "recent_mean_r": recent,
     }
     return Step("C", TITLES["C"], passed, reason, figures)
 
@@ -237,16 +268,15 @@ def challenged(
 ) -> tuple[FamilyJudgement, Step]:
     """The judgement after a challenger (a row of the family's design) has met the plateau, and what became of it.
 
-    It takes the plateau's place when it passes C by itself and has the higher held-out mean R with the probability that
-    step E asks for.
+    It was searched before the most recent folds, so only they are held out for it. It takes the plateau's place when it
+    passes C there by itself and has the higher mean R there with the probability that step E asks for.
     """
     pooled = family.pooled(ANY)
-    held_out = totals(pooled[:, family.held_out_column :])
-    training = totals(pooled[:, : family.held_out_column])
-    own = _step_c(pooled[challenger], family.held_out_column, rules)
-    reigning = judgement.point if judgement.point is not None else family.design.defaults
-    probability = _probability_better(held_out[challenger], held_out[reigning])
-    trades = int(training[challenger, N] + held_out[challenger, N])
+    own_columns = pooled[challenger].copy()
+    own_columns[:RECENT_COLUMN] = 0.0
+    own = _step_c(own_columns, rules)
+    probability = _probability_better(totals(own_columns), totals(judgement.held_out[RECENT_COLUMN:]))
+    trades = int(pooled[challenger, :, N].sum())
     wins = bool(own.passed) and probability >= rules.better_than_defaults and trades >= rules.family_trades
     reason = (
         f"the challenger made {own.figures['mean_r']:+.3f} R a trade held out; better than the plateau with "
@@ -259,20 +289,35 @@ def challenged(
     steps = tuple(own if old.step == "C" else old for old in judgement.steps)
     passed = all(old.passed for old in steps)
     reason = next((old.reason for old in steps if not old.passed), "passes")
+    blank = totals(pooled)
     changed = replace(
         judgement,
-        point=challenger,
-        # The challenger's row is new: its neighbourhood is the plateau's.
-        neighbours=np.vstack((judgement.neighbours, [challenger, *judgement.neighbours[reigning][1:]])),
-        score=t_statistic(training),
-        eligible=np.append(judgement.eligible, True),
-        in_sample=mean_and_variance(training)[0],
-        out_of_sample=mean_and_variance(held_out)[0],
+        whole=_with_challenger(judgement.whole, challenger, judgement.whole, blank),
+        without=tuple(
+            _with_challenger(one, challenger if fold.first >= RECENT_COLUMN else None, judgement.whole, blank)
+            for fold, one in zip(family.folds, judgement.without, strict=True)
+        ),
+        held_out=own_columns,
+        earlier=mean_and_variance(totals(pooled[:, :RECENT_COLUMN]))[0],
+        recent=mean_and_variance(totals(pooled[:, RECENT_COLUMN:]))[0],
         steps=steps,
         passed=passed,
         reason=reason,
+        challenged=True,
     )
     return changed, step
+
+
+def _with_challenger(plateau: Plateau, point: int | None, reigning: Plateau, whole: FloatArray) -> Plateau:
+    """The challenger's row is new: its neighbourhood is that of the plateau whose place it takes."""
+    around = reigning.neighbours[reigning.point if reigning.point is not None else 0][1:]
+    row = len(plateau.neighbours)
+    return Plateau(
+        point,
+        np.vstack((plateau.neighbours, [row, *around])),
+        np.append(plateau.score, t_statistic(whole[row])),
+        np.append(plateau.eligible, True),
+    )
 
 
 def _probability_better(first: FloatArray, second: FloatArray) -> float:
@@ -300,14 +345,16 @@ def _step_g(
     effective = max(validation.effective_trials(correlation, max(trials, 1)), 1.0)
     variance = float(sharpes.var(ddof=1)) if len(sharpes) > 1 else 0.0
     deflated = validation.deflated_sharpe_ratio(sharpe, len(own), skew, kurtosis, variance, effective)
-    vetoed = bool(cscv.pbo > rules.most_overfit)
-    reason = f"probability of backtest overfitting {cscv.pbo:.2f}" + (
-        f", more than {rules.most_overfit:.2f}: vetoed" if vetoed else ""
+    vetoed = bool(cscv.pbo > rules.most_overfit and cscv.loss_probability > rules.most_losses)
+    reason = (
+        f"probability of backtest overfitting {cscv.pbo:.2f}, of a loss of the best {cscv.loss_probability:.2f}"
+        + (f", more than {rules.most_overfit:.2f} and {rules.most_losses:.2f}: vetoed" if vetoed else "")
     )
     figures = {
         "pbo": cscv.pbo,
         "most_pbo": rules.most_overfit,
         "loss_probability": cscv.loss_probability,
+        "most_losses": rules.most_losses,
         "slope": cscv.slope,
         "deflated_sharpe": deflated,
         "sharpe_per_column": sharpe,
@@ -334,27 +381,53 @@ def average_correlation(series: FloatArray) -> float:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Choice:
-    """The point chosen for one cell on training time; ``thin``: too few training trades to choose for itself."""
+    """One cell's point of all time, and per fold the one chosen without it (``None``: nothing could be chosen).
+
+    ``thin``: too few trades to choose for itself.
+    """
 
     point: int
     thin: bool
+    without: tuple[int | None, ...]
 
 
 def choose_cells(family: Family, judgement: FamilyJudgement, rules: GateRules) -> list[list[Choice]]:
     """``[series][slot]``: each cell's plateau, drawn towards its regime's and the family's as far as they agree.
 
     A cell is never tuned on its own trades alone: its mean R at every point is shrunk towards the regime's over all
-    symbols, which is shrunk towards the family's (Efron & Morris 1975).
+    symbols, which is shrunk towards the family's (Efron & Morris 1975). A challenger that won is chosen for all.
     """
-    training = [totals(stats[:, :, : family.held_out_column]) for stats in family.stats]
+    rows, slots = range(len(family.stats)), range(ANY + 1)
+    fallback = judgement.point if judgement.point is not None else family.design.defaults
+    if judgement.challenged:
+        return [[Choice(fallback, False, judgement.chosen_without) for _ in slots] for _ in rows]
+    made = [cumulative(stats) for stats in family.stats]
+    whole = _cells_on([one[:, :, -1] for one in made], judgement.whole, rules)
+    without = [
+        _cells_on([fold.training(one) for one in made], one_fold, rules)
+        for fold, one_fold in zip(family.folds, judgement.without, strict=True)
+    ]
+
+    def choice(row: int, slot: int) -> Choice:
+        point = whole[row][slot]
+        others = tuple(
+            plateau.point if cells[row][slot] is None else cells[row][slot]
+            for cells, plateau in zip(without, judgement.without, strict=True)
+        )
+        return Choice(fallback if point is None else point, point is None, others)
+
+    return [[choice(row, slot) for slot in slots] for row in rows]
+
+
+def _cells_on(training: Sequence[FloatArray], family: Plateau, rules: GateRules) -> list[list[int | None]]:
+    """``[series][slot]`` from training totals ``[P, 4, 4]`` of each series; ``None``: too few trades to choose from."""
     whole = np.sum(training, axis=0)
     mean, variance = mean_and_variance(whole[:, ANY])
-    fallback = judgement.point if judgement.point is not None else family.design.defaults
-    usable = np.isfinite(mean) & judgement.eligible
+    usable = np.isfinite(mean) & family.eligible
     variance = np.where(np.isfinite(variance), variance, 1.0)
     slots_mean, slots_variance = (column.T for column in mean_and_variance(whole[:, :ANY]))
     regime_mean, regime_variance = shrunk(slots_mean, slots_variance, mean, variance)
-    chosen: list[list[Choice]] = [[] for _ in training]
+    chosen: list[list[int | None]] = [[] for _ in training]
     for slot in range(ANY + 1):
         parent_mean, parent_variance = (regime_mean[slot], regime_variance[slot]) if slot < ANY else (mean, variance)
         cells = np.stack([total[:, slot] for total in training])
@@ -363,8 +436,7 @@ def choose_cells(family: Family, judgement: FamilyJudgement, rules: GateRules) -
         for row in range(len(training)):
             own = usable & (cells[row, :, N] >= rules.training_trades)
             score = posterior[row] / np.sqrt(spread[row])
-            point = plateau(score, own, judgement.neighbours, usable)
-            chosen[row].append(Choice(fallback if point is None else point, point is None))
+            chosen[row].append(plateau(score, own, family.neighbours, usable))
     return chosen
 
 
@@ -451,28 +523,47 @@ ONE_SIDED_95 = 1.6448536269514722
 
 
 def judge_combinations(models: Sequence[Sequence[Candidate]], rules: GateRules) -> list[list[CombinationJudgement]]:
-    """Step D: what each combination's precision above break-even is, given all of them, and which survive together.
+    """Step D: what each combination's precision above break-even is, given all of them.
 
-    Each of the ``models`` is pooled by itself (they share trades); Benjamini-Hochberg runs over all of them, at the
-    level that a single one must keep. What is pooled is the distance from break-even on the log-odds scale: raw
-    precision of a target of 5 R and one of 1.5 R have nothing to say about each other.
+    Each of the ``models`` is pooled by itself (they share trades). What is pooled is the distance from break-even on
+    the log-odds scale: raw precision of a target of 5 R and one of 1.5 R have nothing to say about each other. The
+    sceptical prior and the pooling stand for a correction for many combinations (Gelman, Hill & Yajima 2012): of those
+    that pass, at most one in ten is expected to lie below break-even, because each does with at most that probability.
     """
-    pooled = [_pooled(candidates) for candidates in models]
-    above = np.concatenate([chances for *_, chances in pooled])
-    survives = validation.benjamini_hochberg(1.0 - above, 1.0 - rules.precision_probability) if len(above) else above
-    result, first = [], 0
-    for candidates, (precision, expected, chances) in zip(models, pooled, strict=True):
-        rows = range(len(candidates))
+    result = []
+    for candidates in models:
+        precision, expected, chances = _pooled(candidates)
         result.append(
             [
-                _combination_judgement(
-                    candidates[row], precision, expected, row, chances[row], bool(survives[first + row]), rules
-                )
-                for row in rows
+                _combination_judgement(candidate, precision, expected, row, float(chances[row]), rules)
+                for row, candidate in enumerate(candidates)
             ]
         )
-        first += len(candidates)
     return result
+
+
+def of_all_families(p_values: Sequence[float | None], rules: GateRules) -> BoolArray:
+    """Which families keep step B when all families of the job are looked at together; ``None``: not tested."""
+    tested = np.array([p is not None for p in p_values], dtype=np.bool_)
+    kept = np.zeros(len(p_values), dtype=np.bool_)
+    if tested.any():
+        values = np.array([p for p in p_values if p is not None], dtype=np.float64)
+        kept[tested] = validation.benjamini_hochberg(values, rules.family_p)
+    return kept
+
+
+def refused_among_many(judgement: FamilyJudgement, families: int, rules: GateRules) -> FamilyJudgement:
+    """A family whose p-value is not small enough among so many of one job."""
+
+    def corrected(step: Step) -> Step:
+        if step.step != "B" or not step.passed:
+            return step
+        reason = f"{step.reason}; not enough among {families} families at {rules.family_p:.0%}"
+        return replace(step, passed=False, reason=reason, figures={**step.figures, "families": families})
+
+    steps = tuple(corrected(step) for step in judgement.steps)
+    reason = next((step.reason for step in steps if step.passed is False), judgement.reason)
+    return replace(judgement, steps=steps, passed=False, reason=reason)
 
 
 def _pooled(candidates: Sequence[Candidate]) -> tuple[PooledPrecision | None, PooledMeans | None, FloatArray]:
@@ -500,26 +591,23 @@ def _combination_judgement(
     expected: PooledMeans | None,
     row: int,
     above: float,
-    survives: bool,
     rules: GateRules,
 ) -> CombinationJudgement:
     if precision is None or expected is None:
         raise InvariantError("A combination was judged without a model.", "Report this.")
     share, lower = float(precision.mean[row]), float(precision.lower(0.95)[row])
     mean, spread = float(expected.mean[row]), float(expected.sd[row])
-    passed = bool(above >= rules.precision_probability and survives and mean > 0)
+    passed = bool(above >= rules.precision_probability and mean > 0)
     reason = (
         f"precision {share:.1%} (at least {lower:.1%}), break-even {candidate.break_even:.1%}: "
         f"above it with probability {above:.2f}; expectancy {mean:+.3f} R"
     )
-    if above >= rules.precision_probability and not survives:
-        reason += "; not enough among so many combinations"
     return CombinationJudgement(
         share,
         lower,
         mean,
         mean - ONE_SIDED_95 * spread,
-        float(above),
+        above,
         float(expected.probability_positive[row]),
         float(precision.effective_trades[row]),
         passed,
@@ -557,12 +645,19 @@ def better_than_defaults(chosen: FloatArray, defaults: FloatArray, rules: GateRu
     return probability, Step("E", TITLES["E"], passed, reason, figures)
 
 
-def neighbours_positive(family: Family, neighbours: IntArray, slot: int, point: int) -> float:
-    """Share of the point's neighbourhood (itself left out) with a positive mean R over all series, held out."""
-    around = neighbours[point][1:]
-    pooled = sum(totals(stats[around, slot, family.held_out_column :]) for stats in family.stats)
-    trades = np.asarray(pooled)[:, N] > 0
-    return float((np.asarray(pooled)[trades, SUM_R] > 0).mean()) if trades.any() else 0.0
+def neighbours_positive(family: Family, judgement: FamilyJudgement, slot: int, without: Sequence[int | None]) -> float:
+    """Share of the neighbourhood with a positive mean R over all series, held out.
+
+    The first neighbours of every fold's point make one line of held-out trades, the second ones the next, and so on.
+    """
+    lines = np.zeros((judgement.whole.neighbours.shape[1] - 1, 4))
+    for fold, plateau_of_fold, point in zip(family.folds, judgement.without, without, strict=True):
+        if point is not None:
+            around = plateau_of_fold.neighbours[point][1:]
+            for stats in family.stats:
+                lines += totals(stats[around, slot, fold.first : fold.end])
+    trades = lines[:, N] > 0
+    return float((lines[trades, SUM_R] > 0).mean()) if trades.any() else 0.0
 
 
 Recalculate = Callable[[float, int], float | None]

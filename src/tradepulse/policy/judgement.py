@@ -6,7 +6,7 @@ from typing import Protocol
 
 import numpy as np
 
-from tradepulse.domain.market import FloatArray, IntArray, SeriesKey
+from tradepulse.domain.market import FloatArray, SeriesKey
 from tradepulse.domain.signals import Regime
 from tradepulse.domain.training import (
     ANY_REGIME,
@@ -18,17 +18,17 @@ from tradepulse.domain.training import (
 )
 from tradepulse.policy import gate, search
 from tradepulse.policy.challenger import Challenger, challenge
+from tradepulse.policy.cross_fitting import RECENT_COLUMN, before, cumulative, folds_of, longest_holds, stitched
 from tradepulse.policy.evaluation import (
-    COLUMNS,
     SLOTS,
     SUM_R,
     N,
     Statistics,
     TimeColumns,
+    TradesOfPoints,
     TrialTrades,
     parameters_of,
     trial_stats,
-    trial_trades,
 )
 from tradepulse.policy.gate import ANY, Family, FamilyJudgement, GateRules, Step
 from tradepulse.policy.plan import SeriesData, design_of
@@ -53,15 +53,21 @@ class ReplayCheck(Protocol):
 
 @dataclass(slots=True, eq=False)
 class _Cell:
-    """A combination on its way through the gate."""
+    """A combination on its way through the gate.
+
+    ``point`` is what may trade, ``without`` the points of each fold whose held-out trades speak for it. ``held_out_r``:
+    R of each of those trades, empty where step A has refused the combination.
+    """
 
     unit: TrainingUnit
     slot: int
     point: int
+    without: tuple[int | None, ...]
     origin: Origin
     training: FloatArray
     held_out: FloatArray
     trades: TrialTrades | None
+    held_out_r: FloatArray
     neighbours_positive: float
     data: JsonObject
     steps: list[Step]
@@ -80,6 +86,7 @@ class _FamilyAtWork:
     judgement: FamilyJudgement
     units: tuple[TrainingUnit, ...]
     columns: TimeColumns
+    equity: list[list[int | float | str]]
     cells: tuple[_Cell, ...]
     trials: int
     alike: float
@@ -111,6 +118,7 @@ def judge_job(
         work.append(_at_work(family, members, request, result_of, data_of, slots, rules, reports=reports))
         if progress is not None:
             progress(row + 1, len(plan["families"]))
+    work = _looked_at_together(work, rules)
     _judge_precision(work, rules)
     for at_work in work:
         for cell in at_work.cells:
@@ -149,10 +157,12 @@ def _at_work(
     results = [result_of(unit.index) for unit in units]
     stats = [np.asarray(result.stats) for result in results]
     design = design_of(plan, request)
-    family = Family(strategy.strategy_id, plan["timeframe"], stats, design, int(plan["held_out_column"]))
+    columns = TimeColumns.from_json(plan["columns"])
+    duration = units[0].series.timeframe.milliseconds
+    folds = folds_of(columns, longest_holds(strategy, design.points, duration))
+    family = Family(strategy.strategy_id, plan["timeframe"], stats, design, folds)
     trials = len(design.points)
     judgement = gate.judge_family(family, rules, seed=request.seed, trials=trials, reports=reports)
-    columns = TimeColumns.from_json(plan["columns"])
     challenger = None
     if request.challenger and judgement.point is not None:
         extended, found = _with_challenger(family, judgement, strategy, columns, units, data_of, request, rules)
@@ -161,16 +171,21 @@ def _at_work(
         if challenger.passed:
             family = extended
     choices = gate.choose_cells(family, judgement, rules)
-    cells = tuple(
-        _cell(family, judgement, strategy, columns, unit, row, slot, choices[row][slot], data_of, rules, results[row])
-        for row, unit in enumerate(units)
-        for slot in slots
-    )
-    alike = 1.0
-    if judgement.point is not None:
-        alike = gate.alikeness(family.pooled(ANY)[judgement.point, family.held_out_column :])
-    at_work = _FamilyAtWork(strategy, family, judgement, units, columns, cells, trials, alike)
-    report = _family_report(at_work, data_of, request, challenger, reports=reports)
+    cells: list[_Cell] = []
+    equity: list[tuple[int, str, float]] = []
+    for row, unit in enumerate(units):
+        data = data_of(unit.series)
+        trades_of = TradesOfPoints(strategy, data.history, data.spec, columns)
+        cells += [
+            _cell(family, judgement, unit, row, slot, choices[row][slot], trades_of, rules, results[row])
+            for slot in slots
+        ]
+        if reports and judgement.point is not None:
+            held_out = _held_out_trades(family, ANY, judgement.chosen_without, trades_of)
+            equity += [(int(trade[0]), unit.series.symbol, float(trade[1])) for trade in held_out]
+    alike = 1.0 if judgement.point is None else gate.alikeness(judgement.held_out)
+    at_work = _FamilyAtWork(strategy, family, judgement, units, columns, _equity(equity), tuple(cells), trials, alike)
+    report = _family_report(at_work, request, challenger, reports=reports)
     return replace(at_work, family=replace(family, stats=()), report=report)
 
 
@@ -190,68 +205,87 @@ def _with_challenger(
         sources = [data_of(unit.series) for unit in units]
         return [trial_stats(strategy, data.history, data.spec, points, columns) for data in sources]
 
+    duration = units[0].series.timeframe.milliseconds
+
     def evaluate(points: FloatArray) -> FloatArray:
-        training = [stats[:, ANY, : family.held_out_column] for stats in stats_of(points)]
-        return search.totals(np.sum(training, axis=0, dtype=np.float64))
+        """Totals of the time before the most recent folds, without what could last into them."""
+        made = cumulative(np.sum([stats[:, ANY] for stats in stats_of(points)], axis=0, dtype=np.float64))
+        until = before(RECENT_COLUMN, longest_holds(strategy, points, duration), columns)
+        trained: FloatArray = made[np.arange(len(points)), until]
+        return trained
 
     point = judgement.point if judgement.point is not None else family.design.defaults
-    around = judgement.neighbours[point]
+    around = judgement.whole.neighbours[point]
     found = challenge(
         strategy, family.design, around, evaluate, fewest_trades=rules.family_trades / 2, seed=request.seed
     )
     design = family.design.with_point(strategy, found.point)
+    hold = int(longest_holds(strategy, found.point[None, :], duration)[0])
+    folds = tuple(fold.extended(hold, columns) for fold in family.folds)
     added = stats_of(found.point[None, :])
     stats = [np.concatenate((old, new)) for old, new in zip(family.stats, added, strict=True)]
-    return replace(family, stats=stats, design=design), found
+    return replace(family, stats=stats, design=design, folds=folds), found
 
 
 def _cell(
     family: Family,
     judgement: FamilyJudgement,
-    strategy: Strategy,
-    columns: TimeColumns,
     unit: TrainingUnit,
     row: int,
     slot: int,
     choice: gate.Choice,
-    data_of: Callable[[SeriesKey], SeriesData],
+    trades_of: TradesOfPoints,
     rules: GateRules,
     result: UnitResult,
 ) -> _Cell:
     """Steps A and E, with the family's B and C in between: what is chosen for the combination, and is it enough?"""
-    stats = family.stats[row]
-
-    def sums(point: int) -> tuple[FloatArray, FloatArray]:
-        held_out = family.held_out_column
-        return search.totals(stats[point, slot, :held_out]), search.totals(stats[point, slot, held_out:])
-
-    point = choice.point
+    stats = np.asarray(family.stats[row][:, slot], dtype=np.float64)
+    point, without = choice.point, choice.without
     origin = Origin.PLATEAU if point == judgement.point else Origin.TUNED
     if point == family.design.defaults:
         origin = Origin.DEFAULTS
-    training, held_out = sums(point)
+    training, held_out = search.totals(stats[point]), search.totals(stitched(stats, family.folds, without))
     data = _step_a(training, held_out, rules)
     steps = [data, *(replace(step) for step in judgement.steps if step.step in {"B", "C"})]
     if data.passed and origin is not Origin.DEFAULTS:
-        default_training, default_held_out = sums(family.design.defaults)
-        _, better = gate.better_than_defaults(held_out, default_held_out, rules)
+        # Nobody chose the defaults here: all of their trades are held out.
+        defaults = search.totals(stats[family.design.defaults])
+        _, better = gate.better_than_defaults(held_out, defaults, rules)
         steps.append(better)
         if not better.passed:
             point, origin = family.design.defaults, Origin.DEFAULTS
-            training, held_out = default_training, default_held_out
+            without = (point,) * len(family.folds)
+            training = held_out = defaults
             steps[0] = _step_a(training, held_out, rules)
-    trades = None
+    trades, held_out_r = None, np.empty(0)
     if steps[0].passed:
-        source = data_of(unit.series)
-        trades = trial_trades(strategy, source.history, source.spec, family.design.points[point], slot, columns)
-    positive = gate.neighbours_positive(family, judgement.neighbours, slot, point)
+        trades = trades_of(family.design.points[point], slot)
+        held_out_r = np.array([r for _, r in _held_out_trades(family, slot, without, trades_of)])
+    positive = gate.neighbours_positive(family, judgement, slot, without)
     source_of = {
         "hash": result.data_hash,
         "first": result.first_open,
         "last": result.last_open,
         "candles": result.candles,
     }
-    return _Cell(unit, slot, point, origin, training, held_out, trades, positive, source_of, steps)
+    return _Cell(unit, slot, point, without, origin, training, held_out, trades, held_out_r, positive, source_of, steps)
+
+
+def _held_out_trades(
+    family: Family, slot: int, without: Sequence[int | None], trades_of: TradesOfPoints
+) -> list[tuple[int, float]]:
+    """Time of the exit (UTC ms) and R of every trade that a fold's own point made in that fold."""
+    made: dict[int, TrialTrades] = {}
+    rows: list[tuple[int, float]] = []
+    for fold, point in zip(family.folds, without, strict=True):
+        if point is None:
+            continue
+        if point not in made:
+            made[point] = trades_of(family.design.points[point], slot)
+        trades = made[point]
+        inside = (trades.column >= fold.first) & (trades.column < fold.end)
+        rows += zip(trades.exit_time[inside].tolist(), trades.r[inside].tolist(), strict=True)
+    return rows
 
 
 def _step_a(training: FloatArray, held_out: FloatArray, rules: GateRules) -> Step:
@@ -261,6 +295,31 @@ def _step_a(training: FloatArray, held_out: FloatArray, rules: GateRules) -> Ste
     if not passed:
         reason += f"; at least {rules.training_trades} and {rules.held_out_trades} are needed"
     return Step("A", gate.TITLES["A"], passed, reason, {"training_trades": before, "held_out_trades": after})
+
+
+def _looked_at_together(work: Sequence[_FamilyAtWork], rules: GateRules) -> list[_FamilyAtWork]:
+    """Step B over all families of the job: what one of many finds by chance is no finding."""
+    p_values = [_step_b_of(at_work.judgement).figures.get("p_value") for at_work in work]
+    kept = gate.of_all_families(p_values, rules)
+    result = []
+    for at_work, keeps in zip(work, kept, strict=True):
+        if _step_b_of(at_work.judgement).passed and not keeps:
+            tested = sum(p is not None for p in p_values)
+            judgement = gate.refused_among_many(at_work.judgement, tested, rules)
+            for cell in at_work.cells:
+                cell.steps = [_step_b_of(judgement) if step.step == "B" else step for step in cell.steps]
+            changed = {
+                "verdict": "not traded",
+                "reason": judgement.reason,
+                "steps": [step.to_json() for step in judgement.steps],
+            }
+            at_work = replace(at_work, judgement=judgement, report={**at_work.report, **changed})
+        result.append(at_work)
+    return result
+
+
+def _step_b_of(judgement: FamilyJudgement) -> Step:
+    return next(step for step in judgement.steps if step.step == "B")
 
 
 def _judge_precision(work: Sequence[_FamilyAtWork], rules: GateRules) -> None:
@@ -283,7 +342,7 @@ def _candidate(at_work: _FamilyAtWork, cell: _Cell) -> gate.Candidate | None:
     if cell.trades is None:
         return None
     # Held out, like the wins it is compared with: the payoff of training time was chosen too.
-    _, break_even = gate.payoff_of(cell.trades.r[cell.trades.column >= at_work.family.held_out_column])
+    _, break_even = gate.payoff_of(cell.held_out_r)
     if break_even is None:
         reason = "all its held-out trades won, or all lost: there is no break-even to compare with"
         cell.steps.append(Step("D", gate.TITLES["D"], False, reason))
@@ -308,24 +367,26 @@ def _judge_robustness(
     if cell.refused or cell.judged is None or not at_work.judgement.passed:
         cell.steps += [Step("F", gate.TITLES["F"], None, "not reached"), *reports]
         return
-    strategy, point = at_work.strategy, at_work.family.design.points[cell.point]
+    strategy, design, folds = at_work.strategy, at_work.family.design, at_work.family.folds
+    chosen = sorted({row for row in cell.without if row is not None})
 
     def recalculate(cost_factor: float, delay: int) -> float | None:
         stats = trial_stats(
             strategy,
             data.history,
             data.spec,
-            point[None, :],
+            design.points[chosen],
             at_work.columns,
             cost_factor=cost_factor,
             entry_delay=delay,
         )
-        total = search.totals(stats[0, cell.slot, at_work.family.held_out_column :])
+        without = [None if row is None else chosen.index(row) for row in cell.without]
+        total = search.totals(stitched(stats[:, cell.slot].astype(np.float64), folds, without))
         return float(total[SUM_R] / total[N]) if total[N] >= rules.held_out_trades / 2 else None
 
     difference = None
     if replay is not None and cell.trades is not None:
-        parameters = parameters_of(strategy, point, regime_of(SLOTS[cell.slot]))
+        parameters = parameters_of(strategy, design.points[cell.point], regime_of(SLOTS[cell.slot]))
         difference = replay(data, strategy, parameters, cell.trades)
     step = gate.robustness(cell.neighbours_positive, recalculate, difference, rules)
     replayed = "replayed by the engine" if replay is not None else "not replayed by the engine"
@@ -345,9 +406,8 @@ def _combination_report(at_work: _FamilyAtWork, cell: _Cell) -> JsonObject:
         reason = family.reason
     point = at_work.family.design.points[cell.point]
     parameters = parameters_of(at_work.strategy, point, regime_of(SLOTS[cell.slot]))
-    results = cell.trades.r if cell.trades is not None else None
-    column = cell.trades.column if cell.trades is not None else None
-    held_out = at_work.family.held_out_column
+    in_training = cell.trades.r[gate.counted(cell.trades)] if cell.trades is not None else None
+    held_out = cell.held_out_r if cell.trades is not None else None
     series = cell.unit.series
     return {
         "exchange": series.exchange,
@@ -364,24 +424,12 @@ def _combination_report(at_work: _FamilyAtWork, cell: _Cell) -> JsonObject:
         "values": dict(parameters.values),
         "parameters_id": parameters.parameters_id,
         "point": cell.point,
-        "training": _figures(cell.training, results, column, 0, held_out),
-        "held_out": _figures(cell.held_out, results, column, held_out, COLUMNS),
+        "without": list(cell.without),
+        "training": gate.figures_of(cell.training, in_training).to_json(),
+        "held_out": gate.figures_of(cell.held_out, held_out).to_json(),
         "published": cell.judged.published(cell.break_even) if cell.judged and cell.break_even is not None else None,
         "data": cell.data,
     }
-
-
-def _figures(
-    total: FloatArray,
-    results: FloatArray | None,
-    column: IntArray | None,
-    first: int,
-    end: int,
-) -> JsonObject:
-    chosen = None
-    if results is not None and column is not None:
-        chosen = results[(column >= first) & (column < end)]
-    return gate.figures_of(total, chosen).to_json()
 
 
 def _refused_by(refused: Step | None, family: FamilyJudgement) -> str:
@@ -413,16 +461,11 @@ def _name_fallbacks(combinations: Sequence[JsonObject]) -> None:
 
 
 def _family_report(
-    at_work: _FamilyAtWork,
-    data_of: Callable[[SeriesKey], SeriesData],
-    request: TrainingRequest,
-    challenger: Step | None,
-    *,
-    reports: bool,
+    at_work: _FamilyAtWork, request: TrainingRequest, challenger: Step | None, *, reports: bool
 ) -> JsonObject:
     family, judgement = at_work.family, at_work.judgement
     edges = at_work.columns.edges
-    point = judgement.point
+    point, defaults = judgement.point, family.design.defaults
     report: JsonObject = {
         "strategy": family.strategy,
         "timeframe": family.timeframe,
@@ -430,14 +473,15 @@ def _family_report(
         "candles": sum(unit.candles for unit in at_work.units),
         "first": int(edges[0]),
         "last": int(edges[-1]),
-        "held_out_from": int(edges[family.held_out_column]),
+        "recent_from": int(edges[RECENT_COLUMN]),
         "points": at_work.trials,
         "design": {"id": family.design.design_id, "points": request.points, "seed": request.seed},
         "verdict": "traded" if judgement.passed else "not traded",
         "reason": judgement.reason,
         "steps": [step.to_json() for step in judgement.steps],
-        "plateau": None if point is None else _point_report(at_work, point),
-        "defaults": _point_report(at_work, family.design.defaults),
+        "plateau": None if point is None else _point_report(at_work, point, search.totals(judgement.held_out)),
+        "defaults": _point_report(at_work, defaults, search.totals(family.pooled(ANY)[defaults])),
+        "folds": _folds_report(at_work),
         "challenger": None if challenger is None else challenger.to_json(),
     }
     if reports:
@@ -445,51 +489,64 @@ def _family_report(
             "surface": _surface(at_work),
             "in_out": _in_out(judgement, family),
             "cscv": _cscv_report(judgement),
-            "equity": [] if point is None else _equity(at_work, point, data_of),
+            "equity": at_work.equity,
         }
     return report
 
 
-def _point_report(at_work: _FamilyAtWork, point: int) -> JsonObject:
+def _point_report(at_work: _FamilyAtWork, point: int, held_out: FloatArray) -> JsonObject:
     family = at_work.family
-    pooled = sum(np.asarray(stats[point, ANY], dtype=np.float64) for stats in family.stats)
-    columns = np.asarray(pooled)
     parameters = parameters_of(at_work.strategy, family.design.points[point], None)
     return {
         "point": point,
         "values": dict(parameters.values),
-        "training": gate.figures_of(search.totals(columns[: family.held_out_column])).to_json(),
-        "held_out": gate.figures_of(search.totals(columns[family.held_out_column :])).to_json(),
+        "training": gate.figures_of(search.totals(family.pooled(ANY)[point])).to_json(),
+        "held_out": gate.figures_of(held_out).to_json(),
     }
+
+
+def _folds_report(at_work: _FamilyAtWork) -> list[JsonObject]:
+    """What the plateau chosen without each fold made on the rest and in the fold."""
+    edges, pooled = at_work.columns.edges, at_work.family.pooled(ANY)
+    made = cumulative(pooled)
+    rows = []
+    for fold, point in zip(at_work.family.folds, at_work.judgement.chosen_without, strict=True):
+        row: JsonObject = {"from": int(edges[fold.first]), "until": int(edges[fold.end]), "point": point}
+        if point is not None:
+            row["training"] = gate.figures_of(fold.training(made)[point]).to_json()
+            row["held_out"] = gate.figures_of(search.totals(pooled[point, fold.first : fold.end])).to_json()
+        rows.append(row)
+    return rows
 
 
 def _surface(at_work: _FamilyAtWork) -> JsonObject:
     judgement, family = at_work.judgement, at_work.family
     names = [spec.name for spec in at_work.strategy.parameter_specs]
-    matter = search.influence(family.design.cube, judgement.score, judgement.eligible)
+    score, eligible = judgement.whole.score, judgement.whole.eligible
+    matter = search.influence(family.design.cube, score, eligible)
     first, second = (int(row) for row in np.argsort(-matter, kind="stable")[:2])
-    rows = np.flatnonzero(judgement.eligible)
+    rows = np.flatnonzero(eligible)
     return {
         "parameters": [names[first], names[second]],
         "influence": [gate.plain(float(matter[first])), gate.plain(float(matter[second]))],
         "points": [
             [round(float(family.design.points[row, first]), 6), round(float(family.design.points[row, second]), 6),
-             round(float(judgement.score[row]), 4)]
+             round(float(score[row]), 4)]
             for row in rows
         ],
     }  # fmt: skip
 
 
 def _in_out(judgement: FamilyJudgement, family: Family) -> list[list[float | int | None]]:
-    """In-sample and out-of-sample mean R of an even sample of the eligible points, the plateau first."""
-    rows = np.flatnonzero(judgement.eligible)
+    """Mean R of an even sample of the eligible points, before and in the most recent folds; the plateau first."""
+    rows = np.flatnonzero(judgement.whole.eligible)
     if not len(rows) or judgement.point is None:
         return []
     rows = rows[:: max(1, len(rows) // SCATTER_POINTS)]
     trades = search.totals(family.pooled(ANY))[:, N]
     chosen = [judgement.point, *(int(row) for row in rows if row != judgement.point)]
     return [
-        [gate.plain(float(judgement.in_sample[row])), gate.plain(float(judgement.out_of_sample[row])), int(trades[row])]
+        [gate.plain(float(judgement.earlier[row])), gate.plain(float(judgement.recent[row])), int(trades[row])]
         for row in chosen
     ]
 
@@ -508,20 +565,8 @@ def _cscv_report(judgement: FamilyJudgement) -> JsonObject | None:
     }
 
 
-def _equity(
-    at_work: _FamilyAtWork, point: int, data_of: Callable[[SeriesKey], SeriesData]
-) -> list[list[int | float | str]]:
-    rows: list[tuple[int, str, float]] = []
-    for unit in at_work.units:
-        data = data_of(unit.series)
-        trades = trial_trades(
-            at_work.strategy, data.history, data.spec, at_work.family.design.points[point], ANY, at_work.columns
-        )
-        kept = gate.counted(trades)
-        rows += [
-            (int(time), unit.series.symbol, float(result))
-            for time, result in zip(trades.exit_time[kept], trades.r[kept], strict=True)
-        ]
+def _equity(rows: Sequence[tuple[int, str, float]]) -> list[list[int | float | str]]:
+    """Sum of R by the time of the exit."""
     equity = 0.0
     curve: list[list[int | float | str]] = []
     for time, symbol, result in sorted(rows):

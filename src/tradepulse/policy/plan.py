@@ -13,7 +13,8 @@ import numpy as np
 from tradepulse.domain.market import TRADED_TIMEFRAMES, Candles, MarketSpec, SeriesKey, Timeframe
 from tradepulse.domain.training import JsonObject, TrainingRequest, TrainingUnit
 from tradepulse.policy import search
-from tradepulse.policy.evaluation import BLOCKS, HELD_OUT_COLUMN, TimeColumns, point_of
+from tradepulse.policy.cross_fitting import RECENT_COLUMN
+from tradepulse.policy.evaluation import BLOCKS, TimeColumns, point_of
 from tradepulse.policy.gate import GateRules
 from tradepulse.ports import SeriesCoverage
 from tradepulse.shared.errors import ConfigurationError
@@ -163,7 +164,7 @@ def _family_plan(strategy: Strategy, timeframe: Timeframe, series: Mapping[Serie
         "timeframe": str(timeframe),
         "series": [str(key) for key in series],
         "columns": columns.to_json(),
-        "held_out_column": HELD_OUT_COLUMN,
+        "recent_column": RECENT_COLUMN,
     }
 
 

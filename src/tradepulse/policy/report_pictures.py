@@ -92,7 +92,7 @@ def family_pictures(families: Sequence[JsonObject]) -> list[Picture]:
 
 
 def _in_against_out(family: JsonObject, name: str) -> str | None:
-    """Mean R of every point, training (x) against held out (y). ``None``: no point has enough trades."""
+    """Mean R of every point, earlier time (x) against recent (y). ``None``: no point has enough trades."""
     points = _table(family.get("in_out"), 2)
     if not len(points):
         return None
@@ -120,10 +120,10 @@ def _in_against_out(family: JsonObject, name: str) -> str | None:
                     label=label,
                     linestyle="none",
                 )
-        axes.set(xlim=(low, high), ylim=(low, high), xlabel="mean R in training", ylabel="mean R held out")
+        axes.set(xlim=(low, high), ylim=(low, high), xlabel="mean R in earlier time", ylabel="mean R in recent time")
         axes.legend(loc="upper left", bbox_to_anchor=(0.0, 1.14), ncols=3, columnspacing=1.0, borderpad=0)
 
-    return _picture(draw, name, "Mean R of every parameter set, in training against held out")
+    return _picture(draw, name, "Mean R of every parameter set, in earlier against recent time")
 
 
 @cache
@@ -199,7 +199,7 @@ def _logit_histogram(family: JsonObject, name: str) -> str | None:
 
 
 def _equity(family: JsonObject, name: str) -> str | None:
-    """Sum of R of the plateau's trades by exit time, drawdown below, held-out part shaded. ``None``: no trade."""
+    """Sum of R of the held-out trades by exit time, drawdown below, recent part shaded. ``None``: no trade."""
     from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 
     rows = _table(family.get("equity"), 2)
@@ -210,19 +210,19 @@ def _equity(family: JsonObject, name: str) -> str | None:
     drawdown = total - np.maximum(np.maximum.accumulate(total), 0.0)
     kept = _telling(total)
     time = rows[kept, 0] / DAY
-    start = family.get("held_out_from")
+    start = family.get("recent_from")
     locator = AutoDateLocator(minticks=3, maxticks=TICKS + 1)  # type: ignore[no-untyped-call]
-    held_out = start / DAY if is_number(start) else None
+    recent = start / DAY if is_number(start) else None
 
     def draw(figure: Figure) -> None:
         upper, lower = figure.subplots(2, sharex=True, gridspec_kw={"height_ratios": (2.4, 1), "hspace": 0.12})
         upper.step(time, total[kept], where="post", color=GOOD, linewidth=1.2)
         lower.fill_between(time, drawdown[kept], step="post", color=BAD, alpha=0.55, linewidth=0)
         upper.axhline(0.0, color=FAINT, linewidth=0.8)
-        if held_out is not None:
+        if recent is not None:
             for axes in (upper, lower):
-                axes.axvspan(held_out, max(float(time[-1]), held_out), color=SHADE, linewidth=0, zorder=0)
-            upper.annotate("held out", (held_out, 1.0), xycoords=("data", "axes fraction"), va="top", xytext=(3, -2),
+                axes.axvspan(recent, max(float(time[-1]), recent), color=SHADE, linewidth=0, zorder=0)
+            upper.annotate("recent", (recent, 1.0), xycoords=("data", "axes fraction"), va="top", xytext=(3, -2),
                            textcoords="offset points", fontsize=8)  # fmt: skip
         upper.set_ylabel("sum of R")
         lower.set_ylabel("drawdown")
@@ -230,7 +230,7 @@ def _equity(family: JsonObject, name: str) -> str | None:
         lower.xaxis.set_major_locator(locator)
         lower.xaxis.set_major_formatter(ConciseDateFormatter(locator, show_offset=False))  # type: ignore[no-untyped-call]
 
-    return _picture(draw, name, "Cumulative R of the plateau and its drawdown")
+    return _picture(draw, name, "Cumulative R of the held-out trades and its drawdown")
 
 
 def _picture(draw: Callable[[Figure], None], name: str, label: str) -> str:

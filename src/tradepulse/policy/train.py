@@ -6,10 +6,11 @@ from time import perf_counter
 
 import numpy as np
 
+from tradepulse.domain.market import Timeframe
 from tradepulse.domain.training import JsonObject, TrainingRequest, TrainingUnit
-from tradepulse.policy import gate, search
+from tradepulse.policy import cross_fitting, gate, search
 from tradepulse.policy.evaluation import BLOCKS, COLUMNS, N, TimeColumns, parameters_of, trial_stats
-from tradepulse.policy.gate import ANY, Family, GateRules
+from tradepulse.policy.gate import ANY, GateRules
 from tradepulse.policy.judgement import ReplayCheck, judge_job
 from tradepulse.policy.plan import Load, SeriesData, design_of, family_of, plan_job
 from tradepulse.ports import UnitResult
@@ -67,25 +68,29 @@ def walk_forward(
     rules = rules or GateRules()
     if not 1 <= folds <= BLOCKS // 2:
         raise ConfigurationError(f"{folds} folds cannot be made.", f"Choose from 1 to {BLOCKS // 2}.")
-    stats = [np.asarray(result_of(index).stats) for index in family["units"]]
-    at = Family(family["strategy"], family["timeframe"], stats, design_of(family, request), family["held_out_column"])
-    pooled = at.pooled(ANY)
-    edges = TimeColumns.from_json(family["columns"]).edges
+    strategy, design = STRATEGIES[family["strategy"]], design_of(family, request)
+    columns = TimeColumns.from_json(family["columns"])
+    duration = Timeframe(family["timeframe"]).milliseconds
+    holds = cross_fitting.longest_holds(strategy, design.points, duration)
+    pooled = np.zeros((len(design.points), COLUMNS, 4))
+    for index in family["units"]:
+        pooled += np.asarray(result_of(index).stats)[:, ANY]
+    made = cross_fitting.cumulative(pooled)
+    edges = columns.edges
     starts = np.linspace(BLOCKS // 2, BLOCKS, folds + 1).round().astype(int) * (COLUMNS // BLOCKS)
     rows = []
     for first, end in itertools.pairwise(starts.tolist()):
-        # A column is left between: its trades may last into the fold.
-        before = search.totals(pooled[:, : first - 1])
+        # What could last into the fold is left out.
+        before = made[np.arange(len(made)), cross_fitting.before(first, holds, columns)]
         eligible = before[:, N] >= rules.family_trades / 2
         score = search.t_statistic(before)
-        neighbours = search.relevant_neighbours(at.design.cube, score, eligible)
+        neighbours = search.relevant_neighbours(design.cube, score, eligible)
         point = search.plateau(score, eligible, neighbours)
         row: JsonObject = {"from": int(edges[first]), "until": int(edges[end]), "point": point}
         if point is not None:
-            strategy = STRATEGIES[family["strategy"]]
-            row["values"] = dict(parameters_of(strategy, at.design.points[point], None).values)
+            row["values"] = dict(parameters_of(strategy, design.points[point], None).values)
             row["in_sample"] = gate.figures_of(before[point]).to_json()
             row["out_of_sample"] = gate.figures_of(search.totals(pooled[point, first:end])).to_json()
-            row["defaults"] = gate.figures_of(search.totals(pooled[at.design.defaults, first:end])).to_json()
+            row["defaults"] = gate.figures_of(search.totals(pooled[design.defaults, first:end])).to_json()
         rows.append(row)
     return rows

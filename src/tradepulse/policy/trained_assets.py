@@ -457,8 +457,8 @@ def _are_doubted(parameters_id: str, versions: Sequence[Configuration]) -> bool:
 
 
 def _evidence(job: TrainingJob, entry: JsonObject, family: JsonObject) -> JsonObject:
-    kept = {"strategy", "timeframe", "series", "candles", "first", "last", "held_out_from", "points", "design"}
-    kept |= {"verdict", "reason", "steps", "plateau", "defaults"}
+    kept = {"strategy", "timeframe", "series", "candles", "first", "last", "recent_from", "points", "design"}
+    kept |= {"verdict", "reason", "steps", "plateau", "defaults", "folds"}
     return {
         "combination": entry,
         "family": {part: family.get(part) for part in sorted(kept)},

@@ -155,7 +155,7 @@ class InMemoryTrainingStore:
         ):
             return
         stored.results[index] = replace(result, stats=result.stats.copy())
-        stored.totals[index] = trial_stats.totals(result.stats, trial_stats.held_out_column(_object(stored.plan), unit))
+        stored.totals[index] = trial_stats.totals(result.stats, trial_stats.recent_column(_object(stored.plan), unit))
         stored.units[index] = replace(
             unit,
             state=UnitState.DONE,

@@ -188,7 +188,7 @@ class PostgresTrainingStore:
         units = {unit.index: unit for unit in job.units} if job else {}
         if job is None or index not in units:
             raise unknown_job(job_id)
-        values = await asyncio.to_thread(_packed, result, trial_stats.held_out_column(plan, units[index]))
+        values = await asyncio.to_thread(_packed, result, trial_stats.recent_column(plan, units[index]))
         values |= {"job": job_id, "index": index, "worker": worker, "seed": job.request.seed}
         async with self._database.transaction() as connection:
             finished = await connection.execute(_FINISH, values)
@@ -311,8 +311,8 @@ async def _advance(
     return bool(moved.rowcount)
 
 
-def _packed(result: UnitResult, held_out_column: int | None) -> JsonObject:
-    totals = trial_stats.totals(result.stats, held_out_column)
+def _packed(result: UnitResult, recent_column: int | None) -> JsonObject:
+    totals = trial_stats.totals(result.stats, recent_column)
     return {
         "stats": trial_stats.encode(result.stats),
         "shape": Json(list(result.stats.shape)),

@@ -31,20 +31,20 @@ def decode(data: bytes, shape: Sequence[int]) -> Stats:
     return np.frombuffer(plain, dtype="<f4").reshape(tuple(shape))
 
 
-def totals(stats: Stats, held_out_column: int | None) -> Stats:
-    """float32 [point, slot, column, 4] to [point, slot, (training, held out), 4]; added up in float64.
+def totals(stats: Stats, recent_column: int | None) -> Stats:
+    """float32 [point, slot, column, 4] to [point, slot, (earlier, recent), 4]; added up in float64.
 
-    ``None``: the plan holds nothing out, so all of it was seen in training.
+    ``None``: the plan tells no recent time apart.
     """
-    first_held_out = stats.shape[2] if held_out_column is None else held_out_column
-    parts = (stats[:, :, :first_held_out], stats[:, :, first_held_out:])
+    first_recent = stats.shape[2] if recent_column is None else recent_column
+    parts = (stats[:, :, :first_recent], stats[:, :, first_recent:])
     return np.stack([part.sum(axis=2, dtype=np.float64) for part in parts], axis=2).astype(np.float32)
 
 
-def held_out_column(plan: JsonObject, unit: TrainingUnit) -> int | None:
+def recent_column(plan: JsonObject, unit: TrainingUnit) -> int | None:
     for family in plan.get("families", ()):
         if (family["strategy"], family["timeframe"]) == (unit.strategy, str(unit.series.timeframe)):
-            return int(family["held_out_column"])
+            return int(family["recent_column"])
     return None
 
 

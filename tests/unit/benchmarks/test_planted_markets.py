@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from benchmarks.null_markets import Moves, simulated
-from benchmarks.planted_markets import BREADTHS, CLOSE_ENOUGH, Planted, planted, trades_of
+from benchmarks.planted_markets import ANY, BREADTHS, CLOSE_ENOUGH, Planted, planted, trader_of
 
 from tradepulse.domain.market import FloatArray, Timeframe
 from tradepulse.exchanges.capabilities import fits
@@ -37,7 +37,7 @@ def made(edge: float, seed: int = 2, *, swap: bool = True, breadth: str = "narro
 
 def measured(market: Planted, point: FloatArray) -> float:
     found = [
-        trades_of(BREAKOUT, candles, market.market.specs[symbol], TIMEFRAME, point)
+        trader_of(BREAKOUT, candles, market.market.specs[symbol], TIMEFRAME)(point, ANY)
         for symbol, candles in market.market.candles.items()
     ]
     return float(np.concatenate([trades.r for trades in found]).mean())

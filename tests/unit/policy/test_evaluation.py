@@ -87,17 +87,12 @@ def test_columns_when_there_are_too_few_candles_then_an_error_says_so(count: int
 
 
 @given(times=open_times(), embargo=st.integers(0, 40))
-def test_segments_when_candles_have_holes_then_they_part_at_the_held_out_time_and_long_holes_only(
-    times: IntArray, embargo: int
-) -> None:
+def test_segments_when_candles_have_holes_then_they_part_at_long_holes_only(times: IntArray, embargo: int) -> None:
     columns = TimeColumns.over([times], MINUTE, embargo)
     column, segment = evaluation._columns_and_segments(times, MINUTE, columns)
-    held_out = times >= columns.edges[evaluation.HELD_OUT_COLUMN]
-    parted = (np.diff(held_out.astype(int)) != 0) | (np.diff(times) - MINUTE > 7 * DAY)
-    np.testing.assert_array_equal(np.diff(segment) != 0, parted)
+    np.testing.assert_array_equal(np.diff(segment) != 0, np.diff(times) - MINUTE > 7 * DAY)
     for row, time in enumerate(times):
-        begun = columns.edges[evaluation.HELD_OUT_COLUMN] if held_out[row] else times[0]
-        if time < max(times[segment == segment[row]][0], begun) + columns.embargo_ms:
+        if time < times[segment == segment[row]][0] + columns.embargo_ms:
             assert column[row] == -1
         else:
             assert columns.edges[column[row]] <= time < columns.edges[column[row] + 1]

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from tradepulse.policy import gate, search
-from tradepulse.policy.evaluation import COLUMNS, HELD_OUT_COLUMN, SUM_R, SUM_R2, WINS, N
+from tradepulse.policy.cross_fitting import RECENT_COLUMN, Fold, folds_of
+from tradepulse.policy.evaluation import COLUMNS, SUM_R, SUM_R2, WINS, N, TimeColumns
 from tradepulse.policy.gate import ANY, Candidate, Family, GateRules
 from tradepulse.strategies import STRATEGIES
 
@@ -19,12 +20,21 @@ def _design() -> search.Design:
     return search.design(STRATEGIES["volume_breakout"], POINTS)
 
 
+HOUR = 3_600_000
+
+
+def _folds(points: int) -> tuple[Fold, ...]:
+    """Columns of a hundred hours, trades of at most ten to a hundred and fifty."""
+    edges = np.arange(COLUMNS + 1, dtype=np.int64) * 100 * HOUR
+    return folds_of(TimeColumns(edges, 0), np.linspace(10, 150, points).astype(np.int64) * HOUR)
+
+
 def _family(
-    edge: float, *, symbols: int = 6, trades: int = 240, seed: int = 0, held_out_edge: float | None = None
+    edge: float, *, symbols: int = 6, trades: int = 240, seed: int = 0, recent_edge: float | None = None
 ) -> Family:
     """Each point trades at random; those near the cube's middle of the first three parameters earn ``edge`` R more.
 
-    ``held_out_edge``: what remains of it in held-out time.
+    ``recent_edge``: what remains of it in the most recent time.
     """
     random = np.random.default_rng(seed)
     design = _design()
@@ -35,14 +45,14 @@ def _family(
         for slot in range(4):
             count = trades if slot == ANY else trades // 3
             for column in range(COLUMNS):
-                own = edge if column < HELD_OUT_COLUMN or held_out_edge is None else held_out_edge
+                own = edge if column < RECENT_COLUMN or recent_edge is None else recent_edge
                 n = random.poisson(count / COLUMNS, len(design.points))
                 win = random.binomial(n, np.clip((1 + near * own) / 3, 0, 1))
                 one[:, slot, column, N], one[:, slot, column, WINS] = n, win
                 one[:, slot, column, SUM_R] = 2.0 * win - (n - win)
                 one[:, slot, column, SUM_R2] = 4.0 * win + (n - win)
         stats.append(one.astype(np.float32))
-    return Family("volume_breakout", "1h", stats, design, HELD_OUT_COLUMN)
+    return Family("volume_breakout", "1h", stats, design, _folds(len(design.points)))
 
 
 def _step(judgement: gate.FamilyJudgement, name: str) -> gate.Step:
@@ -64,11 +74,14 @@ def test_judge_family_when_there_is_no_edge_then_it_is_rarely_passed() -> None:
     assert sum(passed) <= 1
 
 
-def test_judge_family_when_the_edge_ends_before_the_held_out_time_then_step_c_refuses_it() -> None:
-    judgement = gate.judge_family(_family(0.5, held_out_edge=0.0), RULES, seed=0, trials=POINTS)
-    assert _step(judgement, "C").passed is False
+def test_judge_family_when_the_edge_has_turned_into_a_loss_then_step_c_refuses_it_for_the_most_recent_time() -> None:
+    judgement = gate.judge_family(_family(0.8, recent_edge=-0.4), RULES, seed=0, trials=POINTS)
+    step = _step(judgement, "C")
+    assert step.figures["p_value"] < RULES.plateau_p, "over all time it still earned"
+    assert step.figures["recent_mean_r"] < 0
+    assert step.passed is False
     assert not judgement.passed
-    assert "held-out" in judgement.reason
+    assert "most recent time" in judgement.reason
 
 
 def test_judge_family_when_there_are_few_trades_then_step_a_says_how_many() -> None:
@@ -80,27 +93,36 @@ def test_judge_family_when_there_are_few_trades_then_step_a_says_how_many() -> N
 
 def test_judge_family_when_nothing_ever_traded_then_it_is_refused_without_an_error() -> None:
     family = _family(0.5, symbols=1, trades=4)
-    empty = Family(family.strategy, family.timeframe, [np.zeros_like(family.stats[0])], family.design, 44)
+    empty = Family(family.strategy, family.timeframe, [np.zeros_like(family.stats[0])], family.design, family.folds)
     judgement = gate.judge_family(empty, RULES, seed=0, trials=POINTS)
     assert not judgement.passed
     choices = gate.choose_cells(empty, judgement, RULES)
     assert all(choice.thin for choice in choices[0])
 
 
-def test_judge_family_when_held_out_time_is_changed_then_the_choice_stays() -> None:
+@pytest.mark.parametrize("fold", [0, 3, 7])
+def test_judge_family_when_a_fold_and_what_could_last_into_it_are_changed_then_the_choice_without_it_stays(
+    fold: int,
+) -> None:
     family = _family(0.3)
     before = gate.judge_family(family, RULES, seed=0, trials=POINTS, reports=False)
-    cells = _chosen_points(family, before)
+    cells = _chosen_without(family, before, fold)
+    chosen = family.folds[fold]
     for stats in family.stats:
-        stats[:, :, HELD_OUT_COLUMN:] = np.roll(stats[:, :, HELD_OUT_COLUMN:], 17, axis=0)
-        stats[:, :, HELD_OUT_COLUMN:, SUM_R] *= -1
+        for point, (left, right) in enumerate(zip(chosen.before, chosen.after, strict=True)):
+            stats[point, :, left:right, SUM_R] *= -1
+            stats[point, :, left:right, WINS] = 0
     after = gate.judge_family(family, RULES, seed=0, trials=POINTS, reports=False)
-    assert after.point == before.point
-    assert _chosen_points(family, after) == cells
+    assert after.chosen_without[fold] == before.chosen_without[fold]
+    assert _chosen_without(family, after, fold) == cells
+    assert after.held_out[chosen.first : chosen.end, SUM_R].sum() != pytest.approx(
+        before.held_out[chosen.first : chosen.end, SUM_R].sum()
+    )
+    assert after.chosen_without != before.chosen_without, "the others have seen the change"
 
 
-def _chosen_points(family: Family, judgement: gate.FamilyJudgement) -> list[list[int]]:
-    return [[choice.point for choice in row] for row in gate.choose_cells(family, judgement, RULES)]
+def _chosen_without(family: Family, judgement: gate.FamilyJudgement, fold: int) -> list[list[int | None]]:
+    return [[choice.without[fold] for choice in row] for row in gate.choose_cells(family, judgement, RULES)]
 
 
 def test_choose_cells_when_symbols_are_alike_then_most_share_the_family_s_plateau() -> None:

@@ -86,7 +86,7 @@ def family(random: np.random.Generator, strategy: str, timeframe: str, symbols: 
         "candles": 52_560,
         "first": FIRST,
         "last": FIRST + 8760 * HOUR,
-        "held_out_from": FIRST + 6132 * HOUR,
+        "recent_from": FIRST + 6132 * HOUR,
         "points": 2049,
         "design": {"id": "sobol-5f3a", "points": 2048, "seed": 0},
         "verdict": "traded" if traded else "not traded",
@@ -344,7 +344,7 @@ def test_render_report_when_family_has_no_trades_then_words_stand_where_pictures
 
 @pytest.mark.parametrize("rows", [[[FIRST, 1.0, "BTC/USDT"]], [[FIRST, 0.0, "BTC/USDT"], [FIRST, -2.0, "ETH/USDT"]]])
 def test_equity_when_one_moment_only_then_drawn_without_warning(rows: list[list[Any]]) -> None:
-    family = {"anchor": "p", "equity": rows, "held_out_from": FIRST}
+    family = {"anchor": "p", "equity": rows, "recent_from": FIRST}
 
     assert report_pictures.family_pictures([family])[0]["equity"] is not None
 

@@ -61,7 +61,7 @@ PLAN: JsonObject = {
             "timeframe": "1h",
             "units": [3 * row, 3 * row + 1, 3 * row + 2],
             "series": [str(series(symbol)) for symbol in SYMBOLS],
-            "held_out_column": 2,
+            "recent_column": 2,
         }
         for row, strategy in enumerate(STRATEGIES)
     ],
