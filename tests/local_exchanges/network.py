@@ -4,12 +4,21 @@ import socket
 import ssl
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Protocol
 
 import aiohttp
 import trustme
 from aiohttp import web
 from aiohttp.abc import AbstractResolver, ResolveResult
-from tests.local_exchanges.faults import LocalExchange
+
+
+class Served(Protocol):
+    """A host and what answers there."""
+
+    @property
+    def host(self) -> str: ...
+
+    def application(self) -> web.Application: ...
 
 
 class LoopbackResolver(AbstractResolver):
@@ -39,7 +48,7 @@ class LoopbackResolver(AbstractResolver):
 
 
 @asynccontextmanager
-async def private_internet(exchanges: Sequence[LocalExchange]) -> AsyncIterator[aiohttp.ClientSession]:
+async def private_internet(exchanges: Sequence[Served]) -> AsyncIterator[aiohttp.ClientSession]:
     """Serve these exchanges under their real names; the session given reaches them and nothing else."""
     authority = trustme.CA()
     serving = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
