@@ -41,6 +41,18 @@ class _Told(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class Replayed:
+    """What either side tells of the same stretch; a trade that was open at its end is in neither."""
+
+    kernel: list[_Told]
+    engine: list[_Told]
+
+    @property
+    def difference(self) -> str | None:
+        return difference(self.kernel, self.engine)
+
+
+@dataclass(frozen=True, slots=True)
 class ReplayInEngine:
     """The gate's ``ReplayCheck``. Runs an event loop of its own: call it from a thread that has none."""
 
@@ -50,6 +62,11 @@ class ReplayInEngine:
         self, data: "SeriesData", strategy: Strategy, parameters: Parameters, trades: "TrialTrades"
     ) -> str | None:
         """``None`` where all trades of the stretch are equal, else the first difference in words."""
+        return self.replayed(data, strategy, parameters, trades).difference
+
+    def replayed(
+        self, data: "SeriesData", strategy: Strategy, parameters: Parameters, trades: "TrialTrades"
+    ) -> Replayed:
         first, end = stretch(len(data.history), trades.setup_bar, self.candles)
         history, spec = data.history, data.spec
         outcome = asyncio.run(
@@ -67,7 +84,7 @@ class ReplayInEngine:
         until = int(history.candles.open_time[end - 1]) + history.series.timeframe.milliseconds
         kept = np.flatnonzero((trades.setup_bar >= first) & (trades.exit_time <= until))
         expected = [_of_kernel(trades, int(row), spec) for row in kept]
-        return difference(expected, [_of_engine(trade) for trade in outcome.trades])
+        return Replayed(expected, [_of_engine(trade) for trade in outcome.trades])
 
 
 def stretch(length: int, setup_bars: "np.ndarray[tuple[int], np.dtype[np.int64]]", most: int) -> tuple[int, int]:
