@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import pairwise, product
 
 import numpy as np
-from scipy import stats
+from scipy import special, stats
 
 from benchmarks.null_markets import KINDS
 from benchmarks.planted_markets import ANY, BREADTHS
@@ -16,6 +16,8 @@ from tradepulse.strategies import STRATEGIES
 
 STRENGTHS = {"strong": 0.3, "weak": 0.14}
 ENOUGH_REALISED = 30
+ONE_SIDED_95 = 1.6448536269514722
+_NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(41)
 
 Outcomes = Sequence[JsonObject]
 
@@ -99,8 +101,39 @@ def _published_rows(outcomes: Outcomes) -> Iterator[tuple[str, ...]]:
     realised = sum(row["sum_r"] for row in rows) / trades
     yield "published expectancy against realised", "report", f"{expected:+.3f} R claimed, {realised:+.3f} R made", "–"
     enough = [row for row in rows if row["trades"] >= ENOUGH_REALISED]
-    holds = sum(row["wins"] / row["trades"] >= row["published"]["precision_lower"] for row in enough)
-    yield _rate_row("lower bound of precision holds (n ≥ 30)", 0.90, holds, len(enough), at_most=False)
+    if not enough:
+        return
+    plausible = sum(chance_of_so_few(row) >= 0.05 for row in enough)
+    what = "lower bound of precision holds (n ≥ 30), the chance of n trades allowed for"
+    yield _rate_row(what, 0.90, plausible, len(enough), at_most=False)
+    above = sum(row["wins"] / row["trades"] >= row["published"]["precision_lower"] for row in enough)
+    expected = np.mean([chance_above_bound(row) for row in enough])
+    text = f"{share(above, len(enough))}; {expected:.1%} expected where every bound is exactly right"
+    yield "realised share itself lies above the bound (n ≥ 30)", "report", text, "–"
+
+
+def _published_shares(row: JsonObject) -> tuple[np.ndarray, np.ndarray]:
+    """True precisions that the published figures hold to be possible, and their weights: normal on the log-odds."""
+    centre = special.logit(row["published"]["precision"])
+    spread = (centre - special.logit(row["published"]["precision_lower"])) / ONE_SIDED_95
+    return special.expit(centre + spread * _NODES), _WEIGHTS / _WEIGHTS.sum()
+
+
+def chance_of_so_few(row: JsonObject) -> float:
+    """Probability, if what was published is right, of as few wins as were made, or fewer, in so many trades.
+
+    Below 0.05 the bound has failed. To ask instead whether the share of n trades lies above a bound for the true
+    precision would blame the bound for the luck of those trades.
+    """
+    shares, weights = _published_shares(row)
+    return float(weights @ stats.binom.cdf(row["wins"], row["trades"], shares))
+
+
+def chance_above_bound(row: JsonObject) -> float:
+    """Probability, if what was published is right, that the share of so many trades is at least the bound."""
+    shares, weights = _published_shares(row)
+    fewest = int(np.ceil(row["published"]["precision_lower"] * row["trades"] - 1e-9))
+    return float(weights @ stats.binom.sf(fewest - 1, row["trades"], shares))
 
 
 def _regime_row(outcomes: Outcomes) -> tuple[str, ...]:

@@ -133,6 +133,38 @@ def test_choose_cells_when_symbols_are_alike_then_most_share_the_family_s_platea
     assert middle < np.abs(family.design.cube[:, :3] - 0.5).mean()
 
 
+def test_families_when_many_are_looked_at_then_a_p_value_that_one_would_pass_with_is_not_enough() -> None:
+    assert gate.of_all_families([0.04], RULES).tolist() == [True]
+    assert gate.of_all_families([0.04, 0.6, 0.9, None], RULES).tolist() == [False, False, False, False]
+    assert gate.of_all_families([0.004, 0.02, 0.9, None], RULES).tolist() == [True, True, False, False]
+    assert gate.of_all_families([None], RULES).tolist() == [False]
+
+
+def test_families_when_none_has_an_edge_then_one_is_found_in_at_most_one_job_of_twenty() -> None:
+    random = np.random.default_rng(0)
+    jobs = [gate.of_all_families(list(random.random(18)), RULES).any() for _ in range(2_000)]
+    assert np.mean(jobs) < 0.065
+
+
+def test_family_when_refused_among_many_then_its_step_b_says_among_how_many() -> None:
+    judgement = gate.judge_family(_family(0.5), RULES, seed=0, trials=POINTS)
+    refused = gate.refused_among_many(judgement, 18, RULES)
+    step = _step(refused, "B")
+    assert not refused.passed
+    assert step.passed is False
+    assert "not enough among 18 families at 5%" in step.reason
+    assert refused.reason == step.reason
+    assert _step(refused, "C") == _step(judgement, "C")
+
+
+def test_overfitting_veto_when_all_points_share_one_edge_then_their_ranks_do_not_refuse_it() -> None:
+    """Ranks among equals are chance, a PBO of a half; the best of them hardly ever loses."""
+    judgement = gate.judge_family(_family(1.0, symbols=8), RULES, seed=0, trials=POINTS)
+    figures = _step(judgement, "G").figures
+    assert figures["loss_probability"] < RULES.most_losses
+    assert _step(judgement, "G").passed
+
+
 def _sums(trades: int, wins: int, reward: float = 2.0) -> np.ndarray:
     return np.array([trades, wins, reward * wins - (trades - wins), reward**2 * wins + (trades - wins)], dtype=float)
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from scipy import special, stats
 
 from tradepulse.policy import pooling
-from tradepulse.policy.pooling import pool_means, pool_precision, variances_of_mean
+from tradepulse.policy.pooling import MEAN_R_SD, pool_means, pool_precision, variances_of_mean
 
 FloatArray = npt.NDArray[np.float64]
 LITTLE, NONE, LARGE, OWN = simulated.WORLDS[:4]
@@ -188,7 +188,7 @@ def test_pooled_means_when_nothing_was_measured_in_a_cell_then_its_factors_speak
 def test_pooled_means_when_one_cell_then_its_own_mean_with_a_little_doubt() -> None:
     found = pool_means([0.3], [0.01], {})
     assert found.mean[0] == pytest.approx(0.3 * MEAN_R_SD**2 / (MEAN_R_SD**2 + 0.01))
-    assert found.sd[0] == pytest.approx(math.sqrt(0.01 / 1.01))
+    assert found.sd[0] == pytest.approx(math.sqrt(1 / (1 / MEAN_R_SD**2 + 1 / 0.01)))
 
 
 def test_pooled_means_when_compared_with_others_then_both_doubts_count() -> None:
