@@ -55,8 +55,6 @@ class GateRules:
     positive_neighbours: float = 0.70
     cost_factor: float = 1.5
     most_overfit: float = 0.5
-    most_losses: float = 1 / 3
-    """Where all points share one edge their ranks are chance (a PBO of a half) and yet the best hardly ever loses."""
     draws: int = 1000
     mean_block: float = 2.0
     """Mean length of the bootstrap's blocks, in time columns of which a run has 64."""
@@ -163,7 +161,7 @@ def judge_family(family: Family, rules: GateRules, *, seed: int, trials: int, re
     passed = all(step.passed for step in steps)
     cscv = None
     if reports or passed:
-        cscv = _cscv(pooled, whole.eligible)
+        cscv = _cscv(pooled, whole)
         last = _step_g(pooled, whole.point, whole.eligible, cscv, rules, trials)
         passed = passed and last.passed is not False
     else:
@@ -327,8 +325,12 @@ def _probability_better(first: FloatArray, second: FloatArray) -> float:
     return 0.5 * math.erfc(-float(distance) / math.sqrt(2)) if np.isfinite(distance) else 0.0
 
 
-def _cscv(pooled: FloatArray, eligible: BoolArray) -> validation.Cscv:
-    blocks = pooled[eligible].reshape(int(eligible.sum()), BLOCKS, -1, 4).sum(axis=2)
+def _cscv(pooled: FloatArray, whole: Plateau) -> validation.Cscv:
+    """Of neighbourhoods, because plateaus are what is chosen: where all points share one edge, the rank of a single one
+    is chance, and its PBO a half however much it earns."""
+    eligible, around = whole.eligible, whole.neighbours[whole.eligible]
+    known = np.where(eligible[:, None, None], pooled, 0.0).reshape(len(pooled), BLOCKS, -1, 4).sum(axis=2)
+    blocks = known[around].sum(axis=1)
     # Ranked by what the search looks for: mean R alone would pit the luckiest of few trades against each other.
     return validation.cscv(blocks[:, :, SUM_R].T, blocks[:, :, N].T, by_certainty=True)
 
@@ -345,16 +347,14 @@ def _step_g(
     effective = max(validation.effective_trials(correlation, max(trials, 1)), 1.0)
     variance = float(sharpes.var(ddof=1)) if len(sharpes) > 1 else 0.0
     deflated = validation.deflated_sharpe_ratio(sharpe, len(own), skew, kurtosis, variance, effective)
-    vetoed = bool(cscv.pbo > rules.most_overfit and cscv.loss_probability > rules.most_losses)
-    reason = (
-        f"probability of backtest overfitting {cscv.pbo:.2f}, of a loss of the best {cscv.loss_probability:.2f}"
-        + (f", more than {rules.most_overfit:.2f} and {rules.most_losses:.2f}: vetoed" if vetoed else "")
+    vetoed = bool(cscv.pbo > rules.most_overfit)
+    reason = f"probability of backtest overfitting {cscv.pbo:.2f}" + (
+        f", more than {rules.most_overfit:.2f}: vetoed" if vetoed else ""
     )
     figures = {
         "pbo": cscv.pbo,
         "most_pbo": rules.most_overfit,
         "loss_probability": cscv.loss_probability,
-        "most_losses": rules.most_losses,
         "slope": cscv.slope,
         "deflated_sharpe": deflated,
         "sharpe_per_column": sharpe,
