@@ -194,6 +194,18 @@ async def test_drawdown_warns_reduces_and_halts_for_good() -> None:
     assert life.engine.risk.state is RiskState.HALTED
 
 
+async def test_peak_that_only_prices_made_is_remembered_over_a_restart() -> None:
+    # 24.987 x (120 - 100.05) were won at the peak; ten points of it lost again are 2.4 % of 10,497.
+    prices = [100.0, 100, 100, 100, 110, 120, 110, 110]
+    life = Life(Scene(TIERS, {MARKET: prices}, [Wish(MARKET, 1, stop=80)]))
+    await life.start(bars=6)
+    peak = life.engine.risk.memory.peak
+    assert 10_495 < peak < 10_500
+    await life.start()
+    assert life.engine.risk.memory.peak == peak
+    assert states(life) == [(RiskState.REDUCING, life.scene.time(6))]
+
+
 async def test_drawdown_when_a_person_resumes_then_measured_from_there_and_remembered() -> None:
     both = [*[100.0] * 4, 91, 91, 91, 91, 91, 91]
     wishes = [Wish(MARKET, 1, stop=80), Wish(OTHER, 4), Wish(OTHER, 7)]
