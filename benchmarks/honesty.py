@@ -199,6 +199,7 @@ def _continued(report: JsonObject, market: Market, since: int) -> list[JsonObjec
     """What every combination's parameters made on the candles after those that were judged."""
     rows = []
     traders: dict[str, TradesOfPoints] = {}
+    of_all = {row["symbol"]: row["values"] for row in report["combinations"] if row["regime"] == SLOTS[ANY]}
     for combination in report["combinations"]:
         symbol = combination["symbol"]
         strategy = STRATEGIES[combination["strategy"]]
@@ -207,10 +208,15 @@ def _continued(report: JsonObject, market: Market, since: int) -> list[JsonObjec
             history = MarketHistory.of(series, market.candles[symbol])
             columns = TimeColumns.over([history.candles.open_time], TIMEFRAME.milliseconds, 0)
             traders[symbol] = TradesOfPoints(strategy, history, market.specs[symbol], columns)
-        point = point_of(strategy, strategy.parameters(None, **combination["values"]))
+        point, parent = (
+            point_of(strategy, strategy.parameters(None, **values))
+            for values in (combination["values"], of_all[symbol])
+        )
         slot = SLOTS.index(combination["regime"])
-        trades = traders[symbol](point, slot)
-        realised = trades.r[trades.entry_time >= since]
+        realised, of_parent = (
+            trades.r[trades.entry_time >= since]
+            for trades in (traders[symbol](point, slot), traders[symbol](parent, slot))
+        )
         rows.append(
             {
                 "symbol": symbol,
@@ -220,6 +226,8 @@ def _continued(report: JsonObject, market: Market, since: int) -> list[JsonObjec
                 "trades": len(realised),
                 "wins": int((realised > 0).sum()),
                 "sum_r": float(realised.sum()),
+                "parent_trades": len(of_parent),
+                "parent_sum_r": float(of_parent.sum()),
             }
         )
     return rows

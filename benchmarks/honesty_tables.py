@@ -137,34 +137,20 @@ def chance_above_bound(row: JsonObject) -> float:
 
 
 def _regime_row(outcomes: Outcomes) -> tuple[str, ...]:
-    """Per planted family that passed: mean R of the three regimes' own parameters less that of one set for all."""
+    """Per planted family: mean R of the deployed regimes less that of the parameters of all regimes in them."""
     gaps = []
     for outcome in outcomes:
-        rows = outcome.get("combinations", ())
-        if not rows or not outcome["families"][0]["passed"]:
-            continue
-        split, whole = (
-            _mean_of(row for row in rows if (row["slot"] != ANY) is of_regimes) for of_regimes in (True, False)
-        )
-        if split is not None and whole is not None:
-            gaps.append(split - whole)
+        rows = [row for row in outcome.get("combinations", ()) if row["deployed"] and row["slot"] != ANY]
+        trades, of_parent = (sum(row[name] for row in rows) for name in ("trades", "parent_trades"))
+        if trades and of_parent:
+            split = sum(row["sum_r"] for row in rows) / trades
+            gaps.append(split - sum(row["parent_sum_r"] for row in rows) / of_parent)
     what, goal = "regime split against one set for all, out of sample", "never worse beyond noise"
     if len(gaps) < 2:
         return what, goal, "too few", "–"
     mean, error = float(np.mean(gaps)), float(np.std(gaps, ddof=1) / np.sqrt(len(gaps)))
     text = f"{mean:+.3f} ± {error:.3f} R per trade over {len(gaps)} families"
-    return (
-        "regime split against one set for all, out of sample",
-        "never worse beyond noise",
-        text,
-        verdict(mean > -2 * error),
-    )
-
-
-def _mean_of(rows: Iterable[JsonObject]) -> float | None:
-    chosen = list(rows)
-    trades = sum(row["trades"] for row in chosen)
-    return sum(row["sum_r"] for row in chosen) / trades if trades else None
+    return what, goal, text, verdict(mean > -2 * error)
 
 
 def null_rows(outcomes: Outcomes) -> Iterator[tuple[str, ...]]:

@@ -1,8 +1,9 @@
 """Wins that stop are noticed: halved, then quarantined by the real engine and runner, journaled, and still so after a
-restart."""
+restart. What nobody trades then brings it back, or retires it."""
 
 import asyncio
 import contextlib
+import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
@@ -27,7 +28,7 @@ from tradepulse.domain.events import (
 )
 from tradepulse.domain.market import MINUTE, Candle, Candles, MarketKind, SeriesKey, Timeframe
 from tradepulse.domain.signals import Verdict
-from tradepulse.domain.training import Combination, Configuration, Origin, Stage
+from tradepulse.domain.training import Combination, Configuration, Origin, Stage, StageMove
 from tradepulse.exchanges.replay_feed import StoredTape
 from tradepulse.exchanges.simulated_exchange import SimulatedExchange
 from tradepulse.policy.reliability_engine import AUTHOR, Expectation, ReliabilityEngine, Watched
@@ -65,16 +66,20 @@ class EveryRound(Strategy):
         return Found(bars, ones, close * 0.98, close * 1.026, ones[:, None].astype(np.float64), bars)
 
 
-def decaying_market(rounds: int, turning: int, before: float, after: float) -> Candles:
-    """Rounds of six flat candles in which the third jumps to the target or falls to the stop."""
-    random = np.random.default_rng(5)
-    wins = random.random(rounds) < np.where(np.arange(rounds) < turning, before, after)
+def changing_market(*chances: float) -> Candles:
+    """Rounds of six flat candles in which the third jumps to the target, with that chance, or falls to the stop."""
+    random, rounds = np.random.default_rng(5), len(chances)
+    wins = random.random(rounds) < np.array(chances)
     times = START + MINUTE * np.arange(rounds * ROUND, dtype=np.int64)
     level = np.full(len(times), 500.0)
     high, low = level + 0.5, level - 0.5
     high[2::ROUND] = np.where(wins, 520.0, 500.5)
     low[2::ROUND] = np.where(wins, 499.5, 480.0)
     return Candles(times, level, high, low, level.copy(), np.full(len(times), 10.0))
+
+
+def decaying_market(rounds: int, turning: int, before: float, after: float) -> Candles:
+    return changing_market(*[before] * turning, *[after] * (rounds - turning))
 
 
 STRATEGY = EveryRound()
@@ -108,6 +113,7 @@ class Desk:
         self.configurations = InMemoryConfigurationStore()
         self.clock = ManualClock(START)
         self.wanted: list[Combination] = []
+        self.adviser: ReliabilityAdviser | None = None
 
     async def add(self, origin: Origin, *, active: bool) -> Configuration:
         parameters = PARAMETERS if active else STRATEGY.parameters(reward_risk=3.0)
@@ -159,7 +165,7 @@ class Desk:
             {MARKET: Timeframe.M1},
             [Subscription(STRATEGY, PARAMETERS, M1)],
         )
-        adviser = ReliabilityAdviser(ReliabilityEngine([watched]))
+        adviser = self.adviser = ReliabilityAdviser(ReliabilityEngine([watched]), {MARKET: SPEC})
         bus, told = EventBus(), list[EngineEvent]()
         bus.subscribe(told.append)
         candles: Any = self.journal
@@ -220,7 +226,10 @@ async def test_strategy_whose_wins_stop_is_quarantined_and_stays_so_after_a_rest
     assert [(move.action, move.stage) for move in moves] == [
         ("halved", Stage.MATURE),
         ("quarantined", Stage.QUARANTINED),
+        ("retired", Stage.RETIRED),
     ]
+    assert moves[2].figures["shadow_trades"] == 100
+    assert not moves[2].active
     assert moves[1].figures["wins"] < 0.6 * moves[1].figures["after_trades"]
     assert "model decay" in moves[1].reason
     assert desk.wanted == [COMBINATION]
@@ -250,9 +259,88 @@ async def test_plateau_takes_the_place_of_a_decayed_configuration() -> None:
 async def test_person_who_lets_it_trade_again_is_obeyed_from_the_next_start_on() -> None:
     desk = Desk(decaying_market(400, 50, 0.6, 0.2))
     configuration = await desk.add(Origin.TUNED, active=True)
-    await desk.trade(await desk.watched(configuration.configuration_id), 250 * ROUND)
+    await desk.trade(await desk.watched(configuration.configuration_id), 150 * ROUND)
     watched = await desk.watched(configuration.configuration_id)
     assert watched.stage is Stage.QUARANTINED
-    told = await desk.trade(replace(watched, stage=Stage.VALIDATION), 260 * ROUND)
+    told = await desk.trade(replace(watched, stage=Stage.VALIDATION), 160 * ROUND)
     assert sizes_in(told) == [500_000]
     assert trades_in(told) > 0
+
+
+RECOVERING = (*[0.6] * 100, *[0.3] * 60, *[0.75] * 70)
+
+
+async def life_of(desk: Desk, configuration: Configuration, *stops: int) -> dict[str, object]:
+    """What a configuration went through when the program ended and began again at these bars."""
+    told = []
+    for bars in stops:
+        told += await desk.trade(await desk.watched(configuration.configuration_id), bars)
+    moves = [move for move in await desk.configurations.moves(configuration.configuration_id) if move.by == AUTHOR]
+    assert desk.adviser is not None
+    memory = json.dumps(desk.adviser.memory()).replace(configuration.configuration_id, "the configuration")
+    return {
+        "moves": [(move.action, move.stage, move.reason, move.figures) for move in moves],
+        "sizes": [event for event in told if isinstance(event, SizeChanged)],
+        "trades": [event.trade for event in told if isinstance(event, PositionClosed)],
+        "memory": memory,
+    }
+
+
+async def recovering() -> tuple[Desk, Configuration]:
+    desk = Desk(changing_market(*RECOVERING))
+    return desk, await desk.add(Origin.TUNED, active=True)
+
+
+async def test_strategy_whose_wins_return_comes_back_at_half_size_by_trades_that_nobody_made() -> None:
+    desk, configuration = await recovering()
+    told = await desk.trade(await desk.watched(configuration.configuration_id), len(RECOVERING) * ROUND)
+    assert sizes_in(told) == [500_000, 0, 500_000]
+    _, quarantined, back = (place for place, event in enumerate(told) if isinstance(event, SizeChanged))
+    without_money = told[quarantined:back]
+    assert not any(isinstance(event, EntryPlanned | PositionClosed) for event in without_money)
+    followed = [event for event in without_money if isinstance(event, SetupEvaluated)]
+    moves = [move for move in await desk.configurations.moves(configuration.configuration_id) if move.by == AUTHOR]
+    assert [(move.action, move.stage) for move in moves] == [
+        ("halved", Stage.MATURE),
+        ("quarantined", Stage.QUARANTINED),
+        ("restored", Stage.VALIDATION),
+        ("promoted", Stage.CONFIRMATION),
+    ]
+    figures = moves[2].figures
+    assert 20 <= figures["shadow_trades"] == len(followed)
+    assert figures["money_trades"] == trades_in(told[:back])
+    # Every shadow trade is a round: what the market planted is what was counted.
+    rounds = slice(figures["money_trades"], figures["after_trades"])
+    won = desk.tape.between(MARKET, START, START + len(RECOVERING) * ROUND * MINUTE).high[2::ROUND] > 510.0
+    assert figures["shadow_wins"] == int(won[rounds].sum())
+    assert f"came back after {len(followed)} shadow trades" in moves[2].reason
+    stored = await desk.configurations.get(configuration.configuration_id)
+    assert stored is not None
+    assert stored.active
+    later = [event.verdict for event in told[back:] if isinstance(event, SetupEvaluated)]
+    assert set(later) == {Verdict.ACCEPTED}
+
+
+async def test_restart_in_quarantine_changes_nothing_of_what_shadow_trades_do() -> None:
+    end = len(RECOVERING) * ROUND
+    unbroken = await life_of(*await recovering(), end)
+    # Wherever a shadow trade stands: before its entry, between entry and exit, after it.
+    for first in range(170 * ROUND, 171 * ROUND):
+        assert await life_of(*await recovering(), first, first + 31, end) == unbroken
+
+
+async def test_person_who_takes_it_out_of_force_in_quarantine_is_obeyed() -> None:
+    desk, configuration = await recovering()
+    watched = await desk.watched(configuration.configuration_id)
+    await desk.trade(watched, 170 * ROUND)
+    quarantined = await desk.watched(configuration.configuration_id)
+    assert quarantined.stage is Stage.QUARANTINED
+    out = StageMove(configuration.configuration_id, START, "deactivated", Stage.QUARANTINED, False, "me", "enough")
+    await desk.configurations.move(out)
+    # The trader has not looked yet: the move comes too late and only says so.
+    await desk.trade(quarantined, len(RECOVERING) * ROUND)
+    stored = await desk.configurations.get(configuration.configuration_id)
+    assert stored is not None
+    assert (stored.stage, stored.active) == (Stage.QUARANTINED, False)
+    moves = await desk.configurations.moves(configuration.configuration_id)
+    assert "refused" in {move.action for move in moves}

@@ -97,6 +97,22 @@ def test_judge_job_when_there_is_no_edge_then_nothing_is_deployed_and_every_comb
     assert all(row["reason"] and row["refused_by"] for row in report["combinations"])
 
 
+def test_judge_job_when_a_regime_has_no_better_parameters_of_its_own_then_it_is_judged_by_those_of_all() -> None:
+    report = with_edge().report()
+    of_all = {row["symbol"]: row for row in report["combinations"] if row["regime"] == "any"}
+    asked = 0
+    for row in report["combinations"]:
+        step = next((one for one in row["steps"] if one["title"] == "Better than one set for all regimes"), None)
+        if row["regime"] == "any":
+            assert step is None
+        elif step is not None:
+            asked += 1
+            parent = of_all[row["symbol"]]
+            judged_by_defaults = "defaults" in (row["origin"], parent["origin"])
+            assert step["passed"] or judged_by_defaults or row["without"] == parent["without"]
+    assert asked > 0
+
+
 def test_judge_job_when_run_twice_then_the_reports_are_equal() -> None:
     assert with_edge().report() == with_edge().report()
 

@@ -19,7 +19,7 @@ from tradepulse.domain.training import (
 )
 from tradepulse.policy.answers import kept_out_of
 from tradepulse.policy.past_judgements import NOT_ENOUGH, PastJudgements
-from tradepulse.policy.reliability_engine import AUTHOR, HALF_PPM, Watched, expectation_of, size_of
+from tradepulse.policy.reliability_engine import AUTHOR, HALF_PPM, Watched, expectation_of, held_by_a_person, size_of
 from tradepulse.shared.errors import ConfigurationError
 from tradepulse.strategies import STRATEGIES
 
@@ -136,6 +136,7 @@ def _watched(found: _InForce) -> Watched:
         written=frozenset(
             int(move.figures["after_trades"]) for move in moves if move.by == AUTHOR and "after_trades" in move.figures
         ),
+        held=held_by_a_person(moves),
     )
 
 

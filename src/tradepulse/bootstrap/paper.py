@@ -99,7 +99,7 @@ class _PaperTrader:
         """
         # Live confirmation cannot be earned on paper.
         reliability = ReliabilityEngine(desk.watched, highest=Stage.CONFIRMATION)
-        adviser = ReliabilityAdviser(reliability)
+        adviser = ReliabilityAdviser(reliability, self._market.specs)
         changed = asyncio.Event()
         app, exchange = self._app, self._exchange
         engine = self._engine(desk)

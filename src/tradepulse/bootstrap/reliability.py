@@ -1,24 +1,38 @@
-"""The reliability engine at work: closed trades in, size changes to the core, moves and retraining to the stores."""
+"""The reliability engine at work: trades and shadow trades in, size changes to the core, moves and retraining to the
+stores."""
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from tradepulse.core.signal_library import size_key
-from tradepulse.domain.events import EngineEvent, PositionClosed, SizeChanged
+from tradepulse.domain.events import CandleClosed, EngineEvent, GapFound, PositionClosed, SetupEvaluated, SizeChanged
+from tradepulse.domain.market import MarketKey, MarketSpec
+from tradepulse.domain.signals import Verdict
 from tradepulse.domain.training import Combination, Configuration, Stage, StageMove
-from tradepulse.policy.reliability_engine import AUTHOR, Decay, Move, Outcome, ReliabilityEngine, fallback
+from tradepulse.policy.reliability_engine import (
+    AUTHOR,
+    Decay,
+    Move,
+    Outcome,
+    ReliabilityEngine,
+    fallback,
+    held_by_a_person,
+)
+from tradepulse.policy.shadow_trades import ShadowTrades
 from tradepulse.ports import ChangedMeanwhileError, Clock, ConfigurationStore, JsonObject
 from tradepulse.shared.errors import ConfigurationError, RefusedError
 
 logger = logging.getLogger(__name__)
-STATE = "state"
+STATE, SHADOWS = "state", "shadows"
 LEADS_FROM = {
     ("promoted", Stage.CONFIRMATION): (Stage.VALIDATION,),
     ("promoted", Stage.MATURE): (Stage.CONFIRMATION,),
     ("halved", Stage.MATURE): (Stage.MATURE,),
     ("restored", Stage.MATURE): (Stage.MATURE,),
     ("quarantined", Stage.QUARANTINED): (Stage.VALIDATION, Stage.CONFIRMATION, Stage.MATURE),
+    ("restored", Stage.VALIDATION): (Stage.QUARANTINED,),
+    ("retired", Stage.RETIRED): (Stage.QUARANTINED,),
 }
 """Stages from which a move of reliability leads: a person may have moved the configuration before it is written."""
 Retrain = Callable[[Combination, str], Awaitable[None]]
@@ -27,28 +41,52 @@ Retrain = Callable[[Combination, str], Awaitable[None]]
 class ReliabilityAdviser:
     """The core's ``Adviser`` over a ``ReliabilityEngine``; its moves wait in ``moves`` to be written down.
 
-    On paper the fills are the simulated ones, so what a trade made is what its setup was worth.
+    On paper the fills are the simulated ones, so what a trade made is what its setup was worth. Setups that only the
+    quarantine kept from being entered are followed as shadow trades.
     """
 
     name = AUTHOR
 
-    def __init__(self, engine: ReliabilityEngine) -> None:
+    def __init__(self, engine: ReliabilityEngine, markets: Mapping[MarketKey, MarketSpec]) -> None:
         self.engine = engine
+        self.shadows = ShadowTrades(markets)
+        self.learned = False
         self.moves: asyncio.Queue[Move] = asyncio.Queue()
         self._told: dict[str, int] = {}
         self._memory: JsonObject | None = None
 
     def advise(self, events: Sequence[EngineEvent]) -> Sequence[SizeChanged]:
-        trades = [event.trade for event in events if isinstance(event, PositionClosed)]
-        if not trades:
-            return []
-        self._memory = None
-        for trade in trades:
-            key = size_key(trade.strategy, trade.series, trade.parameters_id)
-            move = self.engine.learn(Outcome(key, trade.r_multiple, trade.r_multiple))
-            if move is not None:
-                self.moves.put_nowait(move)
-        return self._changes(trades[-1].exit_time)
+        followed = dict(self.shadows.trades)
+        closed = [one for event in events for one in self._take_in(event, events)]
+        self.learned = bool(closed) or followed != self.shadows.trades
+        if self.learned:
+            self._memory = None
+        return self._changes(max(closed)) if closed else []
+
+    def _take_in(self, event: EngineEvent, events: Sequence[EngineEvent]) -> list[int]:
+        """When the trades were closed that one fact of a step has closed, with or without money."""
+        match event:
+            case CandleClosed():
+                gaps = [gap.since for gap in events if isinstance(gap, GapFound)]
+                closed = self.shadows.meet(event, min(gaps, default=event.candle.open_time))
+                for one in closed:
+                    self._learn(Outcome(one.key, one.r, one.r, shadow=True))
+                return [one.time for one in closed]
+            case PositionClosed():
+                trade = event.trade
+                key = size_key(trade.strategy, trade.series, trade.parameters_id)
+                self._learn(Outcome(key, trade.r_multiple, trade.r_multiple))
+                return [trade.exit_time]
+            case SetupEvaluated(setup, Verdict.QUARANTINED):
+                key = size_key(setup.strategy, setup.series, setup.parameters_id)
+                if self.engine.follows(key):
+                    self.shadows.enter(key, setup)
+        return []
+
+    def _learn(self, outcome: Outcome) -> None:
+        move = self.engine.learn(outcome)
+        if move is not None:
+            self.moves.put_nowait(move)
 
     def standing(self) -> Sequence[SizeChanged]:
         for move in self.engine.unwritten():
@@ -58,12 +96,15 @@ class ReliabilityAdviser:
 
     def memory(self) -> JsonObject:
         if self._memory is None:
-            self._memory = {STATE: self.engine.to_json()}
+            self._memory = {STATE: self.engine.to_json(), SHADOWS: self.shadows.to_json()}
         return self._memory
 
     def remember(self, memory: JsonObject) -> None:
         self._memory = None
         self.engine.restore(memory.get(STATE, {}))
+        self.shadows.restore(memory.get(SHADOWS, {}))
+        # What a person has decided meanwhile, or another configuration in force, ends what is no longer asked for.
+        self.shadows.keep(self.engine.follows)
 
     def _changes(self, time: int) -> list[SizeChanged]:
         changes = []
@@ -108,16 +149,26 @@ async def _written(store: ConfigurationStore, move: Move, time: int) -> Configur
     now = await store.get(move.configuration_id)
     if now is None or now.stage is Stage.RETIRED:
         return None
-    fits = now.stage in LEADS_FROM[move.action, move.stage]
-    action = move.action if fits else "refused"
-    reason = move.reason if fits else f"{move.action} came too late, it was {now.stage} by then: {move.reason}"
-    seen = (now.stage, now.active)
-    row = StageMove(
-        now.configuration_id, time, action, move.stage, now.active, AUTHOR, reason, move.figures, expected=seen
-    )
+    obstacle = await _obstacle(store, move, now)
+    action = "refused" if obstacle else move.action
+    reason = f"{move.action} came too late, {obstacle}: {move.reason}" if obstacle else move.reason
+    seen, active = (now.stage, now.active), now.active and action != "retired"
+    row = StageMove(now.configuration_id, time, action, move.stage, active, AUTHOR, reason, move.figures, expected=seen)
     moved = await store.move(row)
     logger.warning("%s, version %s: %s (%s)", moved.combination, moved.version, action, reason)
-    return moved if fits else None
+    return None if obstacle else moved
+
+
+async def _obstacle(store: ConfigurationStore, move: Move, now: Configuration) -> str:
+    """What others have done meanwhile that the move would undo; empty where nothing."""
+    if now.stage not in LEADS_FROM[move.action, move.stage]:
+        return f"it was {now.stage} by then"
+    if now.stage is not Stage.QUARANTINED:
+        return ""
+    if not now.active:
+        return "it was out of force by then"
+    held = held_by_a_person(await store.moves(now.configuration_id))
+    return "a person had put it into quarantine by then" if held else ""
 
 
 async def put_fallback_into_force(store: ConfigurationStore, configuration_id: str, time: int) -> None:

@@ -95,7 +95,7 @@ def show_evidence(found: Configuration, life: Iterable[StageMove]) -> None:
             ("origin", found.origin),
             ("parameters", ", ".join(f"{name}={value}" for name, value in found.values.items())),
             ("candles", f"{_moment(data.get('first'))} to {_moment(data.get('last'))}, {data.get('hash', '-')}"),
-            ("most recent part from", _moment(family.get("recent_from"))),
+            ("recent from", _moment(family.get("recent_from"))),
             ("design and seed", f"{design.get('id', '-')}, {found.evidence.get('seed', '-')}"),
             ("overfitting (PBO)", percent(found.evidence.get("pbo"))),
             ("job and code", f"{found.evidence.get('job_id', '-')}, {found.evidence.get('code_version', '-')}"),

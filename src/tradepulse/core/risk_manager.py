@@ -47,10 +47,11 @@ def size_entry(
         return Verdict.CONFLUENCE_TOO_LOW
     if setup.direction is Direction.SHORT and spec.kind is MarketKind.SPOT:
         return Verdict.SHORT_NOT_POSSIBLE
-    if share == 0:
-        return Verdict.QUARANTINED
     if busy:
         return Verdict.POSITION_OPEN
+    # Last of what does not depend on the money there is: another size would have been entered.
+    if share == 0:
+        return Verdict.QUARANTINED
     tick = float(spec.tick_size)
     stop = fills.stop_to_ticks(setup.stop, setup.direction, tick)
     fixed = fills.target_to_ticks(setup.target, setup.direction, tick) if setup.target is not None else 0

@@ -38,6 +38,11 @@ class Adviser(Protocol):
     @property
     def name(self) -> str: ...
 
+    @property
+    def learned(self) -> bool:
+        """Whether the facts of the last step have changed its memory, if only those of a candle."""
+        ...
+
     def advise(self, events: Sequence[EngineEvent]) -> Sequence[SizeChanged]: ...
 
     def standing(self) -> Sequence[SizeChanged]:
@@ -119,13 +124,14 @@ class Runner:
         answers: list[EngineInput] = [advice for adviser in self._advisers for advice in adviser.advise(step.events)]
         if step.events:
             self._sequence += 1
+            memorable = step.memorable or any(adviser.learned for adviser in self._advisers)
             record = StepRecord(
                 self._engine.config.book,
                 self._sequence,
                 step.time,
                 step.events,
                 step.commands,
-                self._snapshot() if step.memorable else None,
+                self._snapshot() if memorable else None,
             )
             await self._journal.commit(record)
         for command in step.commands:

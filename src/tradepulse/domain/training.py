@@ -43,7 +43,7 @@ class Stage(StrEnum):
     """Life-cycle of a configuration.
 
     ``validation`` trades on paper or at half size, ``confirmation`` live at half size, ``mature`` at full size;
-    ``quarantined`` is followed on paper only, ``retired`` is history.
+    ``quarantined`` is followed without money, ``retired`` is history.
     """
 
     VALIDATION = "validation"

@@ -645,6 +645,25 @@ def better_than_defaults(chosen: FloatArray, defaults: FloatArray, rules: GateRu
     return probability, Step("E", TITLES["E"], passed, reason, figures)
 
 
+def better_than_parent(own: FloatArray, of_all: FloatArray, rules: GateRules) -> Step:
+    """Step E of a regime, on held-out sums in it: its own parameters against those chosen for all regimes together."""
+    probability = _probability_better(own, of_all)
+    passed = probability >= rules.better_than_defaults
+    mean, other = mean_and_variance(np.stack((own, of_all)))[0]
+    reason = (
+        f"better in this regime than the parameters of all regimes with probability {probability:.2f} "
+        f"({_in_r(_known(mean))} against {_in_r(_known(other))})"
+    )
+    if not passed:
+        reason += ": those of all regimes are judged instead"
+    figures = {"probability": probability, "mean_r": mean, "parent_mean_r": other}
+    return Step("E", "Better than one set for all regimes", passed, reason, figures)
+
+
+def _known(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None
+
+
 def neighbours_positive(family: Family, judgement: FamilyJudgement, slot: int, without: Sequence[int | None]) -> float:
     """Share of the neighbourhood with a positive mean R over all series, held out.
 

@@ -177,8 +177,7 @@ def _at_work(
         data = data_of(unit.series)
         trades_of = TradesOfPoints(strategy, data.history, data.spec, columns)
         cells += [
-            _cell(family, judgement, unit, row, slot, choices[row][slot], trades_of, rules, results[row])
-            for slot in slots
+            _cell(family, judgement, unit, row, slot, choices[row], trades_of, rules, results[row]) for slot in slots
         ]
         if reports and judgement.point is not None:
             held_out = _held_out_trades(family, ANY, judgement.chosen_without, trades_of)
@@ -233,20 +232,21 @@ def _cell(
     unit: TrainingUnit,
     row: int,
     slot: int,
-    choice: gate.Choice,
+    choices: Sequence[gate.Choice],
     trades_of: TradesOfPoints,
     rules: GateRules,
     result: UnitResult,
 ) -> _Cell:
     """Steps A and E, with the family's B and C in between: what is chosen for the combination, and is it enough?"""
     stats = np.asarray(family.stats[row][:, slot], dtype=np.float64)
+    choice, split = _split_or_not(family, stats, choices[slot], choices[ANY], rules)
     point, without = choice.point, choice.without
     origin = Origin.PLATEAU if point == judgement.point else Origin.TUNED
     if point == family.design.defaults:
         origin = Origin.DEFAULTS
     training, held_out = search.totals(stats[point]), search.totals(stitched(stats, family.folds, without))
     data = _step_a(training, held_out, rules)
-    steps = [data, *(replace(step) for step in judgement.steps if step.step in {"B", "C"})]
+    steps = [data, *split, *(replace(step) for step in judgement.steps if step.step in {"B", "C"})]
     if data.passed and origin is not Origin.DEFAULTS:
         # Nobody chose the defaults here: all of their trades are held out.
         defaults = search.totals(stats[family.design.defaults])
@@ -269,6 +269,21 @@ def _cell(
         "candles": result.candles,
     }
     return _Cell(unit, slot, point, without, origin, training, held_out, trades, held_out_r, positive, source_of, steps)
+
+
+def _split_or_not(
+    family: Family, stats: FloatArray, own: gate.Choice, of_all: gate.Choice, rules: GateRules
+) -> tuple[gate.Choice, list[Step]]:
+    """A regime's own parameters where they did better in it than those of all regimes, else the latter.
+
+    ``stats`` [P, C, 4] of the regime. Regimes explain little of what becomes of a trade, and a set of its own has been
+    chosen from a third of the trades.
+    """
+    if own is of_all or (own.point, own.without) == (of_all.point, of_all.without):
+        return own, []
+    made, of_all_made = (search.totals(stitched(stats, family.folds, one.without)) for one in (own, of_all))
+    step = gate.better_than_parent(made, of_all_made, rules)
+    return (own if step.passed else of_all), [step]
 
 
 def _held_out_trades(

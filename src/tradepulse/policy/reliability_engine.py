@@ -2,7 +2,8 @@
 
 Three levels are watched: the configuration itself, its family (strategy and timeframe) and its strategy. A warning
 halves a mature configuration, an alarm quarantines one of any stage; an anytime-valid e-process (Ramdas, Grünwald, Vovk
-& Shafer 2023) confirms an edge. Pure: the same trades, the same moves.
+& Shafer 2023) confirms an edge. In quarantine a configuration is followed without money: these shadow trades bring it
+back or retire it. Pure: the same trades, the same moves.
 """
 
 import math
@@ -10,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cache
+from itertools import takewhile
 
 from pydantic import TypeAdapter
 from scipy.stats import beta
@@ -36,7 +38,9 @@ class ReliabilityRules:
     confirmed: float = 20.0
     """E-value at which an edge counts as confirmed: at most one in twenty without an edge ever reaches it."""
     between_changes: int = 20
-    """At most one change of a configuration within so many of its trades."""
+    """At most one change of a configuration within so many of its trades; no way out of quarantine on fewer."""
+    given_up: int = 100
+    """Shadow trades that a configuration has in quarantine before it may be retired."""
     decline: float = 0.10
     """The loss of precision that must not go unnoticed (a third of it where the precision is below 0.3)."""
     shortfall: float = 0.2
@@ -62,6 +66,7 @@ class Watched:
     """A configuration in force. Without an ``expectation`` there is nothing to hold it to, and it is never moved.
 
     ``written``: of its moves by reliability that the store holds already, the numbers of trades they came after.
+    ``held``: in quarantine because a person put it there; only a person leads it out.
     """
 
     configuration_id: str
@@ -73,6 +78,7 @@ class Watched:
     expectation: Expectation | None
     halved: bool = False
     written: frozenset[int] = frozenset()
+    held: bool = False
 
     @property
     def key(self) -> str:
@@ -86,11 +92,15 @@ class Watched:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """A closed trade. ``simulated_r`` is what the fill rule gives for the same setup; on paper both are the same."""
+    """A closed trade. ``simulated_r`` is what the fill rule gives for the same setup; on paper both are the same.
+
+    ``shadow``: nobody traded it, both are what the fill rule gives.
+    """
 
     key: str
     r: float
     simulated_r: float
+    shadow: bool = False
 
 
 class Decay(StrEnum):
@@ -133,7 +143,25 @@ class _Parent:
 
 
 @dataclass(slots=True)
+class _Shadow:
+    """Trades without money since the quarantine began, and what they say for and against an end of the decay.
+
+    ``log_e`` (of an edge) and ``gained`` (R) begin anew whenever the sums stand at the alarm: what was lost before a
+    recovery would hide it. ``log_declined`` (of the lower precision) begins anew whenever the sums are at rest.
+    """
+
+    trades: int = 0
+    wins: int = 0
+    sum_r: float = 0.0
+    log_e: float = 0.0
+    gained: float = 0.0
+    log_declined: float = 0.0
+
+
+@dataclass(slots=True)
 class _Record:
+    """``trades``, ``wins``, ``sum_r`` and ``log_e`` are of money; ``followed``: all shadow trades there ever were."""
+
     stage: Stage
     halved: bool = False
     sums: _Sums = field(default_factory=_Sums)
@@ -143,6 +171,12 @@ class _Record:
     log_e: float = 0.0
     changed_at: int | None = None
     moves: list[Move] = field(default_factory=list)
+    followed: int = 0
+    shadow: _Shadow = field(default_factory=_Shadow)
+
+    @property
+    def seen(self) -> int:
+        return self.trades + self.followed
 
 
 @dataclass(slots=True)
@@ -165,6 +199,8 @@ class Reliability:
     e_value: float
     warning_level: float
     parents_alarmed: tuple[str, ...]
+    shadow_trades: int
+    """Since the quarantine that it is in began."""
 
 
 class ReliabilityEngine:
@@ -192,19 +228,20 @@ class ReliabilityEngine:
         if watched is None:
             return None
         record = self._state.records[outcome.key]
-        record.trades += 1
-        record.wins += outcome.r > 0.0
-        record.sum_r += outcome.r
-        if watched.expectation is None:
-            return None
-        self._weigh(outcome, watched, record, watched.expectation)
-        move = self._move(watched, record)
+        if outcome.shadow:
+            move = self._follow(outcome, watched, record) if record.stage is Stage.QUARANTINED else None
+        else:
+            move = self._count(outcome, watched, record)
         if move is not None:
-            record.changed_at, record.stage = record.trades, move.stage
+            record.changed_at, record.stage = record.seen, move.stage
             record.halved = move.action == "halved"
-            record.log_e = 0.0
+            record.log_e, record.shadow = 0.0, _Shadow()
             record.moves.append(move)
         return move
+
+    def follows(self, key: str) -> bool:
+        """Whether the trades that it would have made are asked for."""
+        return key in self._watched and self._state.records[key].stage is Stage.QUARANTINED
 
     def size_ppm(self, key: str) -> int:
         """Share of the usual size; a parent's alarm leaves at most half of it."""
@@ -231,9 +268,10 @@ class ReliabilityEngine:
             lower=float(posterior.ppf(0.05)),
             upper=float(posterior.ppf(0.95)),
             mean_r=record.sum_r / record.trades if record.trades else None,
-            e_value=_e_value(record),
+            e_value=_e_value(record.log_e),
             warning_level=record.sums.worst,
             parents_alarmed=self._alarmed(watched),
+            shadow_trades=record.shadow.trades,
         )
 
     def versions(self) -> frozenset[tuple[str, Stage, bool]]:
@@ -264,9 +302,11 @@ class ReliabilityEngine:
             record = self._state.records[key]
             if self._unwritten_of(key):
                 continue
-            if record.stage is Stage.QUARANTINED and watched.stage is not Stage.QUARANTINED:
+            if not size_of(record.stage, halved=False) and size_of(watched.stage, halved=False):
                 # Somebody lets it trade again: it is held to what happens from now on.
                 record.sums, record.log_e = _Sums(), 0.0
+            if record.stage is not watched.stage:
+                record.shadow = _Shadow()
             record.stage, record.halved = watched.stage, watched.halved
 
     def _unwritten_of(self, key: str) -> list[Move]:
@@ -277,29 +317,72 @@ class ReliabilityEngine:
             if move.configuration_id == watched.configuration_id and move.after_trades not in watched.written
         ]
 
-    def _weigh(self, outcome: Outcome, watched: Watched, record: _Record, expected: Expectation) -> None:
+    def _count(self, outcome: Outcome, watched: Watched, record: _Record) -> Move | None:
+        expected, won = watched.expectation, outcome.r > 0.0
+        record.trades += 1
+        record.wins += won
+        record.sum_r += outcome.r
+        if expected is None:
+            return None
+        self._weigh(outcome, record, expected, watched.parents)
+        record.log_e += _for_an_edge(won, expected)
+        return self._move(watched, record)
+
+    def _follow(self, outcome: Outcome, watched: Watched, record: _Record) -> Move | None:
+        expected, won, shadow, rules = watched.expectation, outcome.r > 0.0, record.shadow, self._rules
+        record.followed += 1
+        shadow.trades += 1
+        shadow.wins += won
+        shadow.sum_r += outcome.r
+        if expected is None:
+            return None
+        self._weigh(outcome, record, expected, self._without_money(watched))
+        shadow.log_e += _for_an_edge(won, expected)
+        shadow.gained += outcome.r
+        shadow.log_declined += won_or_lost(won, expected.precision, self._declined(expected))
+        if record.sums.worst >= rules.alarm:
+            shadow.log_e = shadow.gained = 0.0
+        if record.sums.worst <= rules.calm:
+            shadow.log_declined = 0.0
+        return self._way_out(watched, record)
+
+    def _declined(self, expected: Expectation) -> float:
+        return expected.precision - min(self._rules.decline, expected.precision / 3.0)
+
+    def _without_money(self, watched: Watched) -> tuple[str, ...]:
+        """Parents below which nothing is traded: only shadow trades can end their alarm. Others judge by money."""
+        trading = {
+            name
+            for key, one in self._watched.items()
+            if one.expectation is not None and size_of(self._state.records[key].stage, halved=False)
+            for name in one.parents
+        }
+        return tuple(name for name in watched.parents if name not in trading)
+
+    def _weigh(self, outcome: Outcome, record: _Record, expected: Expectation, above: Sequence[str]) -> None:
         rules = self._rules
-        declined = expected.precision - min(rules.decline, expected.precision / 3.0)
-        wins = won_or_lost(outcome.simulated_r > 0.0, expected.precision, declined)
+        wins = won_or_lost(outcome.simulated_r > 0.0, expected.precision, self._declined(expected))
         shifted = expected.mean_r - rules.shortfall * expected.spread_r
         # One trade can say only so much: a gap through the stop is not a decay.
         r = max(-1.0, min(1.0, fell_short(outcome.r, expected.mean_r, shifted, expected.spread_r)))
         lost = outcome.simulated_r - outcome.r
         execution = fell_short(-lost, 0.0, -rules.slippage, rules.slippage_spread)
-        parents = [self._state.parents.setdefault(name, _Parent()) for name in watched.parents]
+        parents = [self._state.parents.setdefault(name, _Parent()) for name in above]
         for sums in (record.sums, *(parent.sums for parent in parents)):
             sums.wins = summed(sums.wins, wins, rules.ceiling)
             sums.r = summed(sums.r, r, rules.ceiling)
-            sums.execution = summed(sums.execution, execution, rules.ceiling)
+            # A shadow trade says nothing about execution.
+            if not outcome.shadow:
+                sums.execution = summed(sums.execution, execution, rules.ceiling)
         for parent in parents:
             parent.alarmed = parent.sums.worst >= (rules.calm if parent.alarmed else rules.alarm)
-        if expected.precision > expected.break_even:
-            record.log_e += won_or_lost(outcome.r > 0.0, expected.break_even, expected.precision)
+
+    def _is_recent(self, record: _Record) -> bool:
+        return record.changed_at is not None and record.seen - record.changed_at < self._rules.between_changes
 
     def _move(self, watched: Watched, record: _Record) -> Move | None:
         rules, sums = self._rules, record.sums
-        recent = record.changed_at is not None and record.trades - record.changed_at < rules.between_changes
-        if recent or record.stage in (Stage.QUARANTINED, Stage.RETIRED):
+        if self._is_recent(record) or record.stage in (Stage.QUARANTINED, Stage.RETIRED):
             return None
         if sums.worst >= rules.alarm:
             decay = diagnosed(sums.wins, sums.execution, rules)
@@ -310,7 +393,7 @@ class ReliabilityEngine:
         following = {Stage.VALIDATION: Stage.CONFIRMATION, Stage.CONFIRMATION: Stage.MATURE}[record.stage]
         if record.stage is self._highest or not self._has_proved_itself(watched, record):
             return None
-        reason = f"edge confirmed: e-value {_e_value(record):.0f}, needed {rules.confirmed:g}"
+        reason = f"edge confirmed: e-value {_e_value(record.log_e):.0f}, needed {rules.confirmed:g}"
         return self._told(watched, record, "promoted", following, reason)
 
     def _halved_or_restored(self, watched: Watched, record: _Record) -> Move | None:
@@ -334,6 +417,29 @@ class ReliabilityEngine:
             and not self._alarmed(watched)
         )
 
+    def _way_out(self, watched: Watched, record: _Record) -> Move | None:
+        """Out of quarantine by shadow trades alone. What execution costs they do not show: its doubt must be over."""
+        rules, sums, shadow = self._rules, record.sums, record.shadow
+        if watched.held or self._is_recent(record) or shadow.trades < rules.between_changes:
+            return None
+        needed = math.log(rules.confirmed)
+        against = f"evidence against the published figures {sums.worst:.1f}"
+        told = f"{shadow.trades} shadow trades, {shadow.wins} won, mean R {shadow.sum_r / shadow.trades:.2f}"
+        calm = sums.worst <= rules.calm and sums.execution < rules.warning and not self._alarmed(watched)
+        if calm and shadow.log_e >= needed and shadow.gained > 0.0:
+            reason = (
+                f"came back after {told}: {against}, calm at {rules.calm:g}; "
+                f"e-value of an edge {_e_value(shadow.log_e):.0f}, needed {rules.confirmed:g}"
+            )
+            return self._told(watched, record, "restored", Stage.VALIDATION, reason)
+        if shadow.trades >= rules.given_up and sums.worst >= rules.alarm and shadow.log_declined >= needed:
+            reason = (
+                f"given up after {told}: {against}, alarm at {rules.alarm:g}; "
+                f"e-value of the decline {_e_value(shadow.log_declined):.0f}, needed {rules.confirmed:g}"
+            )
+            return self._told(watched, record, "retired", Stage.RETIRED, reason)
+        return None
+
     def _alarmed(self, watched: Watched) -> tuple[str, ...]:
         known = self._state.parents
         return tuple(name for name in watched.parents if name in known and known[name].alarmed)
@@ -343,24 +449,45 @@ class ReliabilityEngine:
     ) -> Move:
         expected = watched.expectation
         figures: JsonObject = {
-            "after_trades": record.trades,
+            "after_trades": record.seen,
             "wins": record.wins,
-            "mean_r": round(record.sum_r / record.trades, 4),
+            "mean_r": round(record.sum_r / record.trades, 4) if record.trades else None,
             "published_precision": expected.precision if expected else None,
             "published_mean_r": expected.mean_r if expected else None,
             "cusum_wins": round(record.sums.wins, 3),
             "cusum_r": round(record.sums.r, 3),
             "cusum_execution": round(record.sums.execution, 3),
-            "e_value": round(_e_value(record), 3),
+            "e_value": round(_e_value(record.log_e), 3),
             "parents_alarmed": list(self._alarmed(watched)),
             "decay": decay,
         }
-        return Move(watched.configuration_id, action, stage, record.trades, reason, figures, decay)
+        if record.followed:
+            figures["money_trades"] = record.trades
+        if record.shadow.trades:
+            figures |= _figures_of(record.shadow)
+        return Move(watched.configuration_id, action, stage, record.seen, reason, figures, decay)
 
 
-def _e_value(record: _Record) -> float:
+def _figures_of(shadow: _Shadow) -> JsonObject:
+    return {
+        "shadow_trades": shadow.trades,
+        "shadow_wins": shadow.wins,
+        "shadow_mean_r": round(shadow.sum_r / shadow.trades, 4),
+        "shadow_e_value": round(_e_value(shadow.log_e), 3),
+        "shadow_e_value_of_decline": round(_e_value(shadow.log_declined), 3),
+    }
+
+
+def _for_an_edge(won: bool, expected: Expectation) -> float:
+    """What one trade adds to the log of the e-value against break-even."""
+    if expected.precision <= expected.break_even:
+        return 0.0
+    return won_or_lost(won, expected.break_even, expected.precision)
+
+
+def _e_value(log_e: float) -> float:
     """Without the levels of more than ten to the 300, which no number holds."""
-    return math.exp(min(record.log_e, 690.0))
+    return math.exp(min(log_e, 690.0))
 
 
 def size_of(stage: Stage, *, halved: bool) -> int:
@@ -418,7 +545,15 @@ def fallback(
 
 
 def _taken_out_by_a_person(moves: Sequence[StageMove]) -> bool:
-    return bool(moves) and moves[-1].action == "deactivated" and moves[-1].by not in MACHINES
+    last = next((move for move in reversed(moves) if move.action != "refused"), None)
+    return last is not None and last.action == "deactivated" and last.by not in MACHINES
+
+
+def held_by_a_person(moves: Sequence[StageMove]) -> bool:
+    """Whether a person put it into the quarantine that it is in; ``moves`` oldest first."""
+    changes = [move for move in moves if move.action != "refused"]
+    since = takewhile(lambda move: move.stage is Stage.QUARANTINED, reversed(changes))
+    return any(move.action == "quarantined" and move.by not in MACHINES for move in since)
 
 
 def expectation_of(evidence: Mapping[str, object]) -> Expectation | None:

@@ -255,6 +255,8 @@ class _Shift:
         job_id, error = self._job.job_id, working.exception()
         if error is None:
             await _patiently(lambda: self._store.finish(job_id, unit.index, worker, working.result()))
+            # A job that ended meanwhile takes no result: its unit must not look as if somebody still worked on it.
+            await _patiently(lambda: self._store.release(job_id, worker))
         elif isinstance(error, TransientError):
             await _patiently(lambda: self._store.release(job_id, worker))
             raise error

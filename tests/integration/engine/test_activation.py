@@ -9,6 +9,7 @@ import pytest
 from pydantic import SecretStr
 
 from tradepulse.bootstrap import Application, open_application, paper_book, run_paper
+from tradepulse.bootstrap.desk import open_desk
 from tradepulse.bootstrap.training import trained_assets
 from tradepulse.domain.events import EngineEvent, SetupEvaluated, SizeChanged
 from tradepulse.domain.market import SeriesKey, Timeframe
@@ -113,6 +114,7 @@ async def test_configuration_is_traded_sized_and_dropped_as_its_life_says_while_
         await trader.move(configuration, "quarantined", Stage.QUARANTINED, active=True)
         await trader.until(lambda: Verdict.QUARANTINED in trader.verdicts(before))
         await trader.until(lambda: "in quarantine" in trader.states[-1].text)
+        assert [one.held for one in (await open_desk(trader.app, [SERIES])).watched] == [True]
         sizes = [event.size_ppm for event in trader.told if isinstance(event, SizeChanged)]
         assert sizes == [1_000_000, 0]
 

@@ -1,6 +1,6 @@
 """Start-up is recovery: a kill at any instant, before or after any write, changes nothing but time."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 
@@ -16,7 +16,7 @@ from tradepulse.core.risk_manager import RiskLimits
 from tradepulse.core.runner import Adviser, Runner
 from tradepulse.core.signal_library import Subscription
 from tradepulse.domain.events import CandleClosed, EngineEvent, EngineInput, LedgerPosted, PositionClosed, SizeChanged
-from tradepulse.domain.market import Candle, Candles, MarketKind, SeriesKey, Timeframe
+from tradepulse.domain.market import Candle, Candles, MarketKey, MarketKind, MarketSpec, SeriesKey, Timeframe
 from tradepulse.domain.portfolio import Trade
 from tradepulse.domain.training import Origin, Stage
 from tradepulse.exchanges.replay_feed import StoredTape
@@ -98,7 +98,7 @@ async def _live_through(
     tape: StoredTape,
     kills: Sequence[int],
     kind_of_runner: type[Runner] = Runner,
-    advisers: Callable[[], Sequence[Adviser]] = tuple,
+    advisers: Callable[[Mapping[MarketKey, MarketSpec]], Sequence[Adviser]] = lambda _: (),
 ) -> tuple[list[EngineEvent], Engine, SimulatedExchange, int]:
     """Run the tape to its end, starting again after every kill on what was written down."""
     fuse = Fuse(kills)
@@ -117,7 +117,7 @@ async def _live_through(
         )
         await exchange.recover()
         runner = kind_of_runner(
-            engine, exchange, exchange, journal, exchange.clock, journal, None, advisers()  # type: ignore[arg-type]
+            engine, exchange, exchange, journal, exchange.clock, journal, None, advisers(tape.specs)  # type: ignore[arg-type]
         )  # fmt: skip
         try:
             await runner.run(CASH)
@@ -203,25 +203,61 @@ async def test_runner_that_breaks_a_rule_of_recovery_is_caught_by_these_tests(wr
         await _kill_at_every_write(wrong)
 
 
-def _quick_to_doubt() -> Sequence[Adviser]:
-    """Far too much was published: halved and quarantined within a short run."""
+class QuickToDoubt:
+    """Far too much was published: halved and quarantined, and soon brought back by shadow trades, in a short run."""
+
+    def __init__(self, kind: type[ReliabilityAdviser] = ReliabilityAdviser) -> None:
+        self._kind = kind
+        self.last: ReliabilityAdviser | None = None
+        """The adviser of the last process."""
+
+    def __call__(self, specs: Mapping[MarketKey, MarketSpec]) -> Sequence[Adviser]:
+        self.last = self._kind(ReliabilityEngine(*_doubts()), specs)
+        return [self.last]
+
+    def memory(self) -> JsonObject:
+        assert self.last is not None
+        return self.last.memory()
+
+
+def _doubts() -> tuple[list[Watched], ReliabilityRules]:
     parameters_id = ScriptedStrategy().parameters(max_bars_in_trade=10).parameters_id
-    published = Expectation(precision=0.8, mean_r=0.5, spread_r=1.0, break_even=0.4)
+    published = Expectation(precision=0.4, mean_r=0.0, spread_r=1.0, break_even=0.2)
     watched = [
         Watched(str(key), "scripted", key, parameters_id, Stage.MATURE, Origin.TUNED, published)
         for key in (series(timeframe, market) for market in (MARKET, OTHER) for timeframe in TIMEFRAMES)
     ]
-    rules = ReliabilityRules(warning=0.5, alarm=1.0, between_changes=2)
-    return [ReliabilityAdviser(ReliabilityEngine(watched, rules))]
+    return watched, ReliabilityRules(warning=0.3, alarm=0.6, calm=0.55, between_changes=2, confirmed=1.1, given_up=6)
 
 
-async def test_kill_at_every_third_write_changes_no_size_and_nothing_that_follows_from_it() -> None:
-    tape = _tape(3, MarketKind.SWAP, 45)
-    told, engine, _, writes = await _live_through(tape, [], advisers=_quick_to_doubt)
-    sizes = [event for event in told if isinstance(event, SizeChanged)]
-    assert {event.size_ppm for event in sizes} == {500_000, 0}
-    for moment in range(1, writes + 1, 3):
-        again, engine_again, _, _ = await _live_through(tape, [moment], advisers=_quick_to_doubt)
+async def _kill_at_every_ninth_write(advisers: QuickToDoubt) -> list[int]:
+    tape = _tape(6, MarketKind.SWAP, 90)
+    told, engine, _, writes = await _live_through(tape, [], advisers=advisers)
+    sizes, memory = [event for event in told if isinstance(event, SizeChanged)], advisers.memory()
+    moves = [move["action"] for record in memory["state"]["records"].values() for move in record["moves"]]
+    assert (moves.count("quarantined"), moves.count("restored"), len(memory["shadows"])) == (2, 1, 1)
+    for moment in range(1, writes + 1, 9):
+        again, engine_again, _, _ = await _live_through(tape, [moment], advisers=advisers)
         assert [event for event in again if isinstance(event, SizeChanged)] == sizes, f"killed at write {moment}"
         assert _trades(again) == _trades(told), f"killed at write {moment}"
         assert engine_again.sizes == engine.sizes, f"killed at write {moment}"
+        assert advisers.memory() == memory, f"killed at write {moment}"
+    return [event.size_ppm for event in sizes]
+
+
+async def test_kill_at_every_ninth_write_changes_no_size_no_shadow_trade_and_nothing_that_follows_from_them() -> None:
+    assert set(await _kill_at_every_ninth_write(QuickToDoubt())) == {1_000_000, 500_000, 0}
+
+
+class SaysNothingOfCandles(ReliabilityAdviser):
+    """Learns from candles and does not say so."""
+
+    def advise(self, events: Sequence[EngineEvent]) -> Sequence[SizeChanged]:
+        advice = super().advise(events)
+        self.learned = False
+        return advice
+
+
+async def test_adviser_that_does_not_say_what_it_learned_is_caught_by_this_test() -> None:
+    with pytest.raises(AssertionError, match="killed at write"):
+        await _kill_at_every_ninth_write(QuickToDoubt(SaysNothingOfCandles))

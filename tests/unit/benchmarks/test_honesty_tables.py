@@ -10,7 +10,8 @@ from tradepulse.domain.training import JsonObject
 
 def _row(wins: int, trades: int, precision: float = 0.5, lower: float = 0.42) -> JsonObject:
     published = {"precision": precision, "precision_lower": lower, "expectancy_r": 0.1}
-    return {"deployed": True, "published": published, "trades": trades, "wins": wins, "sum_r": 0.0, "slot": 3}
+    row = {"deployed": True, "published": published, "trades": trades, "wins": wins, "sum_r": 0.0, "slot": 3}
+    return row | {"parent_trades": trades, "parent_sum_r": 0.0}
 
 
 def test_bound_when_true_precisions_are_drawn_as_published_then_it_fails_in_about_five_of_a_hundred() -> None:

@@ -309,10 +309,12 @@ class Careful:
 
     def __init__(self) -> None:
         self.trades = 0
+        self.learned = False
 
     def advise(self, events: Sequence[EngineEvent]) -> Sequence[SizeChanged]:
         closed = sum(isinstance(event, PositionClosed) for event in events)
         self.trades += closed
+        self.learned = closed > 0
         return self.standing() if closed else []
 
     def standing(self) -> Sequence[SizeChanged]:

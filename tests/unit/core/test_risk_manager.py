@@ -41,7 +41,10 @@ def test_size_grows_with_its_share_and_never_exceeds_that_share_of_the_whole(
 
 def test_size_when_the_share_is_nothing_then_quarantined_and_other_reasons_come_first() -> None:
     limits = RiskLimits(10_000, PPM, 0.5)
-    assert size_entry(setup(), spec(), portfolio(), limits, busy=True, share_ppm=0) is Verdict.QUARANTINED
+    assert size_entry(setup(), spec(), portfolio(), limits, busy=False, share_ppm=0) is Verdict.QUARANTINED
+    assert size_entry(setup(), spec(), portfolio(), limits, busy=True, share_ppm=0) is Verdict.POSITION_OPEN
+    strict = RiskLimits(10_000, PPM, 1.1)
+    assert size_entry(setup(), spec(), portfolio(), strict, busy=False, share_ppm=0) is Verdict.CONFLUENCE_TOO_LOW
     short = setup(direction=Direction.SHORT, stop=102.0)
     assert size_entry(short, spec(), portfolio(), limits, busy=False, share_ppm=0) is Verdict.SHORT_NOT_POSSIBLE
     swap = size_entry(short, spec(MarketKind.SWAP), portfolio(), limits, busy=False, share_ppm=0)

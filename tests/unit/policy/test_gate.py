@@ -217,6 +217,16 @@ def test_better_than_defaults_when_the_defaults_hardly_trade_then_there_is_nothi
     assert step.passed
 
 
+def test_regime_when_its_own_parameters_prove_nothing_then_those_of_all_regimes_are_judged() -> None:
+    assert gate.better_than_parent(_sums(200, 110), _sums(200, 60), RULES).passed
+    doubtful = gate.better_than_parent(_sums(60, 24), _sums(60, 22), RULES)
+    assert doubtful.passed is False
+    assert "those of all regimes are judged instead" in doubtful.reason
+    thin = gate.better_than_parent(_sums(1, 1), _sums(60, 20), RULES)
+    assert thin.passed is False, "one trade proves nothing"
+    assert "too few trades" in thin.reason
+
+
 @pytest.mark.parametrize(
     ("positive", "dearer", "later", "difference", "words"),
     [

@@ -24,6 +24,7 @@ from tradepulse.policy.reliability_engine import (
     Watched,
     expectation_of,
     fallback,
+    held_by_a_person,
     rebuilt,
 )
 
@@ -207,15 +208,156 @@ def test_configuration_without_published_figures_is_counted_and_never_moved() ->
     assert engine.learn(Outcome("of nobody", 1.0, 1.0)) is None
 
 
+# --- out of quarantine
+
+
+def shadow(one: Watched, won: bool) -> Outcome:
+    return replace(outcome(one, won), shadow=True)
+
+
+def quarantined(*others: Watched) -> tuple[ReliabilityEngine, Watched]:
+    """A configuration whose wins have stopped, beside others."""
+    one = watched()
+    engine = ReliabilityEngine([one, *others])
+    assert moves_of(engine, [outcome(one, False)] * 60)[-1].action == "quarantined"
+    return engine, one
+
+
+def lived(one: Watched, chances: Iterable[float], seed: int) -> tuple[ReliabilityEngine, list[Move]]:
+    """Trades with money where there is a size and without where there is none, until it is retired."""
+    engine, random, moves = ReliabilityEngine([one]), np.random.default_rng(seed), list[Move]()
+    for chance in chances:
+        made = outcome(one, bool(random.random() < chance))
+        move = engine.learn(replace(made, shadow=engine.follows(one.key)))
+        moves += [move] if move else []
+        if move and move.action == "retired":
+            break
+    return engine, moves
+
+
+def test_quarantined_when_its_shadow_trades_win_again_then_back_at_half_size_with_the_numbers() -> None:
+    engine, one = quarantined()
+    before = engine.reliability(one.key)
+    moves = [move for won in [True, True, True, False] * 30 if (move := engine.learn(shadow(one, won)))]
+    came_back = moves[0]
+    assert (came_back.action, came_back.stage) == ("restored", Stage.VALIDATION)
+    assert engine.size_ppm(one.key) == 500_000
+    after = engine.reliability(one.key)
+    assert (after.trades, after.precision, after.shadow_trades) == (before.trades, before.precision, 0)
+    assert after.warning_level <= RULES.calm
+    figures = came_back.figures
+    assert figures["shadow_trades"] >= RULES.between_changes
+    assert figures["shadow_wins"] > 0.7 * figures["shadow_trades"]
+    assert figures["shadow_e_value"] >= RULES.confirmed
+    assert figures["money_trades"] + figures["shadow_trades"] == figures["after_trades"] == came_back.after_trades
+    assert f"came back after {figures['shadow_trades']} shadow trades" in came_back.reason
+    assert "e-value" in engine.reason(one.key)
+    # In validation shadow trades count no longer.
+    assert not engine.follows(one.key)
+    assert engine.learn(shadow(one, False)) is None
+    assert engine.reliability(one.key).warning_level == after.warning_level
+
+
+def test_quarantined_when_only_a_few_shadow_trades_win_then_it_waits_for_twenty() -> None:
+    engine, one = quarantined()
+    plain = replace(one, configuration_id="two")
+    easy = ReliabilityEngine([plain], replace(RULES, calm=10.0, confirmed=1.01))
+    moves_of(easy, [outcome(plain, False)] * 60)
+    assert [easy.learn(shadow(plain, True)) is not None for _ in range(21)] == [False] * 19 + [True, False]
+    assert moves_of(engine, [shadow(one, True)] * 19) == []
+
+
+def test_quarantined_when_its_shadow_trades_go_on_losing_then_retired_after_a_hundred() -> None:
+    engine, one = quarantined()
+    moves = moves_of(engine, [shadow(one, False)] * 150)
+    assert [(move.action, move.stage) for move in moves] == [("retired", Stage.RETIRED)]
+    assert moves[0].figures["shadow_trades"] == RULES.given_up
+    assert "given up after 100 shadow trades, 0 won" in moves[0].reason
+    assert engine.size_ppm(one.key) == 0
+    assert moves_of(engine, [shadow(one, True)] * 200) == []
+
+
+def test_quarantined_by_a_person_then_followed_and_never_moved() -> None:
+    held = replace(watched(stage=Stage.QUARANTINED), held=True)
+    for won in ([True] * 200, [False] * 200):
+        engine = ReliabilityEngine([held])
+        assert moves_of(engine, [shadow(held, one) for one in won]) == []
+        assert engine.reliability(held.key).shadow_trades == 200
+    free = replace(held, held=False)
+    assert [move.action for move in moves_of(ReliabilityEngine([free]), [shadow(free, True)] * 200)] == ["restored"]
+
+
+def test_quarantined_for_its_execution_then_shadow_trades_cannot_bring_it_back() -> None:
+    one = watched()
+    engine = ReliabilityEngine([one])
+    wins = [True, True, True, False, False] * 30
+    assert moves_of(engine, [outcome(one, won, slipped=0.4) for won in wins])[-1].decay is Decay.EXECUTION
+    assert moves_of(engine, [shadow(one, won) for won in [True, True, True, False] * 100]) == []
+    assert engine.reliability(one.key).warning_level <= RULES.calm
+
+
+def test_parents_alarm_when_siblings_trade_then_it_holds_the_quarantined_back_and_only_money_ends_it() -> None:
+    sibling = watched("sibling", series=ETH)
+    engine, one = quarantined(sibling)
+    good = [shadow(one, won) for won in [True, True, True, False] * 60]
+    assert moves_of(engine, good) == []
+    assert engine.reliability(one.key).parents_alarmed == ("sweep:1h", "sweep")
+    moves_of(engine, [outcome(sibling, won) for won in [True, True, True, False] * 40])
+    assert engine.reliability(one.key).parents_alarmed == ()
+    assert [move.action for move in moves_of(engine, good[:4])] == ["restored"]
+
+
+def test_parents_alarm_when_nothing_below_is_traded_then_shadow_trades_end_it() -> None:
+    engine, one = quarantined()
+    assert engine.reliability(one.key).parents_alarmed
+    assert moves_of(engine, [shadow(one, won) for won in [True, True, True, False] * 60])
+    assert engine.reliability(one.key).parents_alarmed == ()
+
+
+def test_two_hundred_stationary_paths_then_the_dead_are_retired_the_healthy_come_back_and_nothing_flaps() -> None:
+    lives: dict[float, list[list[Move]]] = {}
+    for precision in (0.6, BREAK_EVEN, 0.4):
+        lives[precision] = [lived(watched(), [precision] * 1_000, seed)[1] for seed in range(200)]
+        for moves in lives[precision]:
+            assert all(later.after_trades - earlier.after_trades >= 20 for earlier, later in pairwise(moves))
+            assert len(moves) <= 15
+    last = {precision: [moves[-1].action if moves else "none" for moves in every] for precision, every in lives.items()}
+    assert last[0.4] == ["retired"] * 200
+    assert last[BREAK_EVEN].count("retired") >= 190
+    came_back = {
+        precision: sum(any(move.stage is Stage.VALIDATION for move in moves) for moves in every)
+        for precision, every in lives.items()
+    }
+    assert came_back[0.4] == 0
+    assert came_back[BREAK_EVEN] <= 10
+    doubted = [moves for moves in lives[0.6] if any(move.action == "quarantined" for move in moves)]
+    assert sum(any(move.stage is Stage.VALIDATION for move in moves) for moves in doubted) >= 0.7 * len(doubted) > 40
+    assert last[0.6].count("retired") <= 0.1 * len(doubted)
+
+
+def test_recovery_after_a_decay_then_most_come_back() -> None:
+    back = 0
+    for seed in range(60):
+        one = watched()
+        chances = [0.6] * 50 + [0.2] * 60 + [0.65] * 500
+        _, moves = lived(one, chances, seed)
+        actions = [move.action for move in moves]
+        assert "quarantined" in actions
+        back += any(move.stage is Stage.VALIDATION and move.action == "restored" for move in moves)
+    assert back >= 45
+
+
 # --- memory
 
 
 @settings(max_examples=15)
-@given(seed=st.integers(0, 10**6), cut=st.integers(0, 250))
+@given(seed=st.integers(0, 10**6), cut=st.integers(0, 500))
 def test_engine_when_restored_or_rebuilt_from_trades_then_moves_as_the_one_that_lived_on(seed: int, cut: int) -> None:
     both = [watched("one"), watched("two", Stage.VALIDATION, ETH)]
     random = np.random.default_rng(seed)
-    trades = [outcome(both[int(random.integers(2))], bool(random.random() < 0.5)) for _ in range(250)]
+    chosen = [(both[int(random.integers(2))], bool(random.random() < 0.5)) for _ in range(250)]
+    # Those without money count in quarantine only.
+    trades = [each for one, won in chosen for each in (outcome(one, won), shadow(one, won))]
     lived = ReliabilityEngine(both)
     before = moves_of(lived, trades[:cut])
     own = {one.key: [move for move in before if move.configuration_id == one.configuration_id] for one in both}
@@ -257,6 +399,67 @@ def test_restored_when_a_person_let_it_trade_again_then_it_begins_anew() -> None
     assert again.size_ppm(one.key) == 500_000
     assert again.reliability(one.key).warning_level == 0.0
     assert moves_of(again, [outcome(one, False)] * 2) == []
+
+
+def test_restored_when_retired_parameters_are_in_force_again_then_they_begin_anew() -> None:
+    engine, one = quarantined()
+    retired = moves_of(engine, [shadow(one, False)] * 120)
+    assert retired[-1].stage is Stage.RETIRED
+    found_again = replace(one, configuration_id="a later version", stage=Stage.VALIDATION)
+    again = ReliabilityEngine([found_again])
+    again.restore(engine.to_json())
+    assert again.size_ppm(one.key) == 500_000
+    assert again.reliability(one.key).warning_level == 0.0
+    assert moves_of(again, [outcome(found_again, False)] * 2) == []
+
+
+def test_restored_when_a_quarantine_began_or_ended_meanwhile_then_shadow_trades_begin_anew() -> None:
+    engine, one = quarantined()
+    moves_of(engine, [shadow(one, True)] * 10)
+    written = frozenset(move.after_trades for move in moves_of(ReliabilityEngine([one]), [outcome(one, False)] * 60))
+    kept = ReliabilityEngine([replace(one, stage=Stage.QUARANTINED, written=written)])
+    kept.restore(json.loads(json.dumps(engine.to_json())))
+    assert kept.reliability(one.key).shadow_trades == 10
+    led_out = ReliabilityEngine([replace(one, stage=Stage.VALIDATION, written=written)])
+    led_out.restore(kept.to_json())
+    put_back = ReliabilityEngine([replace(one, stage=Stage.QUARANTINED, written=written)])
+    put_back.restore(led_out.to_json())
+    assert put_back.reliability(one.key).shadow_trades == 0
+
+
+def test_memory_written_before_shadow_trades_were_known_is_taken_over() -> None:
+    engine, one = quarantined()
+    state = engine.to_json()
+    for record in state["records"].values():
+        del record["followed"], record["shadow"]
+    again = ReliabilityEngine([one])
+    again.restore(state)
+    assert again.follows(one.key)
+    assert again.to_json() == engine.to_json()
+
+
+@pytest.mark.parametrize(
+    ("moves", "held"),
+    [
+        ([("created", "validation", "training"), ("quarantined", "quarantined", "reliability")], False),
+        ([("quarantined", "quarantined", "me")], True),
+        ([("quarantined", "quarantined", "me"), ("refused", "quarantined", "reliability")], True),
+        ([("quarantined", "quarantined", "reliability"), ("quarantined", "quarantined", "me")], True),
+        (
+            [
+                ("quarantined", "quarantined", "me"),
+                ("restored", "validation", "me"),
+                ("quarantined", "quarantined", "reliability"),
+            ],
+            False,
+        ),
+    ],
+)
+def test_held_by_a_person_is_who_put_it_into_the_quarantine_it_is_in(
+    moves: list[tuple[str, str, str]], held: bool
+) -> None:
+    rows = [StageMove("one", 0, action, Stage(stage), True, by, "why") for action, stage, by in moves]
+    assert held_by_a_person(rows) is held
 
 
 # --- what takes its place, and what was published
@@ -306,6 +509,8 @@ def test_fallback_when_a_person_took_it_out_of_force_then_it_stays_out(by: str, 
     tuned, plateau = configuration("t", Origin.TUNED), configuration("p", Origin.PLATEAU)
     taken_out = StageMove("p", 5, "deactivated", Stage.VALIDATION, False, by, "no longer")
     assert (fallback(tuned, [plateau], {"p": [taken_out]}) == plateau) is comes_back
+    note = StageMove("p", 6, "refused", Stage.VALIDATION, False, "reliability", "came too late")
+    assert (fallback(tuned, [plateau], {"p": [taken_out, note]}) == plateau) is comes_back
 
 
 def test_e_value_when_no_number_could_hold_it_then_it_is_still_told() -> None:

@@ -257,6 +257,20 @@ async def test_work_when_the_job_is_cancelled_then_it_ends_and_nothing_is_kept(s
     assert await store.trials_evaluated() == 0
 
 
+async def test_work_when_a_unit_is_done_before_it_hears_of_the_cancellation_then_nobody_seems_to_work_on_it(
+    store: InMemoryTrainingStore,
+) -> None:
+    job_id, going_on = await created(store), asyncio.Event()
+    played = Played(until=lambda _: going_on.is_set())
+    working = asyncio.create_task(work_on(job_id, "a", store, load, evaluate=played))
+    await played.begun.acquire()
+    await store.advance(job_id, JobState.CANCELLED)
+    going_on.set()
+    await asyncio.wait_for(working, 5)
+    assert not any(unit.state is UnitState.RUNNING for unit in (await job_of(store, job_id)).units)
+    assert await store.trials_evaluated() == 0
+
+
 async def test_work_when_another_holds_the_last_unit_and_dies_then_it_is_taken_over(
     store: InMemoryTrainingStore,
 ) -> None:
