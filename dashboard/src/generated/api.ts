@@ -999,7 +999,7 @@ export interface components {
          * Topic
          * @enum {string}
          */
-        Topic: "candles" | "setups" | "orders" | "positions" | "trades" | "equity" | "ledger" | "regimes" | "gaps" | "reliability" | "other";
+        Topic: "candles" | "setups" | "orders" | "positions" | "trades" | "equity" | "ledger" | "regimes" | "gaps" | "reliability" | "risk" | "other";
         /** TradeRow */
         TradeRow: {
             /**

@@ -47,6 +47,10 @@ TOPIC_OF_KIND = {
     "ledger_posted": Topic.LEDGER,
     "equity_marked": Topic.EQUITY,
     "size_changed": Topic.RELIABILITY,
+    "trading_day_began": Topic.RISK,
+    "drawdown_warned": Topic.RISK,
+    "risk_state_changed": Topic.RISK,
+    "entries_locked": Topic.RISK,
 }
 
 

@@ -423,6 +423,7 @@ class Topic(StrEnum):
     REGIMES = "regimes"
     GAPS = "gaps"
     RELIABILITY = "reliability"
+    RISK = "risk"
     OTHER = "other"
     """An event whose kind this version of the API does not know."""
 

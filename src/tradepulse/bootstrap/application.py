@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from tradepulse.core.risk_manager import RiskLimits
+from tradepulse.domain.market import MINUTE
+from tradepulse.domain.risk import AccountLimits, Protection
 from tradepulse.kernels.fills import PPM
 from tradepulse.ports import (
     BookReader,
@@ -19,7 +21,7 @@ from tradepulse.ports import (
     VenueStore,
 )
 from tradepulse.shared.clock import SystemClock
-from tradepulse.shared.settings import Settings, TradingSettings
+from tradepulse.shared.settings import RiskSettings, Settings, TradingSettings
 from tradepulse.storage.books import PostgresBookReader
 from tradepulse.storage.candles import PostgresCandleStore
 from tradepulse.storage.configurations import PostgresConfigurationStore
@@ -84,6 +86,33 @@ def risk_limits(settings: TradingSettings) -> RiskLimits:
         risk_ppm=_ppm(settings.risk_per_trade),
         max_position_ppm=_ppm(settings.max_position),
         min_confluence=settings.min_confluence,
+    )
+
+
+def account_limits(settings: RiskSettings) -> AccountLimits:
+    return AccountLimits(
+        symbol_ppm=_ppm(settings.max_symbol),
+        base_asset_ppm=_ppm(settings.max_base_asset),
+        exchange_ppm=_ppm(settings.max_exchange),
+        total_ppm=_ppm(settings.max_total),
+        positions=settings.max_positions,
+        daily_loss_ppm=_ppm(settings.daily_loss),
+        drawdown_warn_ppm=_ppm(settings.drawdown_warn),
+        drawdown_reduce_ppm=_ppm(settings.drawdown_reduce),
+        drawdown_halt_ppm=_ppm(settings.drawdown_halt),
+        entries_per_minute=settings.entries_per_minute,
+        cool_down_ms=settings.cool_down_minutes * MINUTE,
+        stop_guard=Protection(
+            settings.stop_guard,
+            settings.stop_guard_lock_minutes * MINUTE,
+            settings.stop_guard_window_minutes * MINUTE,
+            everywhere=settings.stop_guard_scope == "all",
+        ),
+        loss_streak=Protection(
+            settings.loss_streak,
+            settings.loss_streak_lock_minutes * MINUTE,
+            everywhere=settings.loss_streak_scope == "all",
+        ),
     )
 
 

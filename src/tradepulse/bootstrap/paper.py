@@ -5,7 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import replace
 
-from tradepulse.bootstrap.application import Application, risk_limits
+from tradepulse.bootstrap.application import Application, account_limits, risk_limits
 from tradepulse.bootstrap.backtests import code_version
 from tradepulse.bootstrap.desk import Desk, covering_job, open_desk, versions_in_force
 from tradepulse.bootstrap.reliability import ReliabilityAdviser, write_moves
@@ -13,6 +13,7 @@ from tradepulse.bootstrap.training import cancel_training, run_training, trained
 from tradepulse.core.engine import Engine, EngineConfig
 from tradepulse.core.event_system import EventBus, Observer
 from tradepulse.core.runner import Runner
+from tradepulse.domain.events import DrawdownWarned, EngineEvent, EntriesLocked, RiskStateChanged
 from tradepulse.domain.market import DAY, MINUTE, TRADED_TIMEFRAMES, MarketKey, SeriesKey, Timeframe
 from tradepulse.domain.signals import Regime
 from tradepulse.domain.trading_state import Phase, TradingState
@@ -74,6 +75,7 @@ class _PaperTrader:
         self._problems: dict[str, str] = {}
         """Why training that is ours came to nothing, by job or by who asked for it."""
         self._bus = EventBus()
+        self._bus.subscribe(_log_risk)
         for observer in observers:
             self._bus.subscribe(observer)
 
@@ -241,7 +243,10 @@ class _PaperTrader:
 
     def _engine(self, desk: Desk) -> Engine:
         bases: dict[MarketKey, Timeframe] = dict.fromkeys(sorted(self._market.specs), Timeframe.M1)
-        config = EngineConfig(paper_book(self._app), risk_limits(self._app.settings.trading))
+        settings = self._app.settings
+        config = EngineConfig(
+            paper_book(self._app), risk_limits(settings.trading), account=account_limits(settings.risk)
+        )
         return Engine(config, self._market.specs, bases, desk.subscriptions, self._series)
 
 
@@ -281,6 +286,19 @@ def _refuse_other_exchanges(app: Application) -> None:
             f"Paper trading on '{app.settings.exchange}' is not available in this version.",
             "Set EXCHANGE=simulated; candles of real exchanges can be downloaded and backtested.",
         )
+
+
+def _log_risk(event: EngineEvent) -> None:
+    match event:
+        case RiskStateChanged(state, reason):
+            logger.warning("Trading is %s: %s", state, reason)
+        case DrawdownWarned(peak, equity):
+            logger.warning("The equity fell from its peak of %s to %s", peak, equity)
+        case EntriesLocked(lock):
+            where = lock.market or "all markets"
+            logger.warning("No entries on %s until %s (%s: %s)", where, lock.until, lock.cause, lock.reason)
+        case _:
+            pass
 
 
 async def _end(tasks: Iterable[asyncio.Task[None]]) -> None:

@@ -14,7 +14,9 @@ from pydantic import TypeAdapter
 
 from tradepulse.core.data_handler import ClosedBar, DataHandler
 from tradepulse.core.execution_core import ExecutionCore, ExecutionState
+from tradepulse.core.exposure import within_limits
 from tradepulse.core.portfolio import Portfolio
+from tradepulse.core.risk_guard import RiskGuard, RiskMemory
 from tradepulse.core.risk_manager import RiskLimits, SizedEntry, size_entry
 from tradepulse.core.signal_library import SignalLibrary, Subscription, size_key
 from tradepulse.domain.commands import Command
@@ -36,6 +38,7 @@ from tradepulse.domain.events import (
 )
 from tradepulse.domain.market import Candles, MarketKey, MarketSpec, SeriesKey, Timeframe
 from tradepulse.domain.portfolio import Position
+from tradepulse.domain.risk import UNLIMITED, AccountLimits, HaltTrading, ResumeTrading
 from tradepulse.domain.signals import Setup, Verdict
 from tradepulse.shared.errors import ConfigurationError
 
@@ -46,11 +49,15 @@ FORGETTABLE = (CandleClosed, EquityMarked, GapFound, RegimeChanged)
 
 @dataclass(frozen=True, slots=True)
 class EngineConfig:
-    """``equity_interval``: equity is told once per so many ms of market time, and whenever a trade closes."""
+    """``equity_interval``: equity is told once per so many ms of market time, and whenever a trade closes.
+
+    ``account``: what is allowed beyond the single trade; nothing is limited by default, as in backtests.
+    """
 
     book: str
     limits: RiskLimits
     equity_interval: int = 300_000
+    account: AccountLimits = UNLIMITED
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +81,7 @@ class _Memory:
     equity_marked_at: int
     now: int
     sizes: dict[str, int] = field(default_factory=dict)
+    risk: RiskMemory = field(default_factory=RiskMemory)
 
 
 class Engine:
@@ -90,6 +98,7 @@ class Engine:
         self.config = config
         self.portfolio = Portfolio(markets)
         self.execution = ExecutionCore(config.book, self.portfolio)
+        self.risk = RiskGuard(config.account, self.portfolio)
         self.signals = SignalLibrary(subscriptions, watched)
         self.data = DataHandler(bases, self.signals.capacities)
         self.began_at = 0
@@ -103,7 +112,8 @@ class Engine:
         """The first step of a book: the money it starts with."""
         entry = self.portfolio.deposit(cash, time, "start")
         self._now = self._equity_marked_at = self.began_at = time
-        return Step(time, (LedgerPosted((entry,)), self._equity()), (), True)
+        risk = [*self.risk.turn_day(time), *self.risk.watch(time)]
+        return Step(time, (LedgerPosted((entry,)), self._equity(), *risk), (), True)
 
     def warm_up(self, series: SeriesKey, candles: Candles) -> None:
         self.data.warm_up(series, candles)
@@ -111,8 +121,9 @@ class Engine:
             self.portfolio.mark(series.market, float(candles.close[-1]))
 
     def handle(self, event: EngineInput) -> Step:
+        peak = self.risk.memory.peak
         events, commands = self._answer(event)
-        memorable = any(not isinstance(fact, FORGETTABLE) for fact in events)
+        memorable = any(not isinstance(fact, FORGETTABLE) for fact in events) or self.risk.memory.peak != peak
         return Step(self._now, tuple(events), tuple(commands), memorable or bool(commands))
 
     def unfinished(self, known: Iterable[str]) -> Step:
@@ -128,6 +139,7 @@ class Engine:
             self._equity_marked_at,
             self._now,
             self.sizes,
+            self.risk.memory,
         )
         plain: JsonObject = self._memory.dump_python(memory, mode="json")
         return plain
@@ -140,6 +152,7 @@ class Engine:
         self.execution.state = memory.execution
         self.began_at = memory.began_at
         self._equity_marked_at, self._now = memory.equity_marked_at, memory.now
+        self.risk.memory = memory.risk
         for subscription in self.signals.subscriptions:
             size = memory.sizes.get(subscription.key, subscription.size_ppm)
             # What had earned a larger size may no longer be in force.
@@ -179,14 +192,23 @@ class Engine:
                 return self._on_filled(event)
             case SizeChanged():
                 return self._on_size_changed(event), []
+            case HaltTrading():
+                self._now = max(self._now, event.time)
+                return [*self.risk.halt(event, self._now)], []
+            case ResumeTrading():
+                self._now = max(self._now, event.time)
+                return [*self.risk.resume(event, self._now)], []
 
     def _on_candle(self, event: CandleClosed) -> tuple[list[EngineEvent], list[Command]]:
         if event.candle.open_time <= self.data.last_open(event.series):
             return [], []
         self._now = max(self._now, event.close_time)
+        # Before the mark: a day that nobody saw begin, began with what was known until then. By the candle's time, not
+        # by ours, which runs ahead while missed candles are caught up with.
+        turned = self.risk.turn_day(event.close_time)
         closed, notices = self.data.add(event)
         self.portfolio.mark(event.series.market, event.candle.close)
-        events: list[EngineEvent] = [event, *notices]
+        events: list[EngineEvent] = [event, *notices, *turned, *self.risk.watch(event.close_time, at_close=True)]
         commands: list[Command] = []
         for bar in closed:
             _, exits = self.execution.leave_overdue(bar.series, bar.close_time)
@@ -206,10 +228,21 @@ class Engine:
         verdict = size_entry(setup, spec, self.portfolio, self.config.limits, busy=busy, share_ppm=share)
         if isinstance(verdict, SizedEntry) and bar.late:
             verdict = Verdict.LATE_CANDLE
+        if isinstance(verdict, SizedEntry):
+            verdict = self._admitted(setup, verdict, spec)
         if not isinstance(verdict, SizedEntry):
             return [SetupEvaluated(setup, verdict)], []
+        self.risk.note_entry(setup)
         facts, commands = self.execution.enter(setup, verdict)
         return [SetupEvaluated(setup, Verdict.ACCEPTED), *facts], commands
+
+    def _admitted(self, setup: Setup, sized: SizedEntry, spec: MarketSpec) -> SizedEntry | Verdict:
+        """Asked only of what would be entered otherwise, so that a limit is named where it made the difference."""
+        refusal = self.risk.refusal(setup)
+        if refusal is not None:
+            return refusal
+        entries = self.execution.state.entries.values()
+        return within_limits(sized, spec, self.portfolio, entries, self.config.account)
 
     def _on_size_changed(self, event: SizeChanged) -> list[EngineEvent]:
         """Nothing for parameters that nobody trades with, and where the size is in force already."""
@@ -222,10 +255,14 @@ class Engine:
 
     def _on_filled(self, event: OrderFilled) -> tuple[list[EngineEvent], list[Command]]:
         self._now = max(self._now, event.fill.time)
+        turned = self.risk.turn_day(event.fill.time)
         events, commands = self.execution.on_filled(event)
-        if any(isinstance(fact, PositionClosed) for fact in events):
+        closed = [fact.trade for fact in events if isinstance(fact, PositionClosed)]
+        for trade in closed:
+            events += self.risk.note_closed(trade)
+        if closed:
             events.append(self._equity())
-        return events, commands
+        return [*turned, *events, *self.risk.watch(event.fill.time)], commands
 
     def _equity(self) -> EquityMarked:
         self._equity_marked_at = self._now

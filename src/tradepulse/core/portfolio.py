@@ -55,6 +55,11 @@ class Portfolio:
     def equity(self) -> Decimal:
         return self.cash + sum((self._value(position) for position in self.positions.values()), ZERO)
 
+    def worth(self, position: Position) -> Decimal:
+        """What it is worth at the last price, whichever way it points."""
+        market = position.series.market
+        return self.spec(market).money(self.marks.get(market, position.entry_ticks) * position.lots)
+
     def open(self, position: Position, fill: Fill) -> list[LedgerEntry]:
         if position.position_id in self.positions:
             raise InvariantError(f"Position {position.position_id} would be opened twice.")

@@ -6,6 +6,7 @@ from decimal import Decimal
 from tradepulse.domain.market import Candle, SeriesKey
 from tradepulse.domain.orders import Fill
 from tradepulse.domain.portfolio import LedgerEntry, Position, Trade
+from tradepulse.domain.risk import HaltTrading, Hold, Lock, ResumeTrading, RiskState
 from tradepulse.domain.signals import Regime, Setup, Verdict
 
 # --- taken in
@@ -66,7 +67,7 @@ class SizeChanged:
 
 OrderEvent = OrderAccepted | OrderRejected | OrderFilled | OrderEnded
 MarketEvent = CandleClosed | OrderAccepted | OrderRejected | OrderFilled | OrderEnded
-EngineInput = MarketEvent | SizeChanged
+EngineInput = MarketEvent | SizeChanged | HaltTrading | ResumeTrading
 
 # --- told
 
@@ -142,6 +143,38 @@ class EquityMarked:
     equity: Decimal
 
 
+@dataclass(frozen=True, slots=True)
+class TradingDayBegan:
+    """``equity`` is what the day's loss is measured from; told again while candles that close at midnight come in."""
+
+    day: int
+    equity: Decimal
+    time: int
+
+
+@dataclass(frozen=True, slots=True)
+class DrawdownWarned:
+    peak: Decimal
+    equity: Decimal
+    time: int
+
+
+@dataclass(frozen=True, slots=True)
+class RiskStateChanged:
+    """A hold was added or lifted. ``state`` is in force from now on, because of ``holds``."""
+
+    state: RiskState
+    reason: str
+    holds: tuple[Hold, ...]
+    time: int
+
+
+@dataclass(frozen=True, slots=True)
+class EntriesLocked:
+    lock: Lock
+    time: int
+
+
 EngineEvent = (
     CandleClosed
     | GapFound
@@ -158,4 +191,8 @@ EngineEvent = (
     | PositionClosed
     | LedgerPosted
     | EquityMarked
+    | TradingDayBegan
+    | DrawdownWarned
+    | RiskStateChanged
+    | EntriesLocked
 )

@@ -80,6 +80,19 @@ class Verdict(StrEnum):
     LATE_CANDLE = "the candle arrived late"
     REJECTED_BY_EXCHANGE = "the exchange refused the order"
     QUARANTINED = "these parameters are in quarantine"
+    SYMBOL_LIMIT = "the exposure limit of this symbol leaves no room"
+    BASE_ASSET_LIMIT = "the exposure limit of this base asset leaves no room"
+    EXCHANGE_LIMIT = "the exposure limit of this exchange leaves no room"
+    TOTAL_LIMIT = "the exposure limit of the account leaves no room"
+    TOO_MANY_POSITIONS = "as many positions as are allowed are open"
+    DAILY_LOSS_LIMIT = "the daily loss limit was reached"
+    DRAWDOWN_LIMIT = "the drawdown limit was reached"
+    HALTED_BY_HAND = "trading was halted by hand"
+    STOP_GUARD = "too many stops were hit in a short time"
+    COOL_DOWN = "a trade on this market closed a short time ago"
+    LOSS_STREAK = "too many trades in a row were lost"
+    DUPLICATE_SIGNAL = "a setup on this candle was acted on already"
+    TOO_MANY_ENTRIES = "as many entries as are allowed in a minute were made"
 
 
 VERDICTS = tuple(Verdict)

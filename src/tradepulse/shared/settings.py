@@ -8,6 +8,7 @@ import difflib
 import io
 import os
 import pwd
+import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -24,6 +25,7 @@ from pydantic import (
     Field,
     SecretStr,
     ValidationError,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
@@ -137,6 +139,50 @@ class TradingSettings(Section):
         return mode
 
 
+# No finer than the millionths that are reckoned with: what became 0 would be no limit at all.
+Share = Annotated[Decimal, Field(ge=0, le=1, decimal_places=6)]
+Exposure = Annotated[Decimal, Field(ge=0, le=10, decimal_places=6)]
+Minutes = Annotated[int, Field(ge=1, le=525_600)]
+
+
+class RiskSettings(Section):
+    """What the account allows beyond the single trade. 0: no such limit. Backtests do not use them."""
+
+    max_symbol: Exposure = Decimal("0.5")
+    """This and the next three: positions and entries on their way, as a share of equity."""
+    max_base_asset: Exposure = Decimal("0.5")
+    max_exchange: Exposure = Decimal(1)
+    max_total: Exposure = Decimal(1)
+    max_positions: int = Field(default=10, ge=0, le=10_000)
+    daily_loss: Share = Decimal("0.05")
+    """Share of the equity at the UTC midnight before; nothing is entered until the next one."""
+    drawdown_warn: Share = Decimal("0.1")
+    drawdown_reduce: Share = Decimal(0)
+    """This and the next hold until a person resumes, for which this version has no command: so not by default."""
+    drawdown_halt: Share = Decimal(0)
+    entries_per_minute: int = Field(default=10, ge=0, le=10_000)
+    cool_down_minutes: int = Field(default=0, ge=0, le=525_600)
+    stop_guard: int = Field(default=0, ge=0, le=10_000)
+    """Stops hit within the window that lock entries."""
+    stop_guard_window_minutes: Minutes = 1440
+    stop_guard_lock_minutes: Minutes = 240
+    stop_guard_scope: Literal["market", "all"] = "market"
+    loss_streak: int = Field(default=0, ge=0, le=10_000)
+    """Losses in a row that lock entries."""
+    loss_streak_lock_minutes: Minutes = 240
+    loss_streak_scope: Literal["market", "all"] = "market"
+
+    @field_validator("drawdown_halt")
+    @classmethod
+    def _halts_later_than_it_reduces(cls, halt: Decimal, info: ValidationInfo) -> Decimal:
+        reduce = info.data.get("drawdown_reduce", halt)
+        if 0 < halt < reduce:
+            raise PydanticCustomError(
+                "drawdown_halt", "Input should not be below drawdown_reduce ({reduce})", {"reduce": str(reduce)}
+            )
+        return halt
+
+
 class SimulatedSettings(Section):
     """The embedded simulated exchange."""
 
@@ -176,6 +222,7 @@ class Settings(BaseSettings):
     database: DatabaseSettings = DatabaseSettings()
     api: ApiSettings = ApiSettings()
     trading: TradingSettings = TradingSettings()
+    risk: RiskSettings = RiskSettings()
     simulated: SimulatedSettings = SimulatedSettings()
     training: TrainingSettings = TrainingSettings()
     logging: LoggingSettings = LoggingSettings()
@@ -301,7 +348,7 @@ def _explained(detail: ErrorDetails) -> tuple[str, str]:
         return f"{name}=live{place}: {detail['msg']}", "Set TRADING_MODE=paper."
     secret = path in (("database", "url"), ("database", "password"))
     shown = "" if secret else f"={str(detail['input'])[:60]}"
-    rule = detail["msg"].replace("Input should", "should").replace("Value should", "should")
+    rule = re.sub(r"^(Input|Value|Decimal input) should", "should", detail["msg"])
     return f"{name}{shown}{place}: the value {rule}", f"Correct {name}, or remove it to use the default."
 
 

@@ -28,8 +28,10 @@ from tradepulse.domain.events import (
     PositionOpened,
     SetupEvaluated,
     SizeChanged,
+    TradingDayBegan,
 )
 from tradepulse.domain.market import Candles, MarketKind, Timeframe
+from tradepulse.domain.risk import AccountLimits, RiskState
 from tradepulse.domain.signals import Verdict
 from tradepulse.exchanges.replay_feed import StoredTape
 from tradepulse.exchanges.simulated_exchange import SimulatedExchange
@@ -280,6 +282,24 @@ def test_book_written_before_sizes_were_known_is_taken_over_at_the_sizes_of_the_
     del snapshot["sizes"]
     subject.restore(snapshot)
     assert list(subject.sizes.values()) == [1_000_000]
+
+
+def test_book_written_before_there_were_limits_is_taken_over_and_watched_from_then_on() -> None:
+    subject = engine(MarketKind.SPOT, Timeframe.M1)
+    subject.begin(CASH, 60_000)
+    snapshot = subject.snapshot()
+    del snapshot["risk"]
+    limited = Engine(
+        replace(subject.config, account=AccountLimits(daily_loss_ppm=10_000, drawdown_halt_ppm=10_000)),
+        {MARKET: spec(MarketKind.SPOT)},
+        {MARKET: Timeframe.M1},
+        subject.signals.subscriptions,
+    )
+    limited.restore(snapshot)
+    candles = rough_candles(1, 1, 60_000, missing=0)
+    step = limited.handle(CandleClosed(series(Timeframe.M1), candles.row(0)))
+    (began,) = [event for event in step.events if isinstance(event, TradingDayBegan)]
+    assert (began.equity, limited.risk.memory.peak, limited.risk.state) == (CASH, CASH, RiskState.ACTIVE)
 
 
 class Careful:

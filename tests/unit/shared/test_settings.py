@@ -86,6 +86,8 @@ def test_data_directory_when_home_is_empty_then_the_account_still_has_one(monkey
         ("DATABASE_URL", "mysql://me@here/db", "the value should start with postgresql://."),
         ("DATABASE_URL", "postgresql://here", "should look like postgresql://user:password@host:5432/name."),
         ("TRADEPULSE__SIMULATED__SYMBOLS", ",", "TRADEPULSE__SIMULATED__SYMBOLS"),
+        ("TRADEPULSE__RISK__DAILY_LOSS", "0.0000001", "the value should have no more than 6 decimal places"),
+        ("TRADEPULSE__RISK__MAX_TOTAL", "-1", "TRADEPULSE__RISK__MAX_TOTAL=-1 in the environment: the value should be"),
         ("TRADEPULSE__API", "8000", "TRADEPULSE__API=8000 in the environment: the value should be"),
     ],
 )
@@ -143,3 +145,10 @@ def test_settings_when_a_password_is_wrong_or_shown_then_it_stays_hidden(monkeyp
 def test_settings_when_keys_of_exchanges_stand_in_dotenv_then_they_are_no_error(empty_surroundings: Path) -> None:
     (empty_surroundings / "config/.env").write_text("KRAKEN_API_KEY=abc\nKRAKEN_API_SECRET=def\nOPENAI_API_KEY=ghi\n")
     assert load_settings().exchange == "simulated"
+
+
+def test_settings_when_trading_would_halt_before_it_reduces_then_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRADEPULSE__RISK__DRAWDOWN_REDUCE", "0.2")
+    monkeypatch.setenv("TRADEPULSE__RISK__DRAWDOWN_HALT", "0.1")
+    with pytest.raises(ConfigurationError, match=r"DRAWDOWN_HALT=0\.1.*should not be below drawdown_reduce \(0\.2\)"):
+        load_settings()
