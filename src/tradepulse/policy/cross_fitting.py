@@ -57,7 +57,7 @@ def folds_of(columns: TimeColumns, hold_ms: IntArray) -> tuple[Fold, ...]:
 
 def _training_of(first: int, end: int, hold_ms: IntArray, columns: TimeColumns) -> tuple[IntArray, IntArray]:
     after = np.searchsorted(columns.edges, columns.edges[end] + hold_ms, side="left")
-    return before(first, hold_ms, columns), np.clip(after, end, COLUMNS).astype(np.int64)
+    return trained_until(first, hold_ms, columns), np.clip(after, end, COLUMNS).astype(np.int64)
 
 
 def longest_holds(strategy: Strategy, points: FloatArray, duration_ms: int) -> IntArray:
@@ -67,7 +67,7 @@ def longest_holds(strategy: Strategy, points: FloatArray, duration_ms: int) -> I
     return np.asarray((np.rint(bars).astype(np.int64) + 1) * duration_ms, dtype=np.int64)
 
 
-def before(column: int, hold_ms: IntArray, columns: TimeColumns) -> IntArray:
+def trained_until(column: int, hold_ms: IntArray, columns: TimeColumns) -> IntArray:
     """Per point, the column up to which it trains when everything from ``column`` on is held out ``[P]``."""
     begins = np.searchsorted(columns.edges, columns.edges[column] - hold_ms, side="right") - 1
     return np.asarray(np.clip(begins, 0, column), dtype=np.int64)

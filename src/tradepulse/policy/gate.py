@@ -48,8 +48,8 @@ class GateRules:
     family_p: float = 0.05
     """Over all families of the job (Benjamini & Hochberg 1995): a job with many looks finds no more by chance."""
     plateau_p: float = 0.05
-    """Folds share most of their training and so some of their luck: 10 % of the hard nulls pass at this level alone,
-    but hardly any that pass B."""
+    """Folds share most of their training and so some of their luck: 5 % to 10 % of the hard nulls pass at this level
+    alone, but hardly any that pass B."""
     precision_probability: float = 0.90
     better_than_defaults: float = 0.80
     positive_neighbours: float = 0.70
@@ -287,12 +287,12 @@ def challenged(
     steps = tuple(own if old.step == "C" else old for old in judgement.steps)
     passed = all(old.passed for old in steps)
     reason = next((old.reason for old in steps if not old.passed), "passes")
-    blank = totals(pooled)
+    made = totals(pooled)
     changed = replace(
         judgement,
-        whole=_with_challenger(judgement.whole, challenger, judgement.whole, blank),
+        whole=_with_challenger(judgement.whole, challenger, judgement.whole, made),
         without=tuple(
-            _with_challenger(one, challenger if fold.first >= RECENT_COLUMN else None, judgement.whole, blank)
+            _with_challenger(one, challenger if fold.first >= RECENT_COLUMN else None, judgement.whole, made)
             for fold, one in zip(family.folds, judgement.without, strict=True)
         ),
         held_out=own_columns,

@@ -18,7 +18,7 @@ from tradepulse.domain.training import (
 )
 from tradepulse.policy import gate, search
 from tradepulse.policy.challenger import Challenger, challenge
-from tradepulse.policy.cross_fitting import RECENT_COLUMN, before, cumulative, folds_of, longest_holds, stitched
+from tradepulse.policy.cross_fitting import RECENT_COLUMN, cumulative, folds_of, longest_holds, stitched, trained_until
 from tradepulse.policy.evaluation import (
     SLOTS,
     SUM_R,
@@ -181,7 +181,7 @@ def _at_work(
         ]
         if reports and judgement.point is not None:
             held_out = _held_out_trades(family, ANY, judgement.chosen_without, trades_of)
-            equity += [(int(trade[0]), unit.series.symbol, float(trade[1])) for trade in held_out]
+            equity += [(left, unit.series.symbol, r) for left, r in held_out]
     alike = 1.0 if judgement.point is None else gate.alikeness(judgement.held_out)
     at_work = _FamilyAtWork(strategy, family, judgement, units, columns, _equity(equity), tuple(cells), trials, alike)
     report = _family_report(at_work, request, challenger, reports=reports)
@@ -209,7 +209,7 @@ def _with_challenger(
     def evaluate(points: FloatArray) -> FloatArray:
         """Totals of the time before the most recent folds, without what could last into them."""
         made = cumulative(np.sum([stats[:, ANY] for stats in stats_of(points)], axis=0, dtype=np.float64))
-        until = before(RECENT_COLUMN, longest_holds(strategy, points, duration), columns)
+        until = trained_until(RECENT_COLUMN, longest_holds(strategy, points, duration), columns)
         trained: FloatArray = made[np.arange(len(points)), until]
         return trained
 
@@ -279,7 +279,7 @@ def _split_or_not(
     ``stats`` [P, C, 4] of the regime. Regimes explain little of what becomes of a trade, and a set of its own has been
     chosen from a third of the trades.
     """
-    if own is of_all or (own.point, own.without) == (of_all.point, of_all.without):
+    if (own.point, own.without) == (of_all.point, of_all.without):
         return own, []
     made, of_all_made = (search.totals(stitched(stats, family.folds, one.without)) for one in (own, of_all))
     step = gate.better_than_parent(made, of_all_made, rules)
@@ -481,6 +481,8 @@ def _family_report(
     family, judgement = at_work.family, at_work.judgement
     edges = at_work.columns.edges
     point, defaults = judgement.point, family.design.defaults
+    pooled = family.pooled(ANY)
+    held_out = search.totals(judgement.held_out)
     report: JsonObject = {
         "strategy": family.strategy,
         "timeframe": family.timeframe,
@@ -494,36 +496,34 @@ def _family_report(
         "verdict": "traded" if judgement.passed else "not traded",
         "reason": judgement.reason,
         "steps": [step.to_json() for step in judgement.steps],
-        "plateau": None if point is None else _point_report(at_work, point, search.totals(judgement.held_out)),
-        "defaults": _point_report(at_work, defaults, search.totals(family.pooled(ANY)[defaults])),
-        "folds": _folds_report(at_work),
+        "plateau": None if point is None else _point_report(at_work, point, pooled, held_out),
+        "defaults": _point_report(at_work, defaults, pooled, search.totals(pooled[defaults])),
+        "folds": _folds_report(at_work, pooled),
         "challenger": None if challenger is None else challenger.to_json(),
     }
     if reports:
         report |= {
             "surface": _surface(at_work),
-            "in_out": _in_out(judgement, family),
+            "in_out": _in_out(judgement, pooled),
             "cscv": _cscv_report(judgement),
             "equity": at_work.equity,
         }
     return report
 
 
-def _point_report(at_work: _FamilyAtWork, point: int, held_out: FloatArray) -> JsonObject:
-    family = at_work.family
-    parameters = parameters_of(at_work.strategy, family.design.points[point], None)
+def _point_report(at_work: _FamilyAtWork, point: int, pooled: FloatArray, held_out: FloatArray) -> JsonObject:
+    parameters = parameters_of(at_work.strategy, at_work.family.design.points[point], None)
     return {
         "point": point,
         "values": dict(parameters.values),
-        "training": gate.figures_of(search.totals(family.pooled(ANY)[point])).to_json(),
+        "training": gate.figures_of(search.totals(pooled[point])).to_json(),
         "held_out": gate.figures_of(held_out).to_json(),
     }
 
 
-def _folds_report(at_work: _FamilyAtWork) -> list[JsonObject]:
+def _folds_report(at_work: _FamilyAtWork, pooled: FloatArray) -> list[JsonObject]:
     """What the plateau chosen without each fold made on the rest and in the fold."""
-    edges, pooled = at_work.columns.edges, at_work.family.pooled(ANY)
-    made = cumulative(pooled)
+    edges, made = at_work.columns.edges, cumulative(pooled)
     rows = []
     for fold, point in zip(at_work.family.folds, at_work.judgement.chosen_without, strict=True):
         row: JsonObject = {"from": int(edges[fold.first]), "until": int(edges[fold.end]), "point": point}
@@ -552,13 +552,13 @@ def _surface(at_work: _FamilyAtWork) -> JsonObject:
     }  # fmt: skip
 
 
-def _in_out(judgement: FamilyJudgement, family: Family) -> list[list[float | int | None]]:
+def _in_out(judgement: FamilyJudgement, pooled: FloatArray) -> list[list[float | int | None]]:
     """Mean R of an even sample of the eligible points, before and in the most recent folds; the plateau first."""
     rows = np.flatnonzero(judgement.whole.eligible)
     if not len(rows) or judgement.point is None:
         return []
     rows = rows[:: max(1, len(rows) // SCATTER_POINTS)]
-    trades = search.totals(family.pooled(ANY))[:, N]
+    trades = search.totals(pooled)[:, N]
     chosen = [judgement.point, *(int(row) for row in rows if row != judgement.point)]
     return [
         [gate.plain(float(judgement.earlier[row])), gate.plain(float(judgement.recent[row])), int(trades[row])]

@@ -105,7 +105,7 @@ def _in_against_out(family: JsonObject, name: str) -> str | None:
         axes = figure.subplots()
         shown = np.vstack([points, *(mark for mark, *_ in marks if mark is not None)])
         low, high = _padded(shown.min(), shown.max())
-        axes.plot([low, high], [low, high], color=MUTED, linewidth=0.8, linestyle=(0, (4, 3)), label="as in training")
+        axes.plot([low, high], [low, high], color=MUTED, linewidth=0.8, linestyle=(0, (4, 3)), label="as before")
         _zero_lines(axes)
         axes.add_artist(_dots(_every_so_many(points), (high - low) / 1000))
         for mark, label, shape, colour in marks:

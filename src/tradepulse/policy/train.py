@@ -81,7 +81,7 @@ def walk_forward(
     rows = []
     for first, end in itertools.pairwise(starts.tolist()):
         # What could last into the fold is left out.
-        before = made[np.arange(len(made)), cross_fitting.before(first, holds, columns)]
+        before = made[np.arange(len(made)), cross_fitting.trained_until(first, holds, columns)]
         eligible = before[:, N] >= rules.family_trades / 2
         score = search.t_statistic(before)
         neighbours = search.relevant_neighbours(design.cube, score, eligible)

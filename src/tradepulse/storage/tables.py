@@ -305,7 +305,7 @@ training_trials = Table(
     *_columns(Text, "exchange", "symbol", "timeframe", "strategy"),
     *_columns(BigInteger, "seed", "trials", "candles", "first_open", "last_open"),
     Column("data_hash", Text, nullable=False),
-    # float32 [point, slot, (training, held out), (n, wins, sum R, sum R2)]
+    # float32 [point, slot, (earlier, recent), (n, wins, sum R, sum R2)]
     Column("shape", JSON, nullable=False),
     Column("totals", LargeBinary, nullable=False),
     Index(None, "exchange", "symbol", "timeframe", "strategy"),

@@ -226,7 +226,7 @@ class PostgresTrainingStore:
         return UnitResult(await asyncio.to_thread(trial_stats.decode, row[0], row[1]), *row[2:])
 
     async def trial_totals(self, job_id: str, index: int) -> trial_stats.Stats | None:
-        """What the ledger keeps of a unit: float32 [point, slot, (training, held out), (n, wins, sum R, sum R²)]."""
+        """What the ledger keeps of a unit: float32 [point, slot, (earlier, recent), (n, wins, sum R, sum R²)]."""
         row = await self._row(
             'select totals, shape from training_trials where job_id = %s and "index" = %s', (job_id, index)
         )

@@ -4,7 +4,15 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tradepulse.policy.cross_fitting import FOLDS, RECENT_COLUMN, before, cumulative, folds_of, longest_holds, stitched
+from tradepulse.policy.cross_fitting import (
+    FOLDS,
+    RECENT_COLUMN,
+    cumulative,
+    folds_of,
+    longest_holds,
+    stitched,
+    trained_until,
+)
 from tradepulse.policy.evaluation import COLUMNS, TimeColumns
 from tradepulse.strategies import STRATEGIES
 
@@ -56,7 +64,7 @@ def test_training_totals_then_they_are_the_sums_of_the_columns_trained_on(
 @given(widths, holds)
 def test_before_a_column_then_nothing_could_last_into_it(widths: list[int], holds: list[int]) -> None:
     columns, hold = columns_of(widths), np.array(holds, dtype=np.int64)
-    until = before(RECENT_COLUMN, hold, columns)
+    until = trained_until(RECENT_COLUMN, hold, columns)
     ends = columns.edges[until] + hold
     assert ((ends <= columns.edges[RECENT_COLUMN]) | (until == 0)).all()
     longer = columns.edges[np.minimum(until + 1, COLUMNS)] + hold
