@@ -94,27 +94,25 @@ def judge_market(
     for symbol, rows in candles.items():
         series = SeriesKey(market.specs[symbol].key.exchange, symbol, TIMEFRAME)
         data[series] = SeriesData(MarketHistory.of(series, rows), market.specs[symbol], data_hash(rows))
-    coverage = [
-        SeriesCoverage(
-            series,
-            len(found.history),
-            int(found.history.candles.open_time[0]),
-            int(found.history.candles.open_time[-1]),
-            0,
-            simulated=True,
-        )
-        for series, found in data.items()
-    ]
     exchanges = tuple({series.exchange for series in data})
     request = TrainingRequest(tuple(candles), exchanges, tuple(strategies), (), (TIMEFRAME,), points=points)
 
     async def load(series: SeriesKey) -> SeriesData:
         return data[series]
 
-    units, plan = asyncio.run(plan_job(request, coverage, load))
+    units, plan = asyncio.run(plan_job(request, coverage_in(data), load))
     results = {unit.index: evaluate_unit(unit, data[unit.series], request, plan) for unit in units}
     report = judge_job(request, plan, units, results.__getitem__, data.__getitem__, replay=None, reports=False)
     return report, data
+
+
+def coverage_in(data: Mapping[SeriesKey, SeriesData]) -> list[SeriesCoverage]:
+    """What a candle store that holds these histories would say of them."""
+    opened = {series: found.history.candles.open_time for series, found in data.items()}
+    return [
+        SeriesCoverage(series, len(times), int(times[0]), int(times[-1]), 0, simulated=True)
+        for series, times in opened.items()
+    ]
 
 
 def work_on(job: tuple[Task, Effort]) -> JsonObject:

@@ -121,7 +121,8 @@ static void take(const Market *m, int64_t *busy, double *sums, int64_t index, in
     int64_t result = direction * (ticks - entry) * PPM - entry * m->taker - ticks * (reason == 2 ? m->maker : m->taker) -
                      direction * periods * entry * m->funding;
     double r = (double)result / (double)loss_per_lot(entry, stop, direction, m);
-    int64_t column = m->segment[entered] == m->segment[at] ? m->column[entered] : -1;
+    int64_t latest = entered + longest + 1;
+    int64_t column = latest < m->count && m->segment[entered] == m->segment[latest] ? m->column[entered] : -1;
     if (column < 0) return;
     for (int which = 0; which < 2; which++) {
         if (!(which ? every : own)) continue;

@@ -4,6 +4,7 @@ Alone: ``python -m benchmarks.trials [--quick]``. Statistics are compared before
 """
 
 import argparse
+import asyncio
 import ctypes
 import os
 import resource
@@ -12,6 +13,7 @@ import statistics
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,13 +21,16 @@ from typing import Any
 import numpy as np
 from scipy.stats import qmc
 
+from benchmarks.honesty import coverage_in
 from benchmarks.market_data import BESIDE_THE_REPOSITORY, LONG_AFTER, Market, market_of
 from benchmarks.measuring import Table, ratios, side_by_side, spread
-from tradepulse.domain.market import TRADED_TIMEFRAMES, Candles, FloatArray, SeriesKey, Timeframe
+from tradepulse.domain.market import TRADED_TIMEFRAMES, Candles, FloatArray, SeriesKey, Timeframe, data_hash
+from tradepulse.domain.training import TrainingRequest
 from tradepulse.exchanges.capabilities import spec_for
 from tradepulse.kernels import trials, trials_breakout
 from tradepulse.policy import evaluation
-from tradepulse.policy.evaluation import COLUMNS, TimeColumns, point_of, trial_stats
+from tradepulse.policy.evaluation import COLUMNS, TimeColumns, trial_stats
+from tradepulse.policy.train import SeriesData, evaluate_unit, judge_job, plan_job
 from tradepulse.storage.candle_files import read_candle_file
 from tradepulse.strategies import STRATEGIES, MarketHistory, Strategy
 from tradepulse.strategies.base_strategy import higher_bars
@@ -34,6 +39,7 @@ SOURCE = Path(__file__).with_name("trials.c")
 # Contraction off: a fused multiply-add rounds once where two operations round twice.
 FLAGS = ("-O2", "-ffp-contract=off", "-shared", "-fPIC")
 YEAR = "bitfinex__BTC-USD__1m.parquet"
+YEARS_EXCHANGE, YEARS_SYMBOL = "bitfinex", "BTC/USD"
 MINUTES_OF_A_YEAR = 525_600
 EMBARGO_BARS = 50
 PLAIN_POINTS = 16
@@ -142,11 +148,13 @@ def native_trial_table(market: Market, count: int, rounds: int, folder: Path) ->
         return Table(title, columns, [], ["Not measured: there is no gcc on this machine."])
     library = folder / "trials.so"
     subprocess.run([compiler, *FLAGS, str(SOURCE), "-o", str(library), "-lm"], check=True)
-    ours, twin, found, expected = _contenders(market, count, ctypes.CDLL(str(library)).run_trials)
+    ours, twin, split, found, expected = _contenders(market, count, ctypes.CDLL(str(library)).run_trials)
     ours()
     twin()
     equal = np.array_equal(found, expected)
     taken = side_by_side({"numba": ours, "C": twin}, rounds)
+    on_one, on_two = wall(twin, rounds), wall(split, rounds)
+    ceiling = spread([single / (2.0 * double) for single, double in zip(on_one, on_two, strict=True)], ".2f")
     rows = [
         (
             name, spread([seconds * 1e6 / count for seconds in taken[key]]),
@@ -155,11 +163,18 @@ def native_trial_table(market: Market, count: int, rounds: int, folder: Path) ->
         )
         for key, name, stats in (("numba", "kernel (numba)", found), ("C", "C (gcc -O2)", expected))
     ]  # fmt: skip
-    return Table(title, columns, rows, ["One core, preparation apart. Equal: all statistics, to the last bit."])
+    notes = [
+        "One core, preparation apart. Equal: all statistics, to the last bit.",
+        f"C on two threads, half of the points each: efficiency {ceiling}. What this machine's second core is worth.",
+    ]
+    return Table(title, columns, rows, notes)
 
 
-def _contenders(market: Market, count: int, function: Any) -> tuple[Callable[[], None], Callable[[], None], Any, Any]:
-    """The kernel, its twin in C, and the arrays that each writes its statistics into."""
+Work = Callable[[], None]
+
+
+def _contenders(market: Market, count: int, function: Any) -> tuple[Work, Work, Work, Any, Any]:
+    """The kernel, its twin in C on one thread and on two, and the arrays that each writes its statistics into."""
     history, columns = setting(market)
     strategy = STRATEGIES["volume_breakout"]
     shared = evaluation.shared_market(history, market.spec, columns)
@@ -170,7 +185,6 @@ def _contenders(market: Market, count: int, function: Any) -> tuple[Callable[[],
     points = evaluation.checked_points(strategy, design(strategy, count))
     shape = (count, trials.SLOT_COUNT, COLUMNS, trials.FIGURES)
     found, expected = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
-    sums = np.empty(shape[1:])
     bars, candidates = shared.bars, memo.candidates
     c_market = _CMarket(
         *(_at(column) for column in bars[:5]), len(bars.open), bars.duration, _at(shared.slot), _at(shared.column),
@@ -187,12 +201,18 @@ def _contenders(market: Market, count: int, function: Any) -> tuple[Callable[[],
     def ours() -> None:
         trials_breakout.run(memo, shared, points, 0, count, found)
 
-    def twin() -> None:
+    def run_twin(first: int, last: int) -> None:
+        sums = np.empty(shape[1:])
         function(
-            ctypes.byref(c_memo), ctypes.byref(c_market), _at(points), count, points.shape[1], _at(sums), _at(expected)
-        )
+            ctypes.byref(c_memo), ctypes.byref(c_market), _at(points[first:last]), last - first, points.shape[1],
+            _at(sums), _at(expected[first:last]),
+        )  # fmt: skip
 
-    return ours, twin, found, expected
+    def split() -> None:
+        with ThreadPoolExecutor(2) as pool:
+            list(pool.map(run_twin, (0, count // 2), (count // 2, count)))
+
+    return ours, lambda: run_twin(0, count), split, found, expected
 
 
 def _at(array: Any) -> int:
@@ -200,35 +220,49 @@ def _at(array: Any) -> int:
 
 
 def job_table(points: int) -> Table:
-    """One symbol, one year of minutes, every timeframe and strategy: what 54 combinations cost before the gate."""
-    title = f"54 combinations x {points + 1:,} trials, one symbol, one year of 1m candles, 2 threads"
+    """One symbol, one year of minutes, every timeframe and strategy, judged: what its 54 combinations cost."""
+    title = f"54 combinations x {points + 1:,} trials, one symbol, one year of 1m candles, 2 threads, gate included"
     path = Path(os.environ.get("TRADEPULSE_TEST_CANDLES", BESIDE_THE_REPOSITORY)) / YEAR
     columns = ("timeframe", "candles", *STRATEGIES, "seconds")
     if not path.is_file():
         return Table(title, columns, [], [f"Not measured: {YEAR} is not at hand."])
     minutes = read_candle_file(path, LONG_AFTER).good[-MINUTES_OF_A_YEAR:]
-    series = SeriesKey("bitfinex", "BTC/USD", Timeframe.M1)
-    spec = replace(market_of(10).spec, tick_size=spec_for(series.market, minutes).tick_size, key=series.market)
-    rows, whole = [], 0.0
-    for timeframe in TRADED_TIMEFRAMES:
-        candles = minutes if timeframe is Timeframe.M1 else _resampled(minutes, timeframe)
-        market = Market(SeriesKey("bitfinex", "BTC/USD", timeframe), candles, spec, "")
-        taken = [_unit_seconds(strategy, market, points) for strategy in STRATEGIES.values()]
-        whole += sum(taken)
-        rows.append((timeframe, f"{len(candles):,}", *(f"{seconds:.2f}" for seconds in taken), f"{sum(taken):.2f}"))
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    rows.append(("all", "", *[""] * len(STRATEGIES), f"{whole:.2f}"))
-    return Table(
-        title, columns, rows, [f"Wall time, preparation included. Peak memory of this process: {peak:,.0f} MB."]
+    data = dict(_year_of(minutes))
+    request = TrainingRequest(
+        (YEARS_SYMBOL,), (YEARS_EXCHANGE,), tuple(STRATEGIES), (), TRADED_TIMEFRAMES, points=points
     )
 
+    async def load(series: SeriesKey) -> SeriesData:
+        return data[series]
 
-def _unit_seconds(strategy: Strategy, market: Market, count: int) -> float:
-    history, columns = setting(market)
-    points = np.vstack((design(strategy, count), point_of(strategy, strategy.parameters())))
     started = time.perf_counter()
-    trial_stats(strategy, history, market.spec, points, columns, threads=2)
-    return time.perf_counter() - started
+    units, plan = asyncio.run(plan_job(request, coverage_in(data), load))
+    taken, results = {}, {}
+    for unit in units:
+        began = time.perf_counter()
+        results[unit.index] = evaluate_unit(unit, data[unit.series], request, plan, threads=2)
+        taken[unit.series.timeframe, unit.strategy] = time.perf_counter() - began
+    began = time.perf_counter()
+    report = judge_job(request, plan, units, results.__getitem__, data.__getitem__)
+    judging, whole = time.perf_counter() - began, time.perf_counter() - started
+    rows = []
+    for series, found in data.items():
+        seconds = [taken.get((series.timeframe, name)) for name in STRATEGIES]
+        cells = ("left out" if one is None else f"{one:.2f}" for one in seconds)
+        rows.append((series.timeframe, f"{len(found.history):,}", *cells, f"{sum(filter(None, seconds)):.2f}"))
+    rows.append((f"gate, {len(report['combinations'])} combinations", "", *[""] * len(STRATEGIES), f"{judging:.2f}"))
+    rows.append(("all", "", *[""] * len(STRATEGIES), f"{whole:.2f}"))
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    note = f"Wall time, preparation included, kernels compiled before. Peak memory of this process: {peak:,.0f} MB."
+    return Table(title, columns, rows, [note])
+
+
+def _year_of(minutes: Candles) -> Iterator[tuple[SeriesKey, SeriesData]]:
+    for timeframe in TRADED_TIMEFRAMES:
+        candles = minutes if timeframe is Timeframe.M1 else _resampled(minutes, timeframe)
+        series = SeriesKey(YEARS_EXCHANGE, YEARS_SYMBOL, timeframe)
+        spec = replace(market_of(10).spec, tick_size=spec_for(series.market, minutes).tick_size, key=series.market)
+        yield series, SeriesData(MarketHistory.of(series, candles), spec, data_hash(candles))
 
 
 def _resampled(minutes: Candles, timeframe: Timeframe) -> Candles:

@@ -171,13 +171,15 @@ def _at_work(
         if challenger.passed:
             family = extended
     choices = gate.choose_cells(family, judgement, rules)
+    splits = {slot: _split_or_not(family, slot, choices, rules) for slot in slots}
     cells: list[_Cell] = []
     equity: list[tuple[int, str, float]] = []
     for row, unit in enumerate(units):
         data = data_of(unit.series)
         trades_of = TradesOfPoints(strategy, data.history, data.spec, columns)
         cells += [
-            _cell(family, judgement, unit, row, slot, choices[row], trades_of, rules, results[row]) for slot in slots
+            _cell(family, judgement, unit, row, slot, choices[row], splits[slot], trades_of, rules, results[row])
+            for slot in slots
         ]
         if reports and judgement.point is not None:
             held_out = _held_out_trades(family, ANY, judgement.chosen_without, trades_of)
@@ -233,20 +235,22 @@ def _cell(
     row: int,
     slot: int,
     choices: Sequence[gate.Choice],
+    split: Step | None,
     trades_of: TradesOfPoints,
     rules: GateRules,
     result: UnitResult,
 ) -> _Cell:
     """Steps A and E, with the family's B and C in between: what is chosen for the combination, and is it enough?"""
     stats = np.asarray(family.stats[row][:, slot], dtype=np.float64)
-    choice, split = _split_or_not(family, stats, choices[slot], choices[ANY], rules)
+    choice = choices[slot] if split is None or split.passed else choices[ANY]
     point, without = choice.point, choice.without
     origin = Origin.PLATEAU if point == judgement.point else Origin.TUNED
     if point == family.design.defaults:
         origin = Origin.DEFAULTS
     training, held_out = search.totals(stats[point]), search.totals(stitched(stats, family.folds, without))
     data = _step_a(training, held_out, rules)
-    steps = [data, *split, *(replace(step) for step in judgement.steps if step.step in {"B", "C"})]
+    regime_steps = [] if split is None else [split]
+    steps = [data, *regime_steps, *(replace(step) for step in judgement.steps if step.step in {"B", "C"})]
     if data.passed and origin is not Origin.DEFAULTS:
         # Nobody chose the defaults here: all of their trades are held out.
         defaults = search.totals(stats[family.design.defaults])
@@ -271,19 +275,22 @@ def _cell(
     return _Cell(unit, slot, point, without, origin, training, held_out, trades, held_out_r, positive, source_of, steps)
 
 
-def _split_or_not(
-    family: Family, stats: FloatArray, own: gate.Choice, of_all: gate.Choice, rules: GateRules
-) -> tuple[gate.Choice, list[Step]]:
-    """A regime's own parameters where they did better in it than those of all regimes, else the latter.
+def _split_or_not(family: Family, slot: int, choices: Sequence[Sequence[gate.Choice]], rules: GateRules) -> Step | None:
+    """May a regime have parameters of its own? Where, over all series, they did better in it than those of all regimes.
 
-    ``stats`` [P, C, 4] of the regime. Regimes explain little of what becomes of a trade, and a set of its own has been
-    chosen from a third of the trades.
+    ``choices`` [series][slot]; ``None`` where no series has chosen otherwise. Regimes explain little of what becomes of
+    a trade, and a set of its own has been chosen from a third of the trades. One series alone holds too few trades to
+    tell: asked series by series, luck splits one in five, and every split that luck made costs.
     """
-    if (own.point, own.without) == (of_all.point, of_all.without):
-        return own, []
-    made, of_all_made = (search.totals(stitched(stats, family.folds, one.without)) for one in (own, of_all))
-    step = gate.better_than_parent(made, of_all_made, rules)
-    return (own if step.passed else of_all), [step]
+    made, of_all_made = np.zeros(4), np.zeros(4)
+    differs = False
+    for stats, of_series in zip(family.stats, choices, strict=True):
+        own, of_all = of_series[slot], of_series[ANY]
+        in_regime = np.asarray(stats[:, slot], dtype=np.float64)
+        made += search.totals(stitched(in_regime, family.folds, own.without))
+        of_all_made += search.totals(stitched(in_regime, family.folds, of_all.without))
+        differs |= (own.point, own.without) != (of_all.point, of_all.without)
+    return gate.better_than_parent(made, of_all_made, rules) if differs else None
 
 
 def _held_out_trades(

@@ -25,7 +25,7 @@ LEVEL_SD = 0.3
 
 Seven points of precision. It and the three below were set where claims met what was made on planted markets.
 """
-MEAN_R_SD = 0.2
+MEAN_R_SD = 0.12
 """Prior of the common mean R around zero."""
 EFFECT_SD = 0.07
 """Spread a factor is held to have before the data speak, log-odds, with the weight of ``EFFECT_LEVELS`` levels."""
