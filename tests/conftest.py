@@ -4,6 +4,9 @@
 """
 
 import itertools
+import os
+import shutil
+import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -18,6 +21,20 @@ from tradepulse.storage.schema import sync_schema
 # The same examples on every run and machine; the first call of a kernel compiles it, so there is no deadline.
 hypothesis.settings.register_profile("project", derandomize=True, deadline=None, print_blob=True)
 hypothesis.settings.load_profile("project")
+
+# Where every run puts its files, unless somebody has chosen a place: all runs of a user share pytest's own folder, and
+# each of them closes it to the database server's user when it starts.
+TEMPORARY_ROOT = "PYTEST_DEBUG_TEMPROOT"
+_own_root = None if TEMPORARY_ROOT in os.environ else tempfile.mkdtemp(prefix="tradepulse-tests-")
+if _own_root is not None:
+    os.environ[TEMPORARY_ROOT] = _own_root
+
+
+def pytest_sessionfinish(exitstatus: int) -> None:
+    """What failed can be looked at afterwards; nothing else is left behind."""
+    if _own_root is not None and exitstatus == 0:
+        shutil.rmtree(_own_root, ignore_errors=True)
+
 
 TEMPLATE = "template_with_schema"
 _numbers = itertools.count()
