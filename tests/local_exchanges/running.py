@@ -23,7 +23,7 @@ import trustme
 from aiohttp import web
 from tests.local_exchanges.control import Control
 from tests.local_exchanges.fault_rules import FaultRule
-from tests.local_exchanges.network import LoopbackResolver
+from tests.local_exchanges.network import LoopbackResolver, PatientConnector
 from tests.local_exchanges.protection_timeline import Cover, Uncovered, longest_uncovered, uncovered
 from tests.local_exchanges.venue import Keys, Setup, Venue
 
@@ -61,7 +61,7 @@ async def private_session(*reaches: Reach) -> AsyncIterator[aiohttp.ClientSessio
     for reach in reaches:
         trusting.load_verify_locations(cadata=reach.authority)
         ports |= dict.fromkeys(reach.hosts, reach.port)
-    connector = aiohttp.TCPConnector(resolver=LoopbackResolver(ports), ssl=trusting, force_close=True)
+    connector = PatientConnector(resolver=LoopbackResolver(ports), ssl=trusting)
     async with aiohttp.ClientSession(connector=connector) as session:
         yield session
 
