@@ -3,6 +3,9 @@
 A stop on the wrong side of the market sells at once, and a market order that finds nobody is cancelled. What could not
 be established: the words for a client id in use, for the end of an order that was not to rest, and for an id that
 nobody has in QueryOrders. Public calls are not counted. ccxt never opens a websocket of version 1: there is none here.
+
+Options: ``counter_limit`` and ``counter_decay`` (a second) of a key's calls, by default those of an intermediate account,
+20 and 0.5; ``order_limit`` and ``order_decay`` of the trading engine, 125 and 2.34.
 """
 
 import base64
@@ -60,8 +63,6 @@ Private = Callable[[Sent, str], Any]
 TOKEN_SECONDS = 900
 PAGE = 50
 MOST_CANDLES = 720
-TRADING = ("AddOrder", "AmendOrder", "CancelOrder", "CancelOrderBatch")
-"""Not counted per key but per pair, by the trading engine."""
 NEEDED_PERMISSION = {
     "AddOrder": "modify-trades",
     "AmendOrder": "modify-trades",
@@ -150,7 +151,7 @@ class Kraken(Venue):
         }
 
     def _private(self) -> dict[str, tuple[float, Private]]:
-        """With what each adds to the counter of its key."""
+        """With what each adds to the counter of its key; the trading engine counts orders for itself."""
         return {
             "Balance": (1, self._balance),
             "BalanceEx": (1, self._extended_balance),
@@ -179,7 +180,7 @@ class Kraken(Venue):
         def admitted() -> Any:
             sent = json.loads(body) if body.startswith("{") else dict(parse_qsl(body, keep_blank_values=True))
             account = self._admit(request, body, sent)
-            if not self._calls.take(account, cost, get_running_loop().time()):
+            if cost and not self._calls.take(account, cost, get_running_loop().time()):
                 raise KrakenError("EAPI:Rate limit exceeded")
             self._check_right(name, account)
             return answer(sent, account)
@@ -424,7 +425,7 @@ class Kraken(Venue):
         return [order for order in self.spot.open_orders(account) if str(order.terms.get("userref")) == name]
 
     def _amend_order(self, sent: Sent, account: str) -> Json:
-        (order,) = self._named(sent, account) or [None]
+        order = next(iter(self._named(sent, account)), None)
         if order is None:
             raise KrakenError("EOrder:Unknown order")
         self._check_engine(order, 1)

@@ -406,11 +406,15 @@ def written_fee(instrument: Instrument, *, maker: bool) -> Json:
 
 def day_of(market: Market, now: int) -> Bar:
     """The last 24 hours as one candle; without a trade in them, the last price."""
-    bars = market.tape.page(MINUTE, now - DAY, now + 1) or [Bar(now, *[market.last] * 4, ZERO, 0)]
+    bars = market.tape.page(MINUTE, now - DAY, now + 1) or [_flat(market, now)]
     lows, highs = [bar.low for bar in bars], [bar.high for bar in bars]
     volume = sum((bar.volume for bar in bars), ZERO)
     count = sum(bar.trades for bar in bars)
     return Bar(bars[0].open_time, bars[0].open, max(highs), min(lows), market.last, volume, count)
+
+
+def _flat(market: Market, now: int) -> Bar:
+    return Bar(now, market.last, market.last, market.last, market.last, ZERO, 0)
 
 
 def written_ticker(market: Market, now: int) -> Json:
