@@ -101,6 +101,16 @@ class SpotExchange:
         self._note(order.account, order.symbol)
         return order
 
+    def check(self, order: Order) -> None:
+        """Refuse what ``place`` would refuse, and place nothing."""
+        market = self._admitted(order)
+        self._price_by_cost(order, market)
+        if order.post_only and crosses(order, market) and self.rules.refuses_taking_makers:
+            raise RefusedOrder(Refusal.WOULD_TAKE)
+        asset, amount = self._needed(order, market)
+        if self.ledger.balance(order.account, asset).free < amount:
+            raise RefusedOrder(Refusal.FUNDS)
+
     def place_pair(self, limit: Order, stop: Order, client_id: str) -> Pair:
         """Two orders on one sum of money: what trades or triggers first ends the other."""
         number = self._number()
