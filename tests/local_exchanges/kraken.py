@@ -4,8 +4,8 @@ A stop on the wrong side of the market sells at once, and a market order that fi
 be established: the words for a client id in use, for the end of an order that was not to rest, and for an id that
 nobody has in QueryOrders. Public calls are not counted. ccxt never opens a websocket of version 1: there is none here.
 
-Options: ``counter_limit`` and ``counter_decay`` (a second) of a key's calls, by default those of an intermediate account,
-20 and 0.5; ``order_limit`` and ``order_decay`` of the trading engine, 125 and 2.34.
+Options: ``counter_limit`` and ``counter_decay`` (a second) of a key's calls, 20 and 0.5 as of an intermediate account,
+and ``order_limit`` and ``order_decay`` of the trading engine, 125 and 2.34.
 """
 
 import base64
