@@ -101,6 +101,7 @@ async def test_candles_when_asked_since_a_time_then_never_older_than_the_latest_
             old = await client.fetch_ohlcv(SYMBOL, "1m", since=BEGIN - 1_000 * MINUTE)
             some = await client.fetch_ohlcv(SYMBOL, "1m", since=BEGIN)
             five = await client.fetch_ohlcv(SYMBOL, "5m")
+            raw = await client.public_get_ohlc({"pair": "XBTUSDT", "interval": "1", "since": str(BEGIN // 1000)})
             ticker = await client.fetch_ticker(SYMBOL)
             trades = await client.fetch_trades(SYMBOL)
             book = await client.fetch_order_book(SYMBOL)
@@ -110,6 +111,8 @@ async def test_candles_when_asked_since_a_time_then_never_older_than_the_latest_
         [BEGIN + MINUTE, 105, 105, 105, 105, 0],
         [BEGIN + 2 * MINUTE, 106, 106, 106, 106, 1],
     ]
+    rows = raw["result"]["XBTUSDT"]
+    assert (rows[0][0], raw["result"]["last"]) == ((BEGIN + MINUTE) // 1000, (BEGIN + MINUTE) // 1000)
     assert five[-1] == [BEGIN, 101, 106, 101, 106, 5]
     assert (ticker["last"], ticker["bid"], ticker["ask"], ticker["high"]) == (106, 105.5, 106.5, 106)
     assert (trades[-1]["price"], book["bids"][0][0]) == (106, 105.5)
@@ -282,6 +285,7 @@ async def test_order_when_amended_then_it_keeps_its_ids_and_locks_what_its_new_t
         await client.edit_order(order["id"], SYMBOL, "limit", "buy", "1", "41000")
     assert (await the_order(client, ENTRY))["amount"] == 0.02
     await client.edit_order(None, SYMBOL, "limit", "buy", "0.005", None, {"clientOrderId": ENTRY})
+    assert exchange.balance("USDT", kind="locked") == Decimal("205.82")
     exchange.price("40000")
     assert exchange.balance("BTC") == Decimal("0.005")
     assert exchange.balance("USDT", kind="locked") == 0
