@@ -32,7 +32,6 @@ from tests.local_exchanges.spot_orders import (
     CandleEvent,
     Event,
     Execution,
-    Lifetime,
     Order,
     OrderEvent,
     QuoteEvent,
@@ -49,6 +48,7 @@ MARKET_CHANNELS, OWN_CHANNELS = ("ticker", "ohlc", "trade", "book"), ("execution
 HEARTBEAT_SECONDS = 1.0
 ORDER_STATUS = {**STATUS, Status.NEW: "new", Status.PARTIAL: "partially_filled", Status.FILLED: "filled"}
 LATEST_TRADES = 50
+AMENDED = {"amended": True, "reason": "User requested"}
 Owner = Callable[[Any], str]
 Trade = Callable[[str, Json, str], Json]
 
@@ -164,7 +164,8 @@ class KrakenStreams:
         if not asked.get("snap_trades", False):
             trades = []
         told = [self._execution(each, self._spot.orders[each.order]) for each in trades]
-        return [*(self._whole(order, "new", order.status) for order in orders), *told]
+        resting = [{**self._whole(order, "new", ORDER_STATUS[order.status]), **_sums(order)} for order in orders]
+        return [*resting, *told]
 
     # What is told.
 
@@ -229,7 +230,7 @@ class KrakenStreams:
         elif event.what == "triggered":
             yield self._part(order, "status", {"triggers": _trigger(order)})
         elif event.what == "amended":
-            yield {**self._whole(order, "restated", order.status), "reason": "Order restated"}
+            yield self._part(order, "amended", {**_terms(order), "cum_qty": float(order.filled), **AMENDED})
         elif event.execution is not None:
             yield self._execution(event.execution, order)
             if order.status is Status.FILLED:
@@ -238,27 +239,22 @@ class KrakenStreams:
             reason = REASONS.get(order.end_reason, order.end_reason)
             yield self._part(order, "canceled", {**_sums(order), "cancel_reason": reason, "reason": reason})
 
-    def _whole(self, order: Order, what: str, status: Status | str) -> Json:
+    def _whole(self, order: Order, what: str, status: str) -> Json:
         told = {
             **_names(order),
+            **_terms(order),
             "symbol": order.symbol,
             "side": str(order.side),
             "order_type": kind_of(order),
-            "order_qty": float(order.quantity),
-            **_sums(order),
-            "time_in_force": "GTC" if order.lifetime is Lifetime.GTC else str(order.lifetime),
+            "time_in_force": str(order.lifetime),
             "exec_type": what,
-            "order_status": status if status == "pending_new" else ORDER_STATUS[Status(status)],
-            "stop_price": float(order.triggers[0].price) if order.triggers else 0.0,
+            "order_status": status,
+            "cum_cost": float(order.spent),
+            "fee_usd_equiv": float(order.fees),
             "fee_ccy_pref": "fciq",
             "timestamp": _stamp(order.updated_at),
         }
-        limit = order.price or (order.triggers[0].limit if order.triggers else None)
-        if limit is not None:
-            told |= {"limit_price": float(limit), "limit_price_type": "static"}
-        if order.post_only:
-            told["post_only"] = True
-        return told | ({"triggers": _trigger(order)} if order.triggers else {})
+        return told | ({"post_only": True} if order.post_only else {})
 
     def _part(self, order: Order, what: str, more: Json) -> Json:
         status = ORDER_STATUS[order.status]
@@ -361,6 +357,16 @@ def _names(order: Order) -> Json:
     """An order with a client id is not told with a user reference."""
     client = {"cl_ord_id": order.client_id} if order.client_id else {"order_userref": order.terms.get("userref") or 0}
     return {"order_id": order.public_id, **client}
+
+
+def _terms(order: Order) -> Json:
+    """What can be amended."""
+    trigger = next(iter(order.triggers), None)
+    limit = order.price or (trigger and trigger.limit)
+    told: Json = {"order_qty": float(order.quantity), "stop_price": float(trigger.price) if trigger else 0.0}
+    if limit:
+        told |= {"limit_price": float(limit), "limit_price_type": "static"}
+    return told | ({"triggers": _trigger(order)} if trigger else {})
 
 
 def _sums(order: Order) -> Json:

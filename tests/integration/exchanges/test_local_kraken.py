@@ -612,10 +612,13 @@ async def test_order_stream_when_an_order_lives_then_only_its_first_message_name
     assert (first["status"], first["symbol"], first["price"]) == ("open", SYMBOL, 40_000)
     assert (first["clientOrderId"], first["info"]["cl_ord_id"]) == (None, ENTRY)
     watching = asyncio.create_task(client.watch_orders(SYMBOL))
+    await client.edit_order(first["id"], SYMBOL, "limit", "buy", "0.02", "41000")
     await client.cancel_order(None, SYMBOL, {"clientOrderId": ENTRY})
-    await eventually(lambda: [report["exec_type"] for report in heard] == ["pending_new", "new", "canceled"])
+    kinds = ["pending_new", "new", "amended", "canceled"]
+    await eventually(lambda: [report["exec_type"] for report in heard] == kinds)
     assert not watching.done()
-    assert ["symbol" in report for report in heard] == [True, False, False]
+    assert ["symbol" in report for report in heard] == [True, False, False, False]
+    assert (heard[2]["order_qty"], heard[2]["limit_price"], heard[2]["order_status"]) == (0.02, 41_000, "new")
     assert {report["cl_ord_id"] for report in heard} == {ENTRY}
     watching.cancel()
 
