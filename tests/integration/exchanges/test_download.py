@@ -28,7 +28,7 @@ BARS = 4_000
 HALF_A_MINUTE = MINUTE // 2
 COLUMNS = ("open_time", "open", "high", "low", "close", "volume")
 CANDLES = SimulatedMarket(5, ["BTC/USDT"], BEGIN).candles("BTC/USDT", 0, BARS - 1)
-EXCHANGES = ["binance", "kraken_candles", "coinbase"]
+EXCHANGES = ["binance", "kraken", "coinbase"]
 CANDLE_PATHS = {"binance": "klines", "kraken": "OHLC", "coinbase": "/candles"}
 EMPTY_PAGES = {"binance": "[]", "coinbase": '{"candles": []}'}
 FAULTS = {
@@ -173,7 +173,7 @@ async def test_download_when_timeframe_is_higher_then_the_exchange_is_asked_for_
 
 
 async def test_download_when_exchange_keeps_only_recent_candles_then_that_is_told_plainly() -> None:
-    async with desk_of("kraken_candles") as desk:
+    async with desk_of("kraken") as desk:
         report = await desk.download(BEGIN, BEGIN + BARS * MINUTE)
         stored = desk.store.series[desk.series()]
         assert equal(stored, CANDLES[BARS - 720 : BARS])
@@ -184,7 +184,7 @@ async def test_download_when_exchange_keeps_only_recent_candles_then_that_is_tol
     ("kind", "maker", "taker", "tick", "lot"),
     [
         ("binance", 1000, 1000, "0.01", "0.00001"),
-        ("kraken_candles", 2500, 4000, "0.01", "0.00000001"),
+        ("kraken", 2500, 4000, "0.01", "0.00000001"),
         ("coinbase", 6000, 12000, "0.01", "0.00000001"),
     ],
 )
