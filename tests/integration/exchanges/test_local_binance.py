@@ -152,6 +152,27 @@ async def test_limit_when_the_price_comes_then_it_fills_at_its_own_price(
     assert exchange.fills()[0]["maker"] is True
 
 
+async def test_order_when_only_tested_then_judged_and_not_placed(exchange: RunningExchange, client: Any) -> None:
+    await client.create_order(SYMBOL, "market", "buy", "0.01", None, {"test": True})
+    with pytest.raises(ccxt.InsufficientFunds):
+        await client.create_order(SYMBOL, "market", "sell", "0.01", None, {"test": True})
+    assert exchange.orders() == []
+
+
+async def test_history_when_read_from_a_time_or_an_order_on_then_it_comes_in_pages(
+    exchange: RunningExchange, client: Any
+) -> None:
+    first = await bought(client, client_id="one")
+    for name in ("two", "three"):
+        await bought(client, client_id=name)
+    page = await client.fetch_orders(SYMBOL, since=first["timestamp"], limit=2)
+    assert [order["clientOrderId"] for order in page] == ["one", "two"]
+    rest = await client.fetch_orders(SYMBOL, params={"orderId": page[-1]["id"]})
+    assert [order["clientOrderId"] for order in rest] == ["two", "three"]
+    trades = await client.fetch_my_trades(SYMBOL, params={"orderId": rest[-1]["id"]})
+    assert [trade["order"] for trade in trades] == [rest[-1]["id"]]
+
+
 async def test_accounts_when_two_trade_then_neither_sees_the_other(exchange: RunningExchange, client: Any) -> None:
     await bought(client)
     async with exchange.client("bob") as other:
