@@ -5,7 +5,9 @@ Exit codes: 0 done, 1 unexpected, 2 a person must act, 3 try again, 4 refused, 5
 
 import logging
 import sys
+import traceback
 from collections.abc import Sequence
+from types import TracebackType
 
 import typer
 
@@ -37,7 +39,13 @@ for family in (running, training, worker, configurations, backtesting, candles, 
 
 
 def main() -> None:
+    sys.excepthook = _show_traceback
     sys.exit(run(sys.argv[1:]))
+
+
+def _show_traceback(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """With --debug: a traceback quotes the errors of libraries word for word, signed URLs included."""
+    sys.stderr.write(Redactor()("".join(traceback.format_exception(kind, error, trace))))
 
 
 def run(arguments: Sequence[str]) -> int:
