@@ -11,7 +11,17 @@ from types import TracebackType
 
 import typer
 
-from tradepulse.cli import backtesting, candles, configurations, database, installation, running, training, worker
+from tradepulse.cli import (
+    backtesting,
+    candles,
+    configurations,
+    database,
+    installation,
+    running,
+    training,
+    wallets,
+    worker,
+)
 from tradepulse.cli.screen import show_error
 from tradepulse.shared.errors import ConfigurationError, TradePulseError
 from tradepulse.shared.secrets import Redactor
@@ -34,7 +44,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for family in (running, training, worker, configurations, backtesting, candles, database, installation):
+for family in (running, training, worker, configurations, wallets, backtesting, candles, database, installation):
     family.register(app)
 
 
