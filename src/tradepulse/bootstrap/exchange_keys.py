@@ -32,7 +32,7 @@ SHORTEST_KEY_ID = 8
 Ask = Callable[[str, MarketKind, Credentials], Awaitable[KeyAnswer]]
 
 
-def exchange_keys(app: Application, ask_passphrase: AskPassphrase | None = None) -> ExchangeKeys:
+def keys_of(app: Application, ask_passphrase: AskPassphrase | None = None) -> ExchangeKeys:
     """The stored keys. The passphrase, where one is needed, comes from the settings or is asked for."""
     folder = app.settings.keys.folder or app.settings.data_directory / "keys"
     return ExchangeKeys(app.database, KeyFolder(folder), lambda: _passphrase(app.settings, ask_passphrase))

@@ -249,7 +249,7 @@ def _with_keys(work: "Callable[[ExchangeKeys, Any], Awaitable[Answer]]", *, wall
 
     async def opened() -> Answer:
         async with bootstrap.open_application(settings) as app:
-            keys = bootstrap.exchange_keys(app, _passphrase if sys.stdin.isatty() else None)
+            keys = bootstrap.keys_of(app, _passphrase if sys.stdin.isatty() else None)
             return await work(keys, wallets)
 
     return run(opened())

@@ -34,13 +34,18 @@ class _Question:
 
 
 async def ask_permissions(
-    exchange: str, kind: MarketKind, credentials: Credentials, *, session: aiohttp.ClientSession | None = None
+    exchange: str,
+    kind: MarketKind,
+    credentials: Credentials,
+    *,
+    session: aiohttp.ClientSession | None = None,
+    timeout_ms: int = REQUEST_TIMEOUT_MS,
 ) -> KeyAnswer:
     """What this key may do. Never raises for what the exchange does: without an answer, ``problem`` says why."""
     question = _QUESTIONS.get(exchange)
     if question is None:
         return KeyAnswer(None, f"{exchange} has no question for what a key may do")
-    async with _client(exchange, kind, credentials, session) as client:
+    async with _client(exchange, kind, credentials, session, timeout_ms) as client:
         try:
             answer = await getattr(client, question.method)()
         except ccxt.BaseError as error:
@@ -61,7 +66,11 @@ def _read(exchange: str, question: _Question, answer: Answer, api_key: str, kind
 
 @asynccontextmanager
 async def _client(
-    exchange: str, kind: MarketKind, credentials: Credentials, session: aiohttp.ClientSession | None
+    exchange: str,
+    kind: MarketKind,
+    credentials: Credentials,
+    session: aiohttp.ClientSession | None,
+    timeout_ms: int,
 ) -> AsyncIterator[Any]:
     """The keys leave our hands here. ``verbose`` would print them."""
     password = credentials.password.get_secret_value() if credentials.password else None
@@ -71,7 +80,7 @@ async def _client(
         **({"password": password} if password else {}),
         "verbose": False,
         "enableRateLimit": True,
-        "timeout": REQUEST_TIMEOUT_MS,
+        "timeout": timeout_ms,
         "options": {**venue_of(exchange, kind).ccxt_options, "maxRetriesOnFailure": 0},
     }
     if session is not None:

@@ -5,7 +5,6 @@ they are written as; what a signed request to an exchange looks like; what looks
 """
 
 import base64
-import json
 import re
 import threading
 from collections.abc import Iterable, Iterator
@@ -34,6 +33,8 @@ _NAMED = re.compile(
 )
 _REQUESTS = (_BEARER, _JSON_WEB_TOKEN, _PRIVATE_KEY, _SIGNED, _KEY_HEADER)
 _ANYWHERE = (_URL_PASSWORD, _NAMED)
+_QUOTED = "\"'/"
+_NAMED_LETTERS = {"\n": "n", "\r": "r", "\t": "t", "\b": "b", "\f": "f"}
 _SHORTEST_KNOWN = 4
 _SHORTEST_FORM = 8
 """A shorter piece of an encoded secret would be found in innocent words."""
@@ -121,7 +122,27 @@ def _replaced(patterns: Iterable[re.Pattern[str]], text: str) -> str:
 def _any_of(forms: Iterable[str]) -> re.Pattern[str] | None:
     # The longest first, so that a secret that contains another one vanishes whole.
     ordered = sorted(forms, key=lambda form: (-len(form), form))
-    return re.compile("|".join(map(re.escape, ordered))) if ordered else None
+    return re.compile("|".join(map(_however_escaped, ordered))) if ordered else None
+
+
+def _however_escaped(form: str) -> str:
+    """What quotes a text escapes it, and what quotes that does so again, each time with more backslashes."""
+    return "".join(map(_letter, form))
+
+
+def _letter(letter: str) -> str:
+    if letter in _QUOTED:
+        return rf"\\*{re.escape(letter)}"
+    if letter == "\\":
+        return r"\\+"
+    if letter.isascii() and letter.isprintable():
+        return re.escape(letter)
+    units = letter.encode("utf-16-be", "surrogatepass")
+    in_json = "".join(rf"\\+u{high:02x}{low:02x}" for high, low in zip(units[::2], units[1::2], strict=True))
+    written = [rf"\\+x{ord(letter):02x}", in_json, rf"\\+U{ord(letter):08x}"]
+    if letter in _NAMED_LETTERS:
+        written.append(rf"\\+{_NAMED_LETTERS[letter]}")
+    return f"(?:{re.escape(letter)}|(?i:{'|'.join(written)}))"
 
 
 def _forms(secret: str) -> Iterator[str]:
@@ -138,7 +159,7 @@ def _encoded(text: str) -> Iterator[str]:
     raw = text.encode("utf-8", "surrogatepass")
     in_url = quote(raw, safe="")
     yield from (text, in_url, in_url.lower(), quote(raw), quote_plus(raw))
-    yield from (json.dumps(text)[1:-1], repr(text)[1:-1], raw.hex(), raw.hex().upper())
+    yield from (raw.hex(), raw.hex().upper())
     for offset in range(3):
         yield from _within_base64(raw, offset)
 
