@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Awaitable, Callable
+from getpass import getpass
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
@@ -263,14 +264,25 @@ def _named(wallets: Wallets, name: str) -> Wallet:
     return found
 
 
+def _asked(what: str) -> str:
+    """Turns the echo off before it asks; a prompt that asks first shows what was typed or pasted ahead."""
+    try:
+        return getpass(f"{what}: ").strip()
+    except EOFError:
+        raise KeyboardInterrupt from None
+
+
 def _passphrase() -> str:
-    return str(typer.prompt("Passphrase of the exchange keys", hide_input=True, err=True))
+    return _asked("Passphrase of the exchange keys")
 
 
 def _new_passphrase() -> str:
-    if sys.stdin.isatty():
-        return str(typer.prompt("New passphrase", hide_input=True, confirmation_prompt=True, err=True))
-    return sys.stdin.readline().rstrip("\r\n")
+    if not sys.stdin.isatty():
+        return sys.stdin.readline().rstrip("\r\n")
+    chosen = _asked("New passphrase")
+    if _asked("The same again") != chosen:
+        raise ConfigurationError("The two passphrases differ.", "Nothing was changed; start again.")
+    return chosen
 
 
 def _given_credentials() -> Credentials:
@@ -287,10 +299,7 @@ def _given_credentials() -> Credentials:
 
 def _prompted() -> dict[str, Any]:
     asked = {"api_key": "API key", "secret": "Secret", "password": "Password or passphrase of the key (empty: none)"}
-    given = {
-        name: str(typer.prompt(text, hide_input=True, default="", show_default=False, err=True)).strip()
-        for name, text in asked.items()
-    }
+    given = {name: _asked(text) for name, text in asked.items()}
     # A private key in PEM has lines; a prompt takes one.
     return {**given, "secret": given["secret"].replace("\\n", "\n")}
 
