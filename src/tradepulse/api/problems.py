@@ -18,6 +18,7 @@ from tradepulse.shared.errors import (
     TradePulseError,
     TransientError,
 )
+from tradepulse.shared.secrets import scrub
 
 logger = logging.getLogger(__name__)
 
@@ -74,8 +75,8 @@ def problem_response(
     problem = Problem(
         title=status.phrase,
         status=status,
-        detail=detail,
-        remedy=remedy,
+        detail=scrub(detail),
+        remedy=scrub(remedy),
         instance=request.url.path,
         invalid=invalid or [],
     )

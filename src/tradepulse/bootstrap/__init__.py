@@ -3,23 +3,32 @@
 from tradepulse.bootstrap.application import Application, open_application, sync_database_schema
 from tradepulse.bootstrap.backtests import BacktestRequest, find_strategy, run_backtest
 from tradepulse.bootstrap.data import analyse_stored_series, download_data, import_data
+from tradepulse.bootstrap.exchange_keys import KeyNews, add_key, keys_of, recheck_keys
 from tradepulse.bootstrap.paper import paper_book, run_paper
+from tradepulse.bootstrap.wallets_file import load_wallets
 from tradepulse.exchanges.backfill_ohlcv import DownloadProgress, DownloadReport
 from tradepulse.storage.candle_files import FileReport, ImportReport
+from tradepulse.storage.exchange_keys import ExchangeKeys
 
 __all__ = [
     "Application",
     "BacktestRequest",
     "DownloadProgress",
     "DownloadReport",
+    "ExchangeKeys",
     "FileReport",
     "ImportReport",
+    "KeyNews",
+    "add_key",
     "analyse_stored_series",
     "download_data",
     "find_strategy",
     "import_data",
+    "keys_of",
+    "load_wallets",
     "open_application",
     "paper_book",
+    "recheck_keys",
     "run_backtest",
     "run_paper",
     "sync_database_schema",

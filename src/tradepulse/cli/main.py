@@ -5,11 +5,23 @@ Exit codes: 0 done, 1 unexpected, 2 a person must act, 3 try again, 4 refused, 5
 
 import logging
 import sys
+import traceback
 from collections.abc import Sequence
+from types import TracebackType
 
 import typer
 
-from tradepulse.cli import backtesting, candles, configurations, database, installation, running, training, worker
+from tradepulse.cli import (
+    backtesting,
+    candles,
+    configurations,
+    database,
+    installation,
+    running,
+    training,
+    wallets,
+    worker,
+)
 from tradepulse.cli.screen import show_error
 from tradepulse.shared.errors import ConfigurationError, TradePulseError
 from tradepulse.shared.secrets import Redactor
@@ -32,12 +44,18 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for family in (running, training, worker, configurations, backtesting, candles, database, installation):
+for family in (running, training, worker, configurations, wallets, backtesting, candles, database, installation):
     family.register(app)
 
 
 def main() -> None:
+    sys.excepthook = _show_traceback
     sys.exit(run(sys.argv[1:]))
+
+
+def _show_traceback(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """With --debug: a traceback quotes the errors of libraries word for word, signed URLs included."""
+    sys.stderr.write(Redactor()("".join(traceback.format_exception(kind, error, trace))))
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -35,8 +35,8 @@ def settings_for_command() -> Settings:
 
 
 def known_secrets(settings: Settings) -> list[str]:
-    database = settings.database
-    return [secret.get_secret_value() for secret in (database.url, database.password) if secret is not None]
+    given = (settings.database.url, settings.database.password, settings.keys.passphrase)
+    return [secret.get_secret_value() for secret in given if secret is not None]
 
 
 def run(work: Coroutine[Any, Any, Answer]) -> Answer:

@@ -22,6 +22,7 @@ from tradepulse.domain.market import Candles, MarketKey, MarketKind, MarketSpec,
 from tradepulse.exchanges.capabilities import fitted, spec_for
 from tradepulse.ports import Clock
 from tradepulse.shared.errors import ConfigurationError, TransientError
+from tradepulse.shared.secrets import told
 
 ATTEMPTS = 6
 FIRST_WAIT, LONGEST_WAIT = 1.0, 120.0
@@ -117,7 +118,7 @@ class CcxtCandles:
                 refusal = _definite(self.exchange_id, error)
                 if refusal is not None:
                     raise refusal from error
-                problem = f"{type(error).__name__}: {str(error)[:200]}"
+                problem = f"{type(error).__name__}: {told(error)}"
             except _UNPARSABLE as error:
                 problem = f"the answer could not be read ({type(error).__name__})"
             if attempt < ATTEMPTS - 1:
@@ -246,12 +247,12 @@ def _definite(exchange_id: str, error: ccxt.BaseError) -> ConfigurationError | N
     """
     if isinstance(error, ccxt.RestrictedLocation) or " 451 " in str(error):
         return ConfigurationError(
-            f"{exchange_id} does not serve this location ({str(error)[:200]}).",
+            f"{exchange_id} does not serve this location ({told(error)}).",
             "Use an exchange that does, for example binanceus, kraken or coinbase.",
         )
     if isinstance(error, ccxt.ExchangeError) and type(error) is not ccxt.ExchangeError:
         return ConfigurationError(
-            f"{exchange_id} refused the request ({type(error).__name__}: {str(error)[:200]}).",
+            f"{exchange_id} refused the request ({type(error).__name__}: {told(error)}).",
             "Check the symbol, the timeframe and the dates.",
         )
     return None

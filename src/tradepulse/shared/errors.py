@@ -6,17 +6,20 @@ TradePulseError
 ├── RefusedError         skip this one and go on (denied by a limit, rejected by a venue) exit code 4
 └── InvariantError       something that cannot be true is true: halt trading and exit     exit code 5
 
-A message names the value, the rule it broke and the remedy.
+A message names the value, the rule it broke and the remedy. Secrets are taken out of it where it is made, so that
+wherever it is shown, stored or answered it has none.
 """
+
+from tradepulse.shared.secrets import scrub
 
 
 class TradePulseError(Exception):
     exit_code = 1
 
     def __init__(self, problem: str, remedy: str = "") -> None:
-        super().__init__(f"{problem} {remedy}".strip() if remedy else problem)
-        self.problem = problem
-        self.remedy = remedy
+        self.problem = scrub(problem)
+        self.remedy = scrub(remedy)
+        super().__init__(f"{self.problem} {self.remedy}".strip() if remedy else self.problem)
 
 
 class ConfigurationError(TradePulseError):

@@ -1,12 +1,14 @@
 """Structured logs on the standard library: text for people, JSON for machines, secrets for nobody.
 
+ccxt writes keys and signed requests at DEBUG, so it is never asked for more than warnings.
+
 Write ``log.info("candles stored", extra={"series": ..., "rows": ...})``: a fixed message, with the facts beside it.
 """
 
 import json
 import logging
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Any, TextIO
 
@@ -21,8 +23,10 @@ _CHATTY = (
 
 def configure_logging(settings: LoggingSettings, secrets: Iterable[str] = (), stream: TextIO | None = None) -> None:
     """Send every log of the process to one handler, redacted. Calling it again replaces the handler."""
+    redact = Redactor(secrets)
     handler = logging.StreamHandler(stream or sys.stderr)
-    handler.setFormatter(RedactingFormatter(Redactor(secrets), as_json=settings.format == "json"))
+    handler.setFormatter(RedactingFormatter(redact, as_json=settings.format == "json"))
+    _guard_records(redact)
     root = logging.getLogger()
     for former in list(root.handlers):
         if isinstance(former.formatter, RedactingFormatter):
@@ -31,6 +35,40 @@ def configure_logging(settings: LoggingSettings, secrets: Iterable[str] = (), st
     root.setLevel(settings.level)
     for name in _CHATTY:
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
+
+
+class RecordGuard:
+    """Makes every record of the process without secrets, so that handlers of others (a library's, a later one) are
+    covered too. Facts given as ``extra`` are set on the record afterwards: only our formatter shows them.
+    """
+
+    def __init__(self, make: Callable[..., logging.LogRecord], redact: Redactor) -> None:
+        self.make = make
+        self._redact = redact
+
+    def __call__(self, *arguments: Any, **named: Any) -> logging.LogRecord:
+        record = self.make(*arguments, **named)
+        self._clean(record)
+        if record.exc_info and record.exc_info[0] is not None:
+            record.exc_text = self._redact(logging.Formatter().formatException(record.exc_info))
+        if record.stack_info:
+            record.stack_info = self._redact(record.stack_info)
+        return record
+
+    def _clean(self, record: logging.LogRecord) -> None:
+        try:
+            message = record.getMessage()
+        except (TypeError, ValueError, KeyError):
+            # Arguments that do not fit their text: the handler says so, and shows both.
+            message = f"{record.msg} {record.args}"
+        clean = self._redact(message)
+        if clean != message:
+            record.msg, record.args = clean, ()
+
+
+def _guard_records(redact: Redactor) -> None:
+    make = logging.getLogRecordFactory()
+    logging.setLogRecordFactory(RecordGuard(make.make if isinstance(make, RecordGuard) else make, redact))
 
 
 class RedactingFormatter(logging.Formatter):

@@ -62,6 +62,11 @@ def _home() -> str:
     return os.environ.get("HOME") or pwd.getpwuid(os.getuid()).pw_dir
 
 
+def _absolute_path(path: Path) -> Path:
+    text = str(path)
+    return Path(_home() + text[1:] if text == "~" or text.startswith("~/") else text).absolute()
+
+
 def _list_of_names(value: object) -> object:
     return [name.strip() for name in value.split(",") if name.strip()] if isinstance(value, str) else value
 
@@ -204,6 +209,20 @@ class TrainingSettings(Section):
     seed: int = Field(default=0, ge=0, le=2**63 - 1)
 
 
+class KeySettings(Section):
+    """What opens the stored exchange keys."""
+
+    folder: Path | None = None
+    """Where the key file lies; ``keys`` in the data directory by default."""
+    passphrase: SecretStr | None = None
+    """Where a passphrase opens them and nobody is there to be asked for it."""
+
+    @field_validator("folder")
+    @classmethod
+    def _absolute(cls, folder: Path | None) -> Path | None:
+        return None if folder is None else _absolute_path(folder)
+
+
 class LoggingSettings(Section):
     level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     format: Literal["text", "json"] = "text"
@@ -219,6 +238,9 @@ class Settings(BaseSettings):
 
     data_directory: Path = Field(default_factory=default_data_directory)
     exchange: str = Field(default="simulated", min_length=1)
+    wallets_file: Path = Path("config/wallets.json")
+    """From the folder in which the command runs."""
+    keys: KeySettings = KeySettings()
     database: DatabaseSettings = DatabaseSettings()
     api: ApiSettings = ApiSettings()
     trading: TradingSettings = TradingSettings()
@@ -230,8 +252,7 @@ class Settings(BaseSettings):
     @field_validator("data_directory")
     @classmethod
     def _absolute(cls, directory: Path) -> Path:
-        text = str(directory)
-        return Path(_home() + text[1:] if text == "~" or text.startswith("~/") else text).absolute()
+        return _absolute_path(directory)
 
     @classmethod
     def settings_customise_sources(
@@ -321,7 +342,7 @@ def _shown(value: object) -> Any:
 
 def _without_password(secret: str) -> str:
     parts = urlsplit(secret)
-    if not parts.scheme or not parts.hostname:
+    if parts.scheme not in ("postgresql", "postgres") or not parts.hostname:
         return "**********"
     user = f"{parts.username}:**********@" if parts.username else ""
     port = f":{parts.port}" if parts.port else ""
@@ -346,7 +367,7 @@ def _explained(detail: ErrorDetails) -> tuple[str, str]:
         return f"'{name}'{place} is not a setting", _near_miss(name, dotted=name == ".".join(path))
     if detail["type"] == "live_trading":
         return f"{name}=live{place}: {detail['msg']}", "Set TRADING_MODE=paper."
-    secret = path in (("database", "url"), ("database", "password"))
+    secret = path in (("database", "url"), ("database", "password"), ("keys", "passphrase"))
     shown = "" if secret else f"={str(detail['input'])[:60]}"
     rule = re.sub(r"^(Input|Value|Decimal input) should", "should", detail["msg"])
     return f"{name}{shown}{place}: the value {rule}", f"Correct {name}, or remove it to use the default."

@@ -360,3 +360,34 @@ reliability_states = Table(
     Column("state", JSON, nullable=False),
     Column("updated", BigInteger, nullable=False),
 )
+
+# --- exchange keys: ciphertexts only; what opens them is not in the database
+
+key_encryption = Table(
+    "key_encryption",
+    metadata,
+    _key("wrapping_key_id"),
+    Column("source", Text, nullable=False),
+    Column("proof", LargeBinary, nullable=False),
+    Column("salt", LargeBinary, nullable=False),
+    *_columns(Integer, "passes", "memory_kib", "lanes"),
+    Column("created_at", BigInteger, nullable=False),
+)
+
+exchange_keys = Table(
+    "exchange_keys",
+    metadata,
+    _key("row_id"),
+    *_columns(Text, "owner", "exchange", "wallet"),
+    Column("wrapping_key_id", Text, ForeignKey("key_encryption.wrapping_key_id"), nullable=False),
+    *_columns(LargeBinary, "ciphertext", "wrapped_key"),
+    # Of the key's id, so that a person knows which key it is.
+    Column("last_four", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    *_columns(Text, "verdict", "reason"),
+    Column("permissions", JSON, nullable=False),
+    Column("verified_at", BigInteger, nullable=True),
+    *_columns(BigInteger, "checked_at", "asked_at"),
+    Column("consent_by", Text, nullable=True),
+    Index("exchange_keys_owner_wallet_key", "owner", "wallet", unique=True),
+)

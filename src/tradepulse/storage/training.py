@@ -16,6 +16,7 @@ from tradepulse.domain.signals import Regime
 from tradepulse.domain.training import JobState, TrainingJob, TrainingRequest, TrainingUnit, UnitState
 from tradepulse.ports import JsonObject, UnitResult
 from tradepulse.shared.errors import ConfigurationError, RefusedError, TransientError
+from tradepulse.shared.secrets import scrub
 from tradepulse.storage import trial_stats
 from tradepulse.storage.db import Connection, Database
 from tradepulse.storage.job_queue import announce, forget
@@ -200,7 +201,7 @@ class PostgresTrainingStore:
             await connection.execute(
                 "update training_units set state = 'failed', problem = %s, leased_until = null "
                 "where job_id = %s and \"index\" = %s and worker = %s and state = 'running'",
-                (problem, job_id, index, worker),
+                (scrub(problem), job_id, index, worker),
             )
 
     async def release(self, job_id: str, worker: str) -> int:
@@ -303,7 +304,14 @@ async def _advance(
             judged_until = case when %(state)s in ('judging', 'deploying') then {NOW} + %(lease)s end,
             finished_at = case when %(ended)s then {NOW} end
             where job_id = %(job)s and {before}""",  # noqa: S608 - constants
-        {"state": state, "problem": problem, "by": by, "lease": lease_ms, "ended": state.ended, "job": job_id},
+        {
+            "state": state,
+            "problem": problem and scrub(problem),
+            "by": by,
+            "lease": lease_ms,
+            "ended": state.ended,
+            "job": job_id,
+        },
     )
     if moved.rowcount and state.ended:
         await connection.execute("update training_units set stats = null where job_id = %s", (job_id,))
