@@ -74,7 +74,7 @@ class TradeLife(RuleBasedStateMachine):
     def begin(self, pairs: bool, stash: int, fee_in_base: bool, parts: list[int], faults: list[str], lag: int) -> None:
         self.venue = Venue(pairs, stash, fee_in_base, now=START, lag=lag, entry_parts=tuple(parts))
         self.faults = faults
-        self.crash = ""
+        self.crash, self.survives = "", 0
         self.told: list[EngineEvent] = []
         self.facts: list[EngineEvent] = []
         self.core = self._new_core()
@@ -136,15 +136,18 @@ class TradeLife(RuleBasedStateMachine):
     def connection_is_bad(self, faults: list[str], lag: int, thin: int) -> None:
         self.faults, self.venue.lag, self.venue.thin = faults, lag, thin
 
-    @rule(when=st.sampled_from(["before write", "before send", "after send", "now"]))
-    def process_dies(self, when: str) -> None:
+    @rule(when=st.sampled_from(["before write", "before send", "after send", "now"]), later=st.integers(0, 3))
+    def process_dies(self, when: str, later: int) -> None:
         if when == "now":
             self._restart()
         else:
-            self.crash = when
+            self.crash, self.survives = when, later
 
-    @rule(how=st.sampled_from(["leave", "trail"]))
-    def wish_changes(self, how: str) -> None:
+    @rule(how=st.sampled_from(["leave", "trail"]), dies=st.booleans())
+    def wish_changes(self, how: str, dies: bool) -> None:
+        if dies:
+            # In the step after the one that withdraws the protection: an exit is sent in it.
+            self.crash, self.survives = "before write", 1
         for trade in list(self.core.state.trades.values()):
             with contextlib.suppress(RefusedError):
                 name, now = trade.position.position_id, self.venue.now
@@ -272,7 +275,9 @@ class TradeLife(RuleBasedStateMachine):
 
     def _die(self, moment: str) -> None:
         if self.crash == moment:
-            raise Crashed
+            self.survives -= 1
+            if self.survives < 0:
+                raise Crashed
 
     def _send(self, commands: list[Command]) -> list[OrderEvent]:
         answers: list[OrderEvent] = []
