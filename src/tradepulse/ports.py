@@ -1,6 +1,6 @@
 """Sockets in the wall. Each docstring is a contract with one test suite, run over every member."""
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Protocol
@@ -8,7 +8,6 @@ from typing import Any, Protocol
 from tradepulse.domain.commands import Command
 from tradepulse.domain.events import EngineEvent, MarketEvent, OrderEvent
 from tradepulse.domain.market import Candles, MarketKey, MarketSpec, SeriesKey
-from tradepulse.domain.orders import OrderReport
 from tradepulse.domain.training import (
     Combination,
     Configuration,
@@ -46,14 +45,18 @@ class CandleFeed(Protocol):
 class OrderGateway(Protocol):
     """Idempotent by client order id: executing a command a second time changes nothing and answers the same.
 
-    Every command ends accepted, rejected, or (after a doubtful answer) is found out through ``report``.
+    Every command ends accepted, rejected, or in doubt; what is in doubt is asked with ``QueryOrder``, never guessed.
+    An order's end is told only with the fills that add up to it, before or after.
     """
 
-    async def execute(self, command: Command) -> Sequence[OrderEvent]: ...
+    def events(self) -> AsyncIterator[MarketEvent]:
+        """What the exchange tells by itself: order events and prices seen, and after every (re)connect what was missed.
 
-    async def report(self, client_ids: Iterable[str]) -> dict[str, OrderReport]:
-        """What the exchange knows of these orders; an id it never got is absent from the answer."""
+        A gateway that is its own feed is read once, as the feed.
+        """
         ...
+
+    async def execute(self, command: Command) -> Sequence[OrderEvent]: ...
 
     async def markets(self) -> dict[MarketKey, MarketSpec]: ...
 

@@ -2,7 +2,7 @@
 
 import logging
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Protocol
 
@@ -12,16 +12,9 @@ from tradepulse.domain.events import (
     CandleClosed,
     EngineEvent,
     EngineInput,
-    MarketEvent,
-    OrderAccepted,
-    OrderEnded,
-    OrderFilled,
-    OrderRejected,
     SizeChanged,
 )
 from tradepulse.domain.market import MarketKey
-from tradepulse.domain.orders import OrderReport, OrderStatus
-from tradepulse.domain.signals import VERDICTS
 from tradepulse.ports import CandleFeed, CandleStore, Clock, Journal, JsonObject, OrderGateway, StepRecord
 
 logger = logging.getLogger(__name__)
@@ -122,7 +115,7 @@ class Runner:
     async def _perform(self, step: Step) -> list[EngineInput]:
         # Before the commit, so that what an adviser learned is written down with the step it learned it from.
         answers: list[EngineInput] = [advice for adviser in self._advisers for advice in adviser.advise(step.events)]
-        if step.events:
+        if step.events or step.memorable:
             self._sequence += 1
             memorable = step.memorable or any(adviser.learned for adviser in self._advisers)
             record = StepRecord(
@@ -153,12 +146,8 @@ class Runner:
             self._engine.warm_up(series, await self._candles.tail(series, wanted))
 
     async def _settle_orders(self) -> None:
-        ids = self._engine.execution.open_order_ids()
-        reports = await self._gateway.report(ids)
-        for event in _news_in(ids, reports, self._clock.now()):
-            logger.info("Found out after the restart: %s", event)
-            await self.take(event)
-        for answer in await self._perform(self._engine.unfinished(reports)):
+        for answer in await self._perform(self._engine.resume(self._clock.now())):
+            logger.info("Found out after the restart: %s", answer)
             await self.take(answer)
 
     async def _catch_up(self) -> None:
@@ -176,24 +165,3 @@ class Runner:
 
 def _feed_order(event: CandleClosed) -> tuple[int, MarketKey]:
     return event.close_time, event.series.market
-
-
-def _news_in(ids: Iterable[str], reports: dict[str, OrderReport], now: int) -> Sequence[MarketEvent]:
-    """Order events that we were not there to hear, in the order the exchange would have told them: fills first.
-
-    An open order may have been accepted while nobody listened; hearing it twice changes nothing.
-    """
-    known = [reports[client_id] for client_id in ids if client_id in reports]
-    news: list[MarketEvent] = [OrderFilled(report.fill) for report in known if report.fill is not None]
-    for report in known:
-        client_id = report.client_id
-        if report.fill is not None:
-            continue
-        if report.status is OrderStatus.OPEN:
-            news.append(OrderAccepted(client_id, now))
-        elif report.status is OrderStatus.REJECTED:
-            news.append(OrderRejected(client_id, report.reason, now))
-        elif report.status.terminal:
-            verdict = next((verdict for verdict in VERDICTS if verdict == report.reason), None)
-            news.append(OrderEnded(client_id, verdict, report.reason, now))
-    return news

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from decimal import Decimal
 
-from tradepulse.domain.market import Candle, SeriesKey
-from tradepulse.domain.orders import Fill
+from tradepulse.domain.market import Candle, MarketKey, SeriesKey
+from tradepulse.domain.orders import Fill, OrderStatus, ProtectionMode
 from tradepulse.domain.portfolio import LedgerEntry, Position, Trade
 from tradepulse.domain.risk import HaltTrading, Hold, Lock, ResumeTrading, RiskState
 from tradepulse.domain.signals import Regime, Setup, Verdict
@@ -24,13 +24,48 @@ class CandleClosed:
 
 @dataclass(frozen=True, slots=True)
 class OrderAccepted:
+    """It rests on the exchange, or was taken by it."""
+
     client_id: str
     time: int
 
 
 @dataclass(frozen=True, slots=True)
 class OrderRejected:
-    """Refused by the exchange."""
+    """Refused for certain: nothing of it exists on the exchange. A refused pair is told of for both of its ids."""
+
+    client_id: str
+    reason: str
+    time: int
+    free_lots: int | None = None
+    """Where a sale was refused for want of the asset: what the account has free of it, in lots."""
+
+
+@dataclass(frozen=True, slots=True)
+class OrderFilled:
+    """One execution. It may be told again: the fill's id says so."""
+
+    fill: Fill
+
+
+@dataclass(frozen=True, slots=True)
+class OrderEnded:
+    """It does not work any more. ``filled_lots`` is all it ever filled; the fills that add up to it are told as well.
+
+    ``verdict`` says why an entry was no longer worth it.
+    """
+
+    client_id: str
+    verdict: Verdict | None
+    reason: str
+    time: int
+    status: OrderStatus = OrderStatus.CANCELLED
+    filled_lots: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class OrderInDoubt:
+    """What a request did is not known: no answer, or one that nobody can read. Never guessed, always asked."""
 
     client_id: str
     reason: str
@@ -38,17 +73,26 @@ class OrderRejected:
 
 
 @dataclass(frozen=True, slots=True)
-class OrderFilled:
-    fill: Fill
+class OrderNotFound:
+    """The exchange was asked and does not know the order, yet or any more."""
+
+    client_id: str
+    time: int
 
 
 @dataclass(frozen=True, slots=True)
-class OrderEnded:
-    """Ended without a fill: expired, cancelled, or dropped because the entry was no longer worth it."""
+class PriceSeen:
+    """The best bid of a market, told while something watches it."""
 
-    client_id: str
-    verdict: Verdict | None
-    reason: str
+    market: MarketKey
+    ticks: int
+    time: int
+
+
+@dataclass(frozen=True, slots=True)
+class TimePassed:
+    """About once a second where time is real: what waits for an answer too long is asked again."""
+
     time: int
 
 
@@ -65,8 +109,8 @@ class SizeChanged:
     time: int
 
 
-OrderEvent = OrderAccepted | OrderRejected | OrderFilled | OrderEnded
-MarketEvent = CandleClosed | OrderAccepted | OrderRejected | OrderFilled | OrderEnded
+OrderEvent = OrderAccepted | OrderRejected | OrderFilled | OrderEnded | OrderInDoubt | OrderNotFound
+MarketEvent = CandleClosed | OrderEvent | PriceSeen | TimePassed
 EngineInput = MarketEvent | SizeChanged | HaltTrading | ResumeTrading
 
 # --- told
@@ -122,6 +166,48 @@ class SetupDropped:
 @dataclass(frozen=True, slots=True)
 class PositionOpened:
     position: Position
+    time: int
+
+
+@dataclass(frozen=True, slots=True)
+class PositionResized:
+    """More of the entry filled, part of it was sold, or the exchange holds less than was bought."""
+
+    position: Position
+    reason: str
+    time: int
+
+
+@dataclass(frozen=True, slots=True)
+class ProtectionPlaced:
+    """A stop of ``lots`` rests on the exchange; ``target_client_id`` is empty where the target is watched by us."""
+
+    position_id: str
+    mode: ProtectionMode
+    stop_client_id: str
+    target_client_id: str
+    lots: int
+    stop_ticks: int
+    time: int
+
+
+@dataclass(frozen=True, slots=True)
+class ProtectionLost:
+    """From ``since`` on ``lots`` of a position are without a stop that rests on the exchange."""
+
+    position_id: str
+    lots: int
+    reason: str
+    since: int
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutionAlarm:
+    """Something that a person should look at; what could be done about it is being done."""
+
+    position_id: str
+    alarm: str
+    reason: str
     time: int
 
 
@@ -186,8 +272,14 @@ EngineEvent = (
     | OrderRejected
     | OrderFilled
     | OrderEnded
+    | OrderInDoubt
+    | OrderNotFound
     | SizeChanged
     | PositionOpened
+    | PositionResized
+    | ProtectionPlaced
+    | ProtectionLost
+    | ExecutionAlarm
     | PositionClosed
     | LedgerPosted
     | EquityMarked
