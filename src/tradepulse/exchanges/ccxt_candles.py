@@ -6,7 +6,6 @@ is trusted: rows are checked before anyone else sees them.
 
 import asyncio
 import difflib
-import email.utils
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -20,6 +19,7 @@ import numpy as np
 from tradepulse.domain.candle_rules import CandleRule, check_candles
 from tradepulse.domain.market import Candles, MarketKey, MarketKind, MarketSpec, Timeframe
 from tradepulse.exchanges.capabilities import fitted, spec_for
+from tradepulse.exchanges.rate_budget import retry_after_ms
 from tradepulse.ports import Clock
 from tradepulse.shared.errors import ConfigurationError, TransientError
 
@@ -128,7 +128,8 @@ class CcxtCandles:
         )
 
     def _pause(self, attempt: int, problem: str) -> float:
-        asked = _retry_after(self._exchange.last_response_headers or {}, self._clock.now())
+        asked_ms = retry_after_ms(self._exchange.last_response_headers or {}, self._clock.now())
+        asked = None if asked_ms is None else asked_ms / 1000
         if asked is not None and asked > LONGEST_WAIT:
             raise TransientError(
                 f"{self.exchange_id} asks to be left alone for {asked:.0f} seconds ({problem}).",
@@ -255,21 +256,6 @@ def _definite(exchange_id: str, error: ccxt.BaseError) -> ConfigurationError | N
             "Check the symbol, the timeframe and the dates.",
         )
     return None
-
-
-def _retry_after(headers: dict[str, str], now: int) -> float | None:
-    """Seconds that a ``Retry-After`` header asks for (RFC 9110: a number of seconds, or a date)."""
-    value = next((text for name, text in headers.items() if name.lower() == "retry-after"), None)
-    if value is None:
-        return None
-    try:
-        return max(0.0, float(value))
-    except ValueError:
-        pass
-    try:
-        return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - now / 1000)
-    except ValueError:
-        return None
 
 
 def _suggestion(wanted: str, offered: list[str], noun: str) -> str:

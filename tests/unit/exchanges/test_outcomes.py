@@ -27,7 +27,7 @@ CLASSES = {name: each for name, each in vars(errors).items() if inspect.isclass(
 
 
 def test_table_when_ccxt_has_a_class_of_errors_then_it_stands_in_exactly_one_row() -> None:
-    assert REFUSED | NOT_EXECUTED | UNKNOWN == set(CLASSES)
+    assert set(CLASSES) == REFUSED | NOT_EXECUTED | UNKNOWN
     assert len(REFUSED) + len(NOT_EXECUTED) + len(UNKNOWN) == len(CLASSES)
 
 
