@@ -11,6 +11,8 @@ from typing import Any
 
 import ccxt.async_support as ccxt
 
+from tradepulse.exchanges.rate_budget import BannedError
+
 LONGEST_REASON = 300
 
 
@@ -33,7 +35,9 @@ _REFUSALS = (
     ccxt.NotSupported,
     ccxt.OperationRejected,
 )
-_NOT_EXECUTED = (ccxt.DDoSProtection, ccxt.RateLimitExceeded, ccxt.InvalidNonce, ccxt.OnMaintenance)
+REFUSED_FOR_THE_RATE = (ccxt.DDoSProtection, ccxt.RateLimitExceeded)
+WRONG_TIME = (ccxt.InvalidNonce,)
+_NOT_EXECUTED = (*REFUSED_FOR_THE_RATE, *WRONG_TIME, ccxt.OnMaintenance, BannedError)
 # Our ids are used once: an id that is taken already says that an earlier attempt arrived.
 _ID_IS_TAKEN = re.compile(
     r"duplicat|already (?:in use|used|exists?)|DUPLICATE_CLIENT_ORDER_ID|client.?o(?:rder_?)?id.*exist", re.IGNORECASE
