@@ -8,7 +8,7 @@ can no longer change. Where there are no streams, the clock alone says when.
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
 import ccxt.pro as ccxtpro
@@ -214,9 +214,10 @@ class CcxtFeed:
                 await self._sleep(pause)
                 pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
 
-    def _rows(self, series: SeriesKey) -> Iterable[Sequence[float]]:
+    def _rows(self, series: SeriesKey) -> list[Sequence[float]]:
+        """What the stream has told, the latest first."""
         frames = (self._connection.client.ohlcvs or {}).get(series.symbol) or {}
-        return reversed(list(frames.get(series.timeframe.value) or ()))
+        return list(reversed(list(frames.get(series.timeframe.value) or ())))
 
     def _later_seen(self, series: SeriesKey) -> int:
         """Open time of the newest candle that the stream has begun."""
@@ -238,9 +239,7 @@ class CcxtFeed:
 
 
 def _joined(pages: Sequence[Candles]) -> Candles:
+    if not pages:
+        return Candles.empty()
     columns = ("open_time", "open", "high", "low", "close", "volume")
-    return (
-        Candles(*(np.concatenate([getattr(page, name) for page in pages]) for name in columns))
-        if pages
-        else Candles.empty()
-    )
+    return Candles(*(np.concatenate([getattr(page, name) for page in pages]) for name in columns))
