@@ -224,16 +224,16 @@ class RunningExchange:
         told: dict[str, Any] = self._ask("streams")
         return told
 
-    def _ask(self, name: str, **arguments: Any) -> Any:
+    def _ask(self, action: str, /, **arguments: Any) -> Any:
         connection = http.client.HTTPConnection("127.0.0.1", self.reach.control_port, timeout=30)
         try:
-            connection.request("POST", f"/{name}", json.dumps(arguments))
+            connection.request("POST", f"/{action}", json.dumps(arguments))
             answer = connection.getresponse()
             told = json.loads(answer.read())
         finally:
             connection.close()
         if answer.status != 200:
-            raise ValueError(f"{self.reach.exchange_id} refused {name}: {told['error']}")
+            raise ValueError(f"{self.reach.exchange_id} refused {action}: {told['error']}")
         return told
 
 
@@ -305,17 +305,21 @@ def _thread(setup: Setup) -> Iterator[RunningExchange]:
     told: list[Reach | BaseException] = []
 
     async def serve() -> None:
+        async with served(venue_of(setup)) as reach:
+            told.append(reach)
+            ready.set()
+            await stop.wait()
+
+    def run() -> None:
         try:
-            async with served(venue_of(setup)) as reach:
-                told.append(reach)
-                ready.set()
-                await stop.wait()
+            loop.run_until_complete(serve())
         except BaseException as error:
+            if ready.is_set():
+                raise
             told.append(error)
             ready.set()
-            raise
 
-    thread = threading.Thread(target=loop.run_until_complete, args=(serve(),), name=f"local {setup.exchange}")
+    thread = threading.Thread(target=run, name=f"local {setup.exchange}")
     thread.start()
     try:
         ready.wait()

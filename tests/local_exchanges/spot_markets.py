@@ -7,7 +7,7 @@ from itertools import groupby
 
 from tests.local_exchanges.spot_orders import ZERO, Instrument, Side
 
-from tradepulse.domain.market import MINUTE
+from tradepulse.domain.market import MINUTE, MONDAY_OFFSET, WEEK
 
 
 @dataclass
@@ -49,10 +49,16 @@ class Tape:
 
     def page(self, step: int, since: int, until: int) -> list[Bar]:
         """Candles of ``step`` milliseconds with ``since <= open_time < until``, the unfinished one too."""
-        begin = bisect_left(self.bars, since // step * step, key=lambda bar: bar.open_time)
+        begin = bisect_left(self.bars, begin_of(since, step), key=lambda bar: bar.open_time)
         end = bisect_left(self.bars, until, key=lambda bar: bar.open_time)
-        grouped = groupby(self.bars[begin:end], key=lambda bar: bar.open_time // step * step)
+        grouped = groupby(self.bars[begin:end], key=lambda bar: begin_of(bar.open_time, step))
         return [joined(open_time, list(bars)) for open_time, bars in grouped if open_time >= since]
+
+
+def begin_of(time: int, step: int) -> int:
+    """Open time of the candle of ``step`` milliseconds that contains it; weeks begin on Monday."""
+    offset = MONDAY_OFFSET if step == WEEK else 0
+    return (time - offset) // step * step + offset
 
 
 def joined(open_time: int, bars: list[Bar]) -> Bar:

@@ -47,15 +47,15 @@ class Connection:
 
     def tell(self, channel: str, message: Any) -> None:
         """An event, which the script may lose, repeat, delay or move."""
-        faults = self.hub.faults
-        concerned = re.search(faults.channel, channel) is not None
-        if concerned and self._loses(faults):
+        faults, text = self.hub.faults, json.dumps(message)
+        if re.search(faults.channel, channel) is None:
+            self.outbox.put_nowait((0.0, text))
+        elif self._loses(faults):
             self.hub.lost += 1
-            return
-        message = json.dumps(message)
-        for each in self._ordered(message, swapped=concerned and faults.swapped):
-            for _ in range(2 if concerned and faults.duplicated else 1):
-                self.outbox.put_nowait((faults.delay if concerned else 0.0, each))
+        else:
+            for each in self._ordered(text, swapped=faults.swapped):
+                for _ in range(2 if faults.duplicated else 1):
+                    self.outbox.put_nowait((faults.delay, each))
 
     def _loses(self, faults: StreamFaults) -> bool:
         if faults.lose_next > 0:
