@@ -28,12 +28,38 @@ class PlaceProtection:
     lots: int
     stop_ticks: int
     target_ticks: int
+    pair_client_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceStop:
+    """A lone stop that rests under a position."""
+
+    client_id: str
+    market: MarketKey
+    direction: Direction
+    """Direction of the protected position."""
+    lots: int
+    stop_ticks: int
 
 
 @dataclass(frozen=True, slots=True)
 class CancelProtection:
     stop_client_id: str
     target_client_id: str
+    market: MarketKey
+    pair_client_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CancelOrder:
+    client_id: str
+    market: MarketKey
+
+
+@dataclass(frozen=True, slots=True)
+class QueryOrder:
+    client_id: str
     market: MarketKey
 
 
@@ -46,6 +72,9 @@ class PlaceExit:
     direction: Direction
     """Direction of the position to be closed."""
     lots: int
+    limit_ticks: int | None = None
+    """The worst price, at which it does not rest; at market without one."""
 
 
+GatewayCommand = PlaceStop | CancelOrder | QueryOrder
 Command = PlaceEntry | PlaceProtection | CancelProtection | PlaceExit

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from decimal import Decimal
 
-from tradepulse.domain.market import Candle, SeriesKey
-from tradepulse.domain.orders import Fill
+from tradepulse.domain.market import Candle, MarketKey, SeriesKey
+from tradepulse.domain.orders import Fill, OrderStatus
 from tradepulse.domain.portfolio import LedgerEntry, Position, Trade
 from tradepulse.domain.risk import HaltTrading, Hold, Lock, ResumeTrading, RiskState
 from tradepulse.domain.signals import Regime, Setup, Verdict
@@ -44,11 +44,40 @@ class OrderFilled:
 
 @dataclass(frozen=True, slots=True)
 class OrderEnded:
-    """Ended without a fill: expired, cancelled, or dropped because the entry was no longer worth it."""
+    """Filled, expired, cancelled, or dropped because the entry was no longer worth it."""
 
     client_id: str
     verdict: Verdict | None
     reason: str
+    time: int
+    status: OrderStatus = OrderStatus.CANCELLED
+    filled_lots: int = 0
+    """All that was ever filled of it, as the exchange counts."""
+
+
+@dataclass(frozen=True, slots=True)
+class OrderInDoubt:
+    """A request was sent and what became of it is not known. It is asked for, never guessed."""
+
+    client_id: str
+    reason: str
+    time: int
+
+
+@dataclass(frozen=True, slots=True)
+class OrderNotFound:
+    """The exchange answered that it does not know the order. It may still be on its way for a moment."""
+
+    client_id: str
+    time: int
+
+
+@dataclass(frozen=True, slots=True)
+class PriceSeen:
+    """The last bid of a market."""
+
+    market: MarketKey
+    ticks: int
     time: int
 
 
@@ -66,6 +95,7 @@ class SizeChanged:
 
 
 OrderEvent = OrderAccepted | OrderRejected | OrderFilled | OrderEnded
+GatewayEvent = OrderEvent | OrderInDoubt | OrderNotFound
 MarketEvent = CandleClosed | OrderAccepted | OrderRejected | OrderFilled | OrderEnded
 EngineInput = MarketEvent | SizeChanged | HaltTrading | ResumeTrading
 

@@ -56,8 +56,11 @@ class Fill:
     ticks: int
     lots: int
     fee: Decimal
+    """In quote money, whatever it was taken in."""
     funding: Decimal
     time: int
+    fee_lots_base: Decimal = Decimal(0)
+    """Base asset taken as fee: what did not arrive of a buy."""
 
 
 @dataclass(frozen=True, slots=True)
