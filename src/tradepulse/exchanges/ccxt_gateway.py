@@ -296,16 +296,21 @@ class CcxtGateway:
             return [OrderNotFound(name, self._connection.now()) for name in order.names]
 
     async def _cancel(self, orders: Sequence[TrackedOrder]) -> Sequence[GatewayEvent]:
-        """Ask for the cancellation, then ask what became of it: an answer to the first proves nothing."""
+        """Ask for the cancellation, then ask what became of it: an answer to the first proves nothing.
+
+        Cancelling one leg of a pair cancels both, unless it has ended already.
+        """
         async with self._lock(orders[0]):
-            if not all(order.settled for order in orders):
-                await self._cancel_once(orders[0])
-            return [fact for order in orders for fact in await self._confirmed(order)]
+            answers: list[GatewayEvent] = []
+            for number, order in enumerate(orders):
+                if number or (not order.exchange_ids and self._connection.exchange not in SEPARATE_LEGS):
+                    await self._inquiry.about(order)
+                if not (order.ended or order.rejected):
+                    await self._cancel_once(order)
+                answers += await self._confirmed(order)
+            return answers
 
     async def _cancel_once(self, order: TrackedOrder) -> None:
-        """Cancelling one leg of a pair cancels both."""
-        if not order.exchange_ids and self._connection.exchange not in SEPARATE_LEGS:
-            await self._inquiry.about(order)
         try:
             call = self._of(order.spec.key).calls.cancel(order.as_sent())
             await self._connection.call(call, Urgency.ORDERS, PATIENCE_MS)

@@ -84,13 +84,11 @@ class RateBudget:
 
         A call dearer than the whole bucket waits for a full one.
         """
+        deadline = self._clock.now() + patience_ms
         while True:
             wait, banned_until = self._try(min(cost, self.capacity), urgency)
-            if banned_until is not None:
-                now = self._clock.now()
-                if banned_until - now > patience_ms:
-                    raise BannedError(self.exchange, banned_until, now)
-                patience_ms -= banned_until - now
+            if banned_until is not None and banned_until > deadline:
+                raise BannedError(self.exchange, banned_until, self._clock.now())
             if wait <= 0:
                 return
             await self._sleep(wait)

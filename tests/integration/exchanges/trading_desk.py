@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -47,7 +48,9 @@ def name(number: int, role: IdRole, generation: int = 0) -> str:
 class Desk:
     """Commands in prices and lots of one market. Everything the gateway tells by itself is in ``heard``."""
 
-    def __init__(self, gateway: CcxtGateway, connection: ExchangeConnection, market: MarketKey, spec: MarketSpec) -> None:
+    def __init__(
+        self, gateway: CcxtGateway, connection: ExchangeConnection, market: MarketKey, spec: MarketSpec
+    ) -> None:
         self.gateway = gateway
         self.connection = connection
         self.market = market
@@ -55,13 +58,9 @@ class Desk:
         self.heard: list[Any] = []
 
     def ticks(self, price: str | int) -> int:
-        from decimal import Decimal
-
         return int(Decimal(price) / self.spec.tick_size)
 
     def lots(self, quantity: str) -> int:
-        from decimal import Decimal
-
         return int(Decimal(quantity) / self.spec.lot_size)
 
     def entry(self, number: int, quantity: str = "0.01", planned: str = "50000", stop: str = "49000") -> PlaceEntry:
@@ -73,9 +72,7 @@ class Desk:
         client_id = name(number, IdRole.STOP, generation)
         return PlaceStop(client_id, self.market, LONG, self.lots(quantity), self.ticks(stop))
 
-    def pair(
-        self, number: int, quantity: str = "0.01", stop: str = "49000", target: str = "52000"
-    ) -> PlaceProtection:
+    def pair(self, number: int, quantity: str = "0.01", stop: str = "49000", target: str = "52000") -> PlaceProtection:
         stop_id, target_id, pair_id = (name(number, role) for role in (IdRole.STOP, IdRole.TARGET, IdRole.PAIR))
         lots = self.lots(quantity)
         return PlaceProtection(
@@ -128,9 +125,18 @@ class Desk:
         assert event is not None
         return event
 
+    async def until_price(self, price: str) -> None:
+        await self.until(lambda: any(isinstance(e, PriceSeen) and e.ticks == self.ticks(price) for e in self.heard))
+
 
 def id_of(event: Any) -> str:
-    return "" if isinstance(event, PriceSeen) else event.fill.client_id if isinstance(event, OrderFilled) else event.client_id
+    return (
+        ""
+        if isinstance(event, PriceSeen)
+        else event.fill.client_id
+        if isinstance(event, OrderFilled)
+        else event.client_id
+    )
 
 
 def fills_in(events: Sequence[Any]) -> list[Fill]:
