@@ -46,8 +46,16 @@ class CandleFeed(Protocol):
 class OrderGateway(Protocol):
     """Idempotent by client order id: executing a command a second time changes nothing and answers the same.
 
-    Every command ends accepted, rejected, or (after a doubtful answer) is found out through ``report``.
+    Every command ends accepted, rejected, or in doubt; what is in doubt is asked with ``QueryOrder``, never guessed.
+    An order's end is told only with the fills that add up to it, before or after.
     """
+
+    def events(self) -> AsyncIterator[MarketEvent]:
+        """What the exchange tells by itself: order events and prices seen, and after every (re)connect what was missed.
+
+        A gateway that is its own feed is read once, as the feed.
+        """
+        ...
 
     async def execute(self, command: Command) -> Sequence[OrderEvent]: ...
 

@@ -30,11 +30,15 @@ from tradepulse.domain.events import (
     OrderAccepted,
     OrderEnded,
     OrderFilled,
+    OrderInDoubt,
+    OrderNotFound,
     OrderRejected,
     PositionClosed,
+    PriceSeen,
     RegimeChanged,
     SetupEvaluated,
     SizeChanged,
+    TimePassed,
 )
 from tradepulse.domain.market import Candles, MarketKey, MarketSpec, SeriesKey, Timeframe
 from tradepulse.domain.portfolio import Position
@@ -190,6 +194,8 @@ class Engine:
                 return self.execution.on_ended(event)
             case OrderFilled():
                 return self._on_filled(event)
+            case OrderInDoubt() | OrderNotFound() | PriceSeen() | TimePassed():
+                return [], []
             case SizeChanged():
                 return self._on_size_changed(event), []
             case HaltTrading():

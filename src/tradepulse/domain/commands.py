@@ -9,6 +9,8 @@ from tradepulse.domain.signals import Direction
 
 @dataclass(frozen=True, slots=True)
 class PlaceEntry:
+    """What can be had at once, up to the plan's worst acceptable price; the rest expires (IOC), nothing is chased."""
+
     client_id: str
     market: MarketKey
     direction: Direction
@@ -29,11 +31,12 @@ class PlaceProtection:
     stop_ticks: int
     target_ticks: int
     pair_client_id: str = ""
+    """Names the two together, where the exchange gives a pair an id of its own."""
 
 
 @dataclass(frozen=True, slots=True)
 class PlaceStop:
-    """A lone stop that rests under a position."""
+    """A stop alone that closes ``lots`` of a position at market once its level is touched."""
 
     client_id: str
     market: MarketKey
@@ -45,6 +48,8 @@ class PlaceStop:
 
 @dataclass(frozen=True, slots=True)
 class CancelProtection:
+    """End both legs of a pair. What is answered is how each of them ended."""
+
     stop_client_id: str
     target_client_id: str
     market: MarketKey
@@ -53,19 +58,15 @@ class CancelProtection:
 
 @dataclass(frozen=True, slots=True)
 class CancelOrder:
-    client_id: str
-    market: MarketKey
+    """End one order. What is answered is how it ended, which may be a fill that came first."""
 
-
-@dataclass(frozen=True, slots=True)
-class QueryOrder:
     client_id: str
     market: MarketKey
 
 
 @dataclass(frozen=True, slots=True)
 class PlaceExit:
-    """Close ``lots`` of a position at the next opportunity, at market."""
+    """Close ``lots`` of a position: at market when ``limit_ticks`` is ``None``, else what can be had at once (IOC)."""
 
     client_id: str
     market: MarketKey
@@ -73,8 +74,15 @@ class PlaceExit:
     """Direction of the position to be closed."""
     lots: int
     limit_ticks: int | None = None
-    """The worst price, at which it does not rest; at market without one."""
 
 
-GatewayCommand = PlaceStop | CancelOrder | QueryOrder
-Command = PlaceEntry | PlaceProtection | CancelProtection | PlaceExit
+@dataclass(frozen=True, slots=True)
+class QueryOrder:
+    """Ask what became of an order: accepted, filled, ended, rejected, not found, or in doubt again."""
+
+    client_id: str
+    market: MarketKey
+
+
+Placement = PlaceEntry | PlaceProtection | PlaceStop | PlaceExit
+Command = Placement | CancelProtection | CancelOrder | QueryOrder

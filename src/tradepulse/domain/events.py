@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from tradepulse.domain.market import Candle, MarketKey, SeriesKey
-from tradepulse.domain.orders import Fill, OrderStatus
+from tradepulse.domain.orders import Fill, OrderStatus, ProtectionMode
 from tradepulse.domain.portfolio import LedgerEntry, Position, Trade
 from tradepulse.domain.risk import HaltTrading, Hold, Lock, ResumeTrading, RiskState
 from tradepulse.domain.signals import Regime, Setup, Verdict
@@ -24,13 +24,15 @@ class CandleClosed:
 
 @dataclass(frozen=True, slots=True)
 class OrderAccepted:
+    """It rests on the exchange, or was taken by it."""
+
     client_id: str
     time: int
 
 
 @dataclass(frozen=True, slots=True)
 class OrderRejected:
-    """Refused by the exchange."""
+    """Refused for certain: nothing of it exists on the exchange."""
 
     client_id: str
     reason: str
@@ -39,12 +41,17 @@ class OrderRejected:
 
 @dataclass(frozen=True, slots=True)
 class OrderFilled:
+    """One execution. It may be told again: the fill's id says so."""
+
     fill: Fill
 
 
 @dataclass(frozen=True, slots=True)
 class OrderEnded:
-    """Filled, expired, cancelled, or dropped because the entry was no longer worth it."""
+    """It does not work any more. ``filled_lots`` is all it ever filled; the fills that add up to it are told as well.
+
+    ``verdict`` says why an entry was no longer worth it.
+    """
 
     client_id: str
     verdict: Verdict | None
@@ -52,12 +59,11 @@ class OrderEnded:
     time: int
     status: OrderStatus = OrderStatus.CANCELLED
     filled_lots: int = 0
-    """All that was ever filled of it, as the exchange counts."""
 
 
 @dataclass(frozen=True, slots=True)
 class OrderInDoubt:
-    """A request was sent and what became of it is not known. It is asked for, never guessed."""
+    """What a request did is not known: no answer, or one that nobody can read. Never guessed, always asked."""
 
     client_id: str
     reason: str
@@ -66,7 +72,7 @@ class OrderInDoubt:
 
 @dataclass(frozen=True, slots=True)
 class OrderNotFound:
-    """The exchange answered that it does not know the order. It may still be on its way for a moment."""
+    """The exchange was asked and does not know the order, yet or any more."""
 
     client_id: str
     time: int
@@ -74,10 +80,17 @@ class OrderNotFound:
 
 @dataclass(frozen=True, slots=True)
 class PriceSeen:
-    """The last bid of a market."""
+    """The best bid of a market, told while something watches it."""
 
     market: MarketKey
     ticks: int
+    time: int
+
+
+@dataclass(frozen=True, slots=True)
+class TimePassed:
+    """About once a second where time is real: what waits for an answer too long is asked again."""
+
     time: int
 
 
@@ -94,9 +107,8 @@ class SizeChanged:
     time: int
 
 
-OrderEvent = OrderAccepted | OrderRejected | OrderFilled | OrderEnded
-GatewayEvent = OrderEvent | OrderInDoubt | OrderNotFound
-MarketEvent = CandleClosed | OrderAccepted | OrderRejected | OrderFilled | OrderEnded
+OrderEvent = OrderAccepted | OrderRejected | OrderFilled | OrderEnded | OrderInDoubt | OrderNotFound
+MarketEvent = CandleClosed | OrderEvent | PriceSeen | TimePassed
 EngineInput = MarketEvent | SizeChanged | HaltTrading | ResumeTrading
 
 # --- told
@@ -152,6 +164,48 @@ class SetupDropped:
 @dataclass(frozen=True, slots=True)
 class PositionOpened:
     position: Position
+    time: int
+
+
+@dataclass(frozen=True, slots=True)
+class PositionResized:
+    """More of the entry filled, part of it was sold, or the exchange holds less than was bought."""
+
+    position: Position
+    reason: str
+    time: int
+
+
+@dataclass(frozen=True, slots=True)
+class ProtectionPlaced:
+    """A stop of ``lots`` rests on the exchange; ``target_client_id`` is empty where the target is watched by us."""
+
+    position_id: str
+    mode: ProtectionMode
+    stop_client_id: str
+    target_client_id: str
+    lots: int
+    stop_ticks: int
+    time: int
+
+
+@dataclass(frozen=True, slots=True)
+class ProtectionLost:
+    """From ``since`` on ``lots`` of a position are without a stop that rests on the exchange."""
+
+    position_id: str
+    lots: int
+    reason: str
+    since: int
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutionAlarm:
+    """Something that a person should look at; what could be done about it is being done."""
+
+    position_id: str
+    alarm: str
+    reason: str
     time: int
 
 
@@ -216,8 +270,14 @@ EngineEvent = (
     | OrderRejected
     | OrderFilled
     | OrderEnded
+    | OrderInDoubt
+    | OrderNotFound
     | SizeChanged
     | PositionOpened
+    | PositionResized
+    | ProtectionPlaced
+    | ProtectionLost
+    | ExecutionAlarm
     | PositionClosed
     | LedgerPosted
     | EquityMarked

@@ -15,6 +15,15 @@ class OrderRole(StrEnum):
     EXIT = "exit"
 
 
+class ProtectionMode(StrEnum):
+    NATIVE = "native"
+    """Stop and target rest on the exchange as one pair; the exchange cancels the sibling."""
+    ATTACHED = "attached"
+    """Stop and target belong to the position and rest on the exchange."""
+    EMULATED = "emulated"
+    """The stop rests on the exchange; we watch the target, cancel the stop, then exit."""
+
+
 class OrderStatus(StrEnum):
     INTENDED = "intended"
     """Written down by us, not yet known to the exchange."""
@@ -45,7 +54,10 @@ class EntryPlan:
 
 @dataclass(frozen=True, slots=True)
 class Fill:
-    """An execution reported by a gateway. ``fill_id`` is unique on the exchange and account."""
+    """One execution; an order may have several. ``fill_id`` is unique on the exchange and account.
+
+    ``fee`` is quote money, ``fee_lots_base`` the quantity of the base asset that was kept as a fee and did not arrive.
+    """
 
     fill_id: str
     client_id: str
@@ -56,11 +68,9 @@ class Fill:
     ticks: int
     lots: int
     fee: Decimal
-    """In quote money, whatever it was taken in."""
     funding: Decimal
     time: int
     fee_lots_base: Decimal = Decimal(0)
-    """Base asset taken as fee: what did not arrive of a buy."""
 
 
 @dataclass(frozen=True, slots=True)

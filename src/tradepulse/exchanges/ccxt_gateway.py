@@ -19,16 +19,24 @@ from tradepulse.domain.commands import (
     CancelOrder,
     CancelProtection,
     Command,
-    GatewayCommand,
     PlaceEntry,
     PlaceExit,
+    Placement,
     PlaceProtection,
     PlaceStop,
     QueryOrder,
 )
-from tradepulse.domain.events import GatewayEvent, OrderInDoubt, OrderNotFound, PriceSeen
+from tradepulse.domain.events import (
+    OrderEnded,
+    OrderEvent,
+    OrderFilled,
+    OrderInDoubt,
+    OrderNotFound,
+    OrderRejected,
+    PriceSeen,
+)
 from tradepulse.domain.market import MINUTE, MarketKey, MarketSpec
-from tradepulse.domain.orders import OrderRole
+from tradepulse.domain.orders import OrderReport, OrderRole, OrderStatus
 from tradepulse.domain.signals import Verdict
 from tradepulse.exchanges.ccxt_exchange import ExchangeConnection, Sleep
 from tradepulse.exchanges.client_ids import id_from_wire
@@ -38,7 +46,6 @@ from tradepulse.exchanges.order_intents import (
     SEPARATE_LEGS,
     GatewayMarket,
     Intent,
-    PlaceCommand,
     form_of,
     gateway_market,
     intent_of,
@@ -52,7 +59,7 @@ from tradepulse.exchanges.rate_budget import Urgency
 from tradepulse.exchanges.tracked_orders import TrackedOrder
 from tradepulse.exchanges.unified_calls import Call
 from tradepulse.exchanges.user_stream import UserStream
-from tradepulse.shared.errors import ConfigurationError, RefusedError
+from tradepulse.shared.errors import ConfigurationError, RefusedError, TransientError
 
 logger = logging.getLogger(__name__)
 RESEND_AFTER_MS = 10_000
@@ -64,7 +71,6 @@ AFTER_A_BREAK_SECONDS = (0.5, 3.0)
 MAINTENANCE_MS = 30_000
 """For how long a word of maintenance keeps entries away, unless it is repeated."""
 ORDERS_KEPT = 2_000
-AnyCommand = Command | GatewayCommand
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +107,7 @@ class CcxtGateway:
         """Ids that somebody asked about: an earlier process may have sent them."""
         self._listening = False
         self._locks: dict[str, asyncio.Lock] = {}
-        self._queue: deque[GatewayEvent] = deque()
+        self._queue: deque[OrderEvent] = deque()
         self._told = asyncio.Event()
         self._prices = PriceWatch(connection, self._markets, sleep, self._told.set)
         self._early: deque[SeenTrade] = deque(maxlen=500)
@@ -150,7 +156,7 @@ class CcxtGateway:
 
     # --- commands
 
-    async def execute(self, command: AnyCommand) -> Sequence[GatewayEvent]:
+    async def execute(self, command: Command) -> Sequence[OrderEvent]:
         """Everything known of the command's orders afterwards; the same command again changes nothing."""
         match command:
             case PlaceEntry() | PlaceExit() | PlaceStop() | PlaceProtection():
@@ -162,14 +168,14 @@ class CcxtGateway:
             case QueryOrder():
                 return await self._query(self._tracked(command.client_id, command.market))
 
-    def _intent(self, command: PlaceCommand) -> Intent:
+    def _intent(self, command: Placement) -> Intent:
         market = self._of(command.market)
         resting = sum(o.accepted and not o.ended and o.spec.key == command.market for o in self._orders.values())
         return intent_of(command, market, self._connection.now(), self.obstacle(command.market), resting)
 
     # --- placing
 
-    async def _place(self, intent: Intent) -> Sequence[GatewayEvent]:
+    async def _place(self, intent: Intent) -> Sequence[OrderEvent]:
         async with self._lock(intent.orders[0]):
             known = tuple(self._orders.get(order.client_id, order) for order in intent.orders)
             for old, new in zip(known, intent.orders, strict=True):
@@ -187,7 +193,7 @@ class CcxtGateway:
         """By an earlier process: before anybody listens, everything may be a repetition."""
         return not self._listening or any(order.client_id in self._suspects for order in intent.orders)
 
-    async def _found_again(self, orders: tuple[TrackedOrder, ...]) -> Sequence[GatewayEvent] | None:
+    async def _found_again(self, orders: tuple[TrackedOrder, ...]) -> Sequence[OrderEvent] | None:
         """What is known of orders that may have been sent before; ``None`` when they may be sent now."""
         found = [await self._inquiry.about(order) for order in orders]
         if Found.FOUND in found:
@@ -198,7 +204,7 @@ class CcxtGateway:
             return self._in_doubt(orders, "it may have been sent before, and was not found yet")
         return None
 
-    async def _place_once(self, intent: Intent) -> Sequence[GatewayEvent]:
+    async def _place_once(self, intent: Intent) -> Sequence[OrderEvent]:
         orders, now = intent.orders, self._connection.now()
         if intent.stale:
             orders[0].drop(Verdict.NEXT_BAR_MISSING, now)
@@ -215,7 +221,7 @@ class CcxtGateway:
         outcome, result = await self._send(call)
         return await self._judged(intent, call, outcome, result)
 
-    async def _judged(self, intent: Intent, call: Call, outcome: Outcome, result: Any) -> Sequence[GatewayEvent]:
+    async def _judged(self, intent: Intent, call: Call, outcome: Outcome, result: Any) -> Sequence[OrderEvent]:
         orders = intent.orders
         self._note_obstacle(orders[0], result)
         if outcome is Outcome.ACCEPTED:
@@ -259,16 +265,16 @@ class CcxtGateway:
         if intent.at_once and not first.settled:
             self._closely.set()
 
-    def _refused(self, orders: tuple[TrackedOrder, ...], reason: str) -> Sequence[GatewayEvent]:
+    def _refused(self, orders: tuple[TrackedOrder, ...], reason: str) -> Sequence[OrderEvent]:
         for order in orders:
             order.reject(reason, self._connection.now())
         return self._kept(orders)
 
-    def _in_doubt(self, orders: Iterable[TrackedOrder], reason: str) -> Sequence[GatewayEvent]:
+    def _in_doubt(self, orders: Iterable[TrackedOrder], reason: str) -> Sequence[OrderEvent]:
         now = self._connection.now()
         return [OrderInDoubt(name, reason, now) for order in orders for name in order.names]
 
-    def _kept(self, orders: Iterable[TrackedOrder]) -> Sequence[GatewayEvent]:
+    def _kept(self, orders: Iterable[TrackedOrder]) -> Sequence[OrderEvent]:
         for order in orders:
             self._orders[order.client_id] = order
             order.published = len(order.facts)
@@ -283,7 +289,7 @@ class CcxtGateway:
 
     # --- asking and cancelling
 
-    async def _query(self, order: TrackedOrder) -> Sequence[GatewayEvent]:
+    async def _query(self, order: TrackedOrder) -> Sequence[OrderEvent]:
         async with self._lock(order):
             self._suspects.add(order.client_id)
             found = await self._inquiry.about(order)
@@ -295,13 +301,13 @@ class CcxtGateway:
                 return self._in_doubt((order,), "the exchange did not answer")
             return [OrderNotFound(name, self._connection.now()) for name in order.names]
 
-    async def _cancel(self, orders: Sequence[TrackedOrder]) -> Sequence[GatewayEvent]:
+    async def _cancel(self, orders: Sequence[TrackedOrder]) -> Sequence[OrderEvent]:
         """Ask for the cancellation, then ask what became of it: an answer to the first proves nothing.
 
         Cancelling one leg of a pair cancels both, unless it has ended already.
         """
         async with self._lock(orders[0]):
-            answers: list[GatewayEvent] = []
+            answers: list[OrderEvent] = []
             for number, order in enumerate(orders):
                 if number or (not order.exchange_ids and self._connection.exchange not in SEPARATE_LEGS):
                     await self._inquiry.about(order)
@@ -317,7 +323,7 @@ class CcxtGateway:
         except FAILURES as error:
             logger.info("The cancellation of %s was answered with %s", order.client_id, reason_of(error))
 
-    async def _confirmed(self, order: TrackedOrder) -> Sequence[GatewayEvent]:
+    async def _confirmed(self, order: TrackedOrder) -> Sequence[OrderEvent]:
         found = Found.SILENT
         for attempt in range(4):
             found = await self._inquiry.about(order)
@@ -347,6 +353,22 @@ class CcxtGateway:
     def _lock(self, order: TrackedOrder) -> asyncio.Lock:
         return self._locks.setdefault(order.client_id, asyncio.Lock())
 
+    async def report(self, client_ids: Iterable[str]) -> dict[str, OrderReport]:
+        """Looked for on every market. ``fill`` only where there was exactly one: ``QueryOrder`` tells all of them."""
+        found: dict[str, OrderReport] = {}
+        for client_id in client_ids:
+            for market in self._markets:
+                order = self._tracked(client_id, market)
+                facts = [fact for fact in await self._query(order) if _name_of(fact) == client_id]
+                if any(isinstance(fact, OrderInDoubt) for fact in facts):
+                    raise TransientError(
+                        f"{self._connection.exchange} did not say what became of order {client_id}.", "Ask again later."
+                    )
+                if order.accepted or order.rejected:
+                    found[client_id] = _report(client_id, facts)
+                    break
+        return found
+
     # --- what nobody asked for
 
     def watch_prices(self, markets: Iterable[MarketKey]) -> None:
@@ -354,7 +376,7 @@ class CcxtGateway:
         self._prices.want(market for market in markets if self._of(market))
         self._told.set()
 
-    async def events(self) -> AsyncIterator[GatewayEvent | PriceSeen]:
+    async def events(self) -> AsyncIterator[OrderEvent | PriceSeen]:
         self._listening = True
         work = (self._stream.run(), self._read_stream(), self._look(), self._look_at_markets())
         tasks = [asyncio.create_task(each) for each in work]
@@ -524,8 +546,24 @@ class CcxtGateway:
         return id_from_wire(seen.wire_id, self._connection.venue.client_id, self._orders)
 
 
-def _facts(orders: Iterable[TrackedOrder]) -> list[GatewayEvent]:
+def _facts(orders: Iterable[TrackedOrder]) -> list[OrderEvent]:
     return [fact for order in orders for fact in order.facts]
+
+
+def _name_of(fact: OrderEvent) -> str:
+    return fact.fill.client_id if isinstance(fact, OrderFilled) else fact.client_id
+
+
+def _report(client_id: str, facts: Sequence[OrderEvent]) -> OrderReport:
+    executions = [fact.fill for fact in facts if isinstance(fact, OrderFilled)]
+    last = facts[-1]
+    status, reason = OrderStatus.OPEN, ""
+    if isinstance(last, OrderRejected):
+        status, reason = OrderStatus.REJECTED, last.reason
+    ended = next((fact for fact in facts if isinstance(fact, OrderEnded)), None)
+    if ended is not None:
+        status, reason = ended.status, ended.reason
+    return OrderReport(client_id, status, reason, executions[0] if len(executions) == 1 else None)
 
 
 def _ids_in(answer: Any, orders: Sequence[TrackedOrder]) -> list[str]:

@@ -5,17 +5,17 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
-from tradepulse.domain.commands import PlaceEntry, PlaceExit, PlaceProtection, PlaceStop
+from tradepulse.domain.client_ids import ClientId, IdRole
+from tradepulse.domain.commands import PlaceEntry, PlaceExit, Placement, PlaceProtection, PlaceStop
 from tradepulse.domain.market import MINUTE, MarketSpec
-from tradepulse.domain.orders import OrderRole
+from tradepulse.domain.orders import OrderRole, ProtectionMode
 from tradepulse.domain.signals import Direction, Verdict
 from tradepulse.exchanges.ccxt_candles import traded_spec
-from tradepulse.exchanges.client_ids import ClientId, IdRole
 from tradepulse.exchanges.order_calls import order_calls
 from tradepulse.exchanges.order_filters import OrderFilters, filters_of
 from tradepulse.exchanges.tracked_orders import Leg, TrackedOrder
 from tradepulse.exchanges.unified_calls import Call, Exit, OrderCalls, OrderForm, PairIds, TradedMarket
-from tradepulse.exchanges.venue_facts import ProtectionMode, StopType
+from tradepulse.exchanges.venue_facts import StopType
 from tradepulse.exchanges.venues import mode_for, stop_types_for, venue_of
 from tradepulse.kernels import fills
 from tradepulse.shared.errors import RefusedError
@@ -26,7 +26,6 @@ STOP_LIMIT_DEPTH = Decimal("0.05")
 """How far below its stop the limit of a stop-limit stands, where there are no stops at market."""
 SEPARATE_LEGS = frozenset({"binance", "binanceus"})
 """Exchanges that keep the legs of a pair as orders of their own, each found by its own id."""
-PlaceCommand = PlaceEntry | PlaceExit | PlaceStop | PlaceProtection
 
 
 @dataclass(slots=True)
@@ -82,7 +81,7 @@ def obstacle_of(market: dict[str, Any]) -> str:
     return f"the market is not open for trading ({(market.get('info') or {}).get('status') or 'not active'})"
 
 
-def intent_of(command: PlaceCommand, market: GatewayMarket, now: int, obstacle: str, resting: int) -> Intent:
+def intent_of(command: Placement, market: GatewayMarket, now: int, obstacle: str, resting: int) -> Intent:
     """``obstacle``: why no entries are taken now; ``resting``: how many orders of ours rest on the market."""
     if isinstance(command, PlaceEntry):
         intent = _entry(command, market, now, obstacle, resting)

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
-from tradepulse.domain.events import GatewayEvent, OrderAccepted, OrderEnded, OrderFilled, OrderRejected
+from tradepulse.domain.events import OrderAccepted, OrderEnded, OrderEvent, OrderFilled, OrderRejected
 from tradepulse.domain.market import MarketSpec
 from tradepulse.domain.orders import Fill, OrderRole, OrderStatus
 from tradepulse.domain.signals import Direction, Verdict
@@ -47,7 +47,7 @@ class TrackedOrder:
     rejected: bool = False
     ended: bool = False
     filled_lots: int = 0
-    facts: list[GatewayEvent] = field(default_factory=list)
+    facts: list[OrderEvent] = field(default_factory=list)
     published: int = 0
     _known_lots: int = 0
     _known_trades: set[str] = field(default_factory=set)
@@ -161,14 +161,13 @@ class TrackedOrder:
         )
 
     def _fee(self, trade: SeenTrade, rates: Rates) -> tuple[Decimal, Decimal]:
-        """Worth of the fees in quote money, and the quantity of base among them."""
+        """Fees in quote money, or worth so much of it, and apart from them the quantity of base that was kept."""
         in_quote, in_base = NOTHING, NOTHING
         for currency, cost in trade.fees:
             if currency in (self.spec.quote, ""):
                 in_quote += cost
             elif currency == self.spec.base:
                 in_base += cost
-                in_quote += cost * trade.price
             elif currency in rates:
                 in_quote += cost * rates[currency]
             else:

@@ -6,7 +6,16 @@ Synchronous and without time of its own. Fill rules are those of ``kernels.fills
 from collections.abc import Mapping
 from decimal import Decimal
 
-from tradepulse.domain.commands import CancelProtection, Command, PlaceEntry, PlaceExit, PlaceProtection
+from tradepulse.domain.commands import (
+    CancelOrder,
+    CancelProtection,
+    Command,
+    PlaceEntry,
+    PlaceExit,
+    PlaceProtection,
+    PlaceStop,
+    QueryOrder,
+)
 from tradepulse.domain.events import OrderEvent, OrderFilled, OrderRejected
 from tradepulse.domain.market import MarketKey, MarketKind, MarketSpec
 from tradepulse.domain.orders import OrderRole, OrderStatus
@@ -14,7 +23,7 @@ from tradepulse.domain.signals import VERDICTS, Direction, Verdict
 from tradepulse.exchanges.venue_orders import Tranche, VenueOrder
 from tradepulse.kernels import fills
 from tradepulse.ports import JsonObject
-from tradepulse.shared.errors import InvariantError
+from tradepulse.shared.errors import InvariantError, RefusedError
 
 NOTHING = Decimal(0)
 
@@ -41,6 +50,8 @@ class VenueBook:
         """Answer a command; one whose ids are known already changes nothing and gets the same answer."""
         if isinstance(command, CancelProtection):
             return self._cancel(command, now)
+        if isinstance(command, PlaceStop | CancelOrder | QueryOrder):
+            raise RefusedError(f"{command} is not known here.", "Ask this exchange for pairs.")
         ids = client_ids(command)
         if ids[0] not in self.orders:
             self._place(command, now)

@@ -6,17 +6,9 @@ from enum import StrEnum
 from typing import Any, Generic, TypeVar
 
 from tradepulse.domain.market import MarketKind
+from tradepulse.domain.orders import ProtectionMode
 
 Value = TypeVar("Value")
-
-
-class ProtectionMode(StrEnum):
-    NATIVE = "native"
-    """Stop and target rest on the exchange as one pair; the exchange cancels the sibling."""
-    ATTACHED = "attached"
-    """Stop and target belong to the position and rest on the exchange."""
-    EMULATED = "emulated"
-    """The stop rests on the exchange; we watch the target, cancel the stop, then exit."""
 
 
 class StopType(StrEnum):

@@ -10,7 +10,8 @@ from dataclasses import replace
 from typing import Any
 
 from tradepulse.domain.market import MarketKind
-from tradepulse.exchanges.venue_facts import ClientIdRule, Fact, IdForm, MarketBuy, ProtectionMode, StopType, Venue
+from tradepulse.domain.orders import ProtectionMode
+from tradepulse.exchanges.venue_facts import ClientIdRule, Fact, IdForm, MarketBuy, StopType, Venue
 
 CCXT_VERSION = "4.5.90"
 """The version whose behaviour the entries describe; it is the one pinned in ``pyproject.toml``."""

@@ -29,11 +29,11 @@ from tests.local_exchanges.fault_rules import (
 )
 from tests.local_exchanges.running import RunningExchange
 
+from tradepulse.domain.client_ids import IdRole
 from tradepulse.domain.events import OrderAccepted, OrderEnded, OrderFilled, OrderInDoubt, OrderRejected, PriceSeen
 from tradepulse.domain.orders import OrderRole, OrderStatus
 from tradepulse.domain.signals import Direction, Verdict
 from tradepulse.exchanges import ccxt_gateway, user_stream
-from tradepulse.exchanges.client_ids import IdRole
 
 ORDER, PAIR = {"path": r"/api/v3/order$", "method": "POST"}, {"path": "/api/v3/orderList/oco", "method": "POST"}
 CANCEL, QUERY = {"path": r"/api/v3/order$", "method": "DELETE"}, {"path": r"/api/v3/order$", "method": "GET"}
@@ -64,7 +64,7 @@ async def test_entry_when_it_can_be_had_then_filled_at_once_with_the_exchanges_o
     assert kinds(facts) == ["accepted", "filled", "filled", "filled", "ended"]
     assert [fill.lots for fill in fills_in(facts)] == [400, 400, 200]
     assert sum(fill.fee_lots_base for fill in fills_in(facts)) == Decimal("0.00001")
-    assert sum(fill.fee for fill in fills_in(facts)) == Decimal("0.5")
+    assert sum(fill.fee for fill in fills_in(facts)) == 0
     assert {fill.role for fill in fills_in(facts)} == {OrderRole.ENTRY}
     assert (facts[-1].status, facts[-1].filled_lots) == (OrderStatus.FILLED, 1_000)
     assert {fill.fill_id for fill in fills_in(facts)} == {f"BTC/USDT:{each['number']}" for each in exchange.fills()}

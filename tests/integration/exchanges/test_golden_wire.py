@@ -19,8 +19,8 @@ import pytest
 from tests.local_exchanges.catch_all import Wire, wire_to
 from tests.local_exchanges.traded_markets import HOSTS, traded_market
 
+from tradepulse.domain.client_ids import ClientId, IdRole
 from tradepulse.domain.market import MarketKind
-from tradepulse.exchanges.client_ids import ClientId, IdRole
 from tradepulse.exchanges.order_calls import order_calls
 from tradepulse.exchanges.unified_calls import Call, Exit, OrderCalls, OrderForm, PairIds, SentOrder
 from tradepulse.exchanges.venue_facts import MarketBuy

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from tests.local_exchanges.running import RunningExchange, private_session
 
+from tradepulse.domain.client_ids import ClientId, IdRole
 from tradepulse.domain.commands import (
     CancelOrder,
     CancelProtection,
@@ -24,7 +25,6 @@ from tradepulse.domain.orders import EntryPlan, Fill
 from tradepulse.domain.signals import Direction
 from tradepulse.exchanges.ccxt_exchange import ApiKeys, ExchangeConnection, connected_exchange
 from tradepulse.exchanges.ccxt_gateway import CcxtGateway
-from tradepulse.exchanges.client_ids import ClientId, IdRole
 from tradepulse.ports import Clock
 from tradepulse.shared.clock import SystemClock
 

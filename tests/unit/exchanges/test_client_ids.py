@@ -6,19 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tradepulse.domain.client_ids import BASE32, GENERATIONS, LENGTH, TRADE_BITS, ClientId, IdRole, new_trade
 from tradepulse.domain.market import MarketKind
-from tradepulse.exchanges.client_ids import (
-    BASE32,
-    GENERATIONS,
-    LARGEST_INTEGER,
-    LENGTH,
-    TRADE_BITS,
-    ClientId,
-    IdRole,
-    id_from_wire,
-    id_on_wire,
-    new_trade,
-)
+from tradepulse.exchanges.client_ids import LARGEST_INTEGER, id_from_wire, id_on_wire
 from tradepulse.exchanges.venue_facts import ClientIdRule, IdForm, Venue
 from tradepulse.exchanges.venues import VENUES
 from tradepulse.shared.errors import RefusedError

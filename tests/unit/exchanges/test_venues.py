@@ -6,7 +6,8 @@ import re
 import pytest
 
 from tradepulse.domain.market import MarketKind
-from tradepulse.exchanges.venue_facts import ClientIdRule, Fact, IdForm, ProtectionMode, StopType, Venue
+from tradepulse.domain.orders import ProtectionMode
+from tradepulse.exchanges.venue_facts import ClientIdRule, Fact, IdForm, StopType, Venue
 from tradepulse.exchanges.venues import VENUES, mode_for, stop_types_for, venue_of
 
 SPOT = ("binance", "binanceus", "kraken", "coinbase", "okx", "bybit", "kucoin", "gate", "bitget", "bitfinex")
