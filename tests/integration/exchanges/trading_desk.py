@@ -187,3 +187,5 @@ async def desk_on(
             if reading:
                 reading.cancel()
                 await asyncio.gather(reading, return_exceptions=True)
+    # Sockets of streams that were given up close in the next rounds of the loop.
+    await asyncio.sleep(0.05)
