@@ -397,7 +397,7 @@ class Binance(Venue):
         return written_placement(order, sent.get("newOrderRespType", usual), self.spot.executions_of(order))
 
     def _test(self, sent: Sent, account: str) -> Json:
-        self._read(sent, account)
+        self.spot.check(self._read(sent, account))
         return {}
 
     def _found(self, sent: Sent, account: str, error: int, prefix: str = "orig", id_name: str = "orderId") -> Order:

@@ -36,7 +36,6 @@ PLACING = {
     Refusal.CLOSED: (-1013, "Market is closed."),
     Refusal.DUPLICATE_ID: (-2010, "Duplicate order sent."),
     Refusal.PAIR_PRICES: (-2010, "The relationship of the prices for the orders is not correct."),
-    Refusal.NO_LIQUIDITY: (-2010, "Order book liquidity is less than symbol minimum quantity."),
 }
 MESSAGES = {
     -1000: "An unknown error occurred while processing the request.",

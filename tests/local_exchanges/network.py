@@ -1,15 +1,17 @@
 """A private internet: TLS servers on loopback, a certificate authority of their own, and no way to anywhere else."""
 
+import asyncio
 import socket
 import ssl
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Protocol
+from typing import Any, Protocol
 
 import aiohttp
 import trustme
 from aiohttp import web
 from aiohttp.abc import AbstractResolver, ResolveResult
+from aiohttp.client_proto import ResponseHandler
 
 
 class Served(Protocol):
@@ -45,6 +47,24 @@ class LoopbackResolver(AbstractResolver):
 
     async def close(self) -> None:
         pass
+
+
+class PatientConnector(aiohttp.TCPConnector):
+    """Its closing waits for connections that it has let go, too: TLS says goodbye, which takes a moment."""
+
+    def __init__(self, **terms: Any) -> None:
+        super().__init__(**terms)
+        self._made: list[ResponseHandler] = []
+
+    async def _create_connection(self, *terms: Any) -> ResponseHandler:
+        made = await super()._create_connection(*terms)
+        self._made.append(made)
+        return made
+
+    async def close(self, **terms: Any) -> None:
+        await super().close(**terms)
+        async with asyncio.timeout(5):
+            await asyncio.gather(*(made.closed for made in self._made if made.closed is not None))
 
 
 @asynccontextmanager

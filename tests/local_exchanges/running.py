@@ -23,7 +23,7 @@ import trustme
 from aiohttp import web
 from tests.local_exchanges.control import Control
 from tests.local_exchanges.fault_rules import FaultRule
-from tests.local_exchanges.network import LoopbackResolver
+from tests.local_exchanges.network import LoopbackResolver, PatientConnector
 from tests.local_exchanges.protection_timeline import Cover, Uncovered, longest_uncovered, uncovered
 from tests.local_exchanges.venue import Keys, Setup, Venue
 
@@ -38,6 +38,7 @@ class Reach:
 
     exchange_id: str
     hosts: tuple[str, ...]
+    symbols: tuple[str, ...]
     port: int
     control_port: int
     authority: str
@@ -46,11 +47,11 @@ class Reach:
     options: dict[str, Any]
 
     def as_json(self) -> dict[str, Any]:
-        return vars(self) | {"hosts": list(self.hosts)}
+        return vars(self) | {"hosts": list(self.hosts), "symbols": list(self.symbols)}
 
     @classmethod
     def of(cls, sent: dict[str, Any]) -> "Reach":
-        return cls(**{**sent, "hosts": tuple(sent["hosts"])})
+        return cls(**{**sent, "hosts": tuple(sent["hosts"]), "symbols": tuple(sent["symbols"])})
 
 
 @asynccontextmanager
@@ -61,13 +62,13 @@ async def private_session(*reaches: Reach) -> AsyncIterator[aiohttp.ClientSessio
     for reach in reaches:
         trusting.load_verify_locations(cadata=reach.authority)
         ports |= dict.fromkeys(reach.hosts, reach.port)
-    connector = aiohttp.TCPConnector(resolver=LoopbackResolver(ports), ssl=trusting, force_close=True)
+    connector = PatientConnector(resolver=LoopbackResolver(ports), ssl=trusting)
     async with aiohttp.ClientSession(connector=connector) as session:
         yield session
 
 
 class RunningExchange:
-    """A handle on a local exchange. Prices and amounts go in as decimal strings.
+    """A handle on a local exchange. Prices and amounts go in as decimal strings; without a symbol, the first is meant.
 
     Every method is synchronous and returns when the exchange has done it.
     """
@@ -107,33 +108,33 @@ class RunningExchange:
 
     # The market.
 
-    def price(self, last: str, symbol: str = "BTC/USDT", **terms: Any) -> None:
+    def price(self, last: str, symbol: str = "", **terms: Any) -> None:
         """A trade at this price, and bid and ask (the same unless given) as quoted from now on.
 
         ``depth``: how much can be traded until the next price. ``largest_trade``: executions come in such pieces.
         """
         self._ask("price", symbol=symbol, last=last, **terms)
 
-    def path(self, *prices: str, symbol: str = "BTC/USDT") -> None:
+    def path(self, *prices: str, symbol: str = "") -> None:
         for price in prices:
             self.price(price, symbol)
 
-    def trade(self, price: str, quantity: str, symbol: str = "BTC/USDT") -> None:
+    def trade(self, price: str, quantity: str, symbol: str = "") -> None:
         """A trade between others, with the quotes as they are."""
         self._ask("trade", symbol=symbol, price=price, quantity=quantity)
 
-    def candle(self, *prices: str, volume: str = "1", symbol: str = "BTC/USDT") -> None:
+    def candle(self, *prices: str, volume: str = "1", symbol: str = "") -> None:
         """Trades at these prices, and the minute is over. For clocks that stand still."""
         self._ask("candle", symbol=symbol, prices=prices, volume=volume)
 
-    def history(self, rows: Sequence[Sequence[Any]], symbol: str = "BTC/USDT") -> None:
+    def history(self, rows: Sequence[Sequence[Any]], symbol: str = "") -> None:
         self._ask("history", symbol=symbol, rows=[list(row) for row in rows])
 
-    def market_status(self, status: str, symbol: str = "BTC/USDT") -> None:
+    def market_status(self, status: str, symbol: str = "") -> None:
         """TRADING again, or HALT, BREAK and what else an exchange says."""
         self._ask("market_status", symbol=symbol, status=status)
 
-    def instrument(self, symbol: str = "BTC/USDT", **terms: Any) -> None:
+    def instrument(self, symbol: str = "", **terms: Any) -> None:
         self._ask("instrument", symbol=symbol, terms=terms)
 
     def clock(self, **changes: int) -> int:
@@ -152,7 +153,7 @@ class RunningExchange:
     def cancel(self, order: str, account: str = "alice", reason: str = "USER") -> None:
         self._ask("cancel", account=account, order=order, reason=reason)
 
-    def place(self, side: str, quantity: str, account: str = "alice", symbol: str = "BTC/USDT", **terms: Any) -> Any:
+    def place(self, side: str, quantity: str, account: str = "alice", symbol: str = "", **terms: Any) -> Any:
         """By hand, on the website."""
         return self._ask("place", account=account, symbol=symbol, side=side, quantity=quantity, **terms)
 
@@ -203,16 +204,14 @@ class RunningExchange:
         postings: list[dict[str, Any]] = self._ask("postings", account=account)
         return postings
 
-    def uncovered(
-        self, account: str = "alice", symbol: str = "BTC/USDT", tolerance: str = "0.00001"
-    ) -> list[Uncovered]:
+    def uncovered(self, account: str = "alice", symbol: str = "", tolerance: str = "0.00001") -> list[Uncovered]:
         """When more was held than resting stops would sell. ``tolerance``: dust that no stop can sell."""
         told = self._ask("covers", account=account, symbol=symbol)
         amounts = ("held", "stopped")
         covers = [Cover(**{**each, **{name: Decimal(each[name]) for name in amounts}}) for each in told]
         return uncovered(covers, Decimal(tolerance))
 
-    def longest_uncovered(self, account: str = "alice", symbol: str = "BTC/USDT", tolerance: str = "0.00001") -> int:
+    def longest_uncovered(self, account: str = "alice", symbol: str = "", tolerance: str = "0.00001") -> int:
         """Milliseconds of the exchange's clock."""
         return longest_uncovered(self.uncovered(account, symbol, tolerance), self.clock())
 
@@ -225,6 +224,8 @@ class RunningExchange:
         return told
 
     def _ask(self, action: str, /, **arguments: Any) -> Any:
+        if arguments.get("symbol") == "":
+            arguments["symbol"] = self.reach.symbols[0]
         connection = http.client.HTTPConnection("127.0.0.1", self.reach.control_port, timeout=30)
         try:
             connection.request("POST", f"/{action}", json.dumps(arguments))
@@ -278,7 +279,8 @@ async def served(venue: Venue) -> AsyncIterator[Reach]:
         stack.push_async_callback(venue.streams.close)
         keys = {account: vars(each) for account, each in venue.keys.items()}
         pem = authority.cert_pem.bytes().decode()
-        yield Reach(venue.exchange_id, venue.hosts, port, control_port, pem, keys, venue.client_options())
+        symbols = tuple(venue.spot.markets)
+        yield Reach(venue.exchange_id, venue.hosts, symbols, port, control_port, pem, keys, venue.client_options())
 
 
 async def _listening(stack: AsyncExitStack, application: web.Application, tls: ssl.SSLContext | None) -> int:
@@ -295,6 +297,7 @@ async def _tick(venue: Venue) -> None:
     while True:
         await asyncio.sleep(TICK_SECONDS)
         venue.spot.pass_time()
+        venue.on_tick()
 
 
 @contextmanager

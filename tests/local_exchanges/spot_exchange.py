@@ -52,6 +52,8 @@ class Rules:
     children: bool = False
     """Whether a triggered order ends and places another with a number of its own."""
     refuses_hit_triggers: bool = True
+    refuses_taking_makers: bool = True
+    """A post-only order that would take; otherwise it is accepted and cancelled at once."""
     unique_ids: str = "open"
     flat_candles: bool = True
 
@@ -84,17 +86,30 @@ class SpotExchange:
     def place(self, order: Order) -> Order:
         market = self._admitted(order)
         self._price_by_cost(order, market)
-        if order.post_only and crosses(order, market):
+        takes = order.post_only and crosses(order, market)
+        if takes and self.rules.refuses_taking_makers:
             raise RefusedOrder(Refusal.WOULD_TAKE)
         order.lock = self._set_aside(order, market)
         self._register(order)
         self._tell_balance(order.account, order.lock.asset)
-        if not order.waits:
+        if takes:
+            self._end(order, Status.CANCELLED, "POST_ONLY")
+        elif not order.waits:
             self._take(order)
         elif not self.rules.refuses_hit_triggers:
             self._pull_triggers(market)
         self._note(order.account, order.symbol)
         return order
+
+    def check(self, order: Order) -> None:
+        """Refuse what ``place`` would refuse, and place nothing."""
+        market = self._admitted(order)
+        self._price_by_cost(order, market)
+        if order.post_only and crosses(order, market) and self.rules.refuses_taking_makers:
+            raise RefusedOrder(Refusal.WOULD_TAKE)
+        asset, amount = self._needed(order, market)
+        if self.ledger.balance(order.account, asset).free < amount:
+            raise RefusedOrder(Refusal.FUNDS)
 
     def place_pair(self, limit: Order, stop: Order, client_id: str) -> Pair:
         """Two orders on one sum of money: what trades or triggers first ends the other."""

@@ -63,7 +63,6 @@ class Refusal(StrEnum):
     UNKNOWN_ORDER = "unknown order"
     ALREADY_ENDED = "order has ended"
     PAIR_PRICES = "prices of the pair on the wrong side of the market"
-    NO_LIQUIDITY = "nobody to trade with"
 
 
 class RefusedOrder(Exception):

@@ -101,6 +101,9 @@ class Venue(ABC):
     @abstractmethod
     def maintenance(self) -> web.Response: ...
 
+    def on_tick(self) -> None:  # noqa: B027
+        """About ten times a second."""
+
     def name_order(self, number: int) -> str:
         return str(number)
 
