@@ -195,6 +195,6 @@ class Control:
 def _plain(value: Any) -> Any:
     if isinstance(value, Decimal):
         return text(value)
-    if isinstance(value, Balance):
+    if isinstance(value, Balance | Trigger):
         return asdict(value)
     raise TypeError(f"{type(value)} has no JSON form")

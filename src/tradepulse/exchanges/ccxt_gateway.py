@@ -51,7 +51,9 @@ from tradepulse.exchanges.order_intents import (
     intent_of,
     obstacle_of,
     pair_id_of,
+    pair_ids_of,
     role_of,
+    unpriced_legs,
 )
 from tradepulse.exchanges.outcomes import REFUSED_FOR_THE_RATE, WRONG_TIME, Outcome, order_id_in, outcome_of, reason_of
 from tradepulse.exchanges.price_watch import PriceWatch
@@ -216,7 +218,7 @@ class CcxtGateway:
         if intent.refusal:
             return self._refused(orders, intent.refusal)
         for order in orders:
-            order.sent_at = now
+            order.sent_at, order.guessed = now, False
             self._orders[order.client_id] = order
         outcome, result = await self._send(call)
         return await self._judged(intent, call, outcome, result)
@@ -292,14 +294,20 @@ class CcxtGateway:
     async def _query(self, order: TrackedOrder) -> Sequence[OrderEvent]:
         async with self._lock(order):
             self._suspects.add(order.client_id)
-            found = await self._inquiry.about(order)
+            asked, found = order, await self._inquiry.about(order)
+            pair = self._pair_of(order) if found is Found.ABSENT else None
+            if pair is not None:
+                asked, found = pair, await self._inquiry.about(pair)
             if found is Found.FOUND:
-                return self._kept((order,))
+                return self._kept((asked,))
             if order.rejected or order.ended:
                 return _facts((order,))
             if found is Found.SILENT:
                 return self._in_doubt((order,), "the exchange did not answer")
-            return [OrderNotFound(name, self._connection.now()) for name in order.names]
+            return self._not_found(order)
+
+    def _not_found(self, order: TrackedOrder) -> Sequence[OrderEvent]:
+        return [OrderNotFound(name, self._connection.now()) for name in order.names]
 
     async def _cancel(self, orders: Sequence[TrackedOrder]) -> Sequence[OrderEvent]:
         """Ask for the cancellation, then ask what became of it: an answer to the first proves nothing.
@@ -333,13 +341,15 @@ class CcxtGateway:
         if order.ended or order.rejected:
             return self._kept((order,))
         if found is Found.ABSENT and not order.accepted:
-            return [OrderNotFound(name, self._connection.now()) for name in order.names]
+            return self._not_found(order)
         return self._in_doubt((order,), "its cancellation is not confirmed")
 
     def _legs_of(self, command: CancelProtection) -> list[TrackedOrder]:
         if self._connection.exchange in SEPARATE_LEGS:
             return [self._tracked(one, command.market) for one in (command.stop_client_id, command.target_client_id)]
-        return [self._tracked(command.pair_client_id or pair_id_of(command.stop_client_id), command.market)]
+        pair = self._tracked(command.pair_client_id or pair_id_of(command.stop_client_id), command.market)
+        pair.legs = pair.legs or unpriced_legs(command.stop_client_id, command.target_client_id)
+        return [pair]
 
     def _tracked(self, client_id: str, market: MarketKey) -> TrackedOrder:
         """The order with this id, made up from the id itself where an earlier process sent it."""
@@ -348,7 +358,19 @@ class CcxtGateway:
             return known
         sent_at = self._connection.now() - LOOK_BACK_MS
         role, form = role_of(client_id, OrderRole.EXIT), form_of(client_id)
-        return TrackedOrder(client_id, role, form, self._of(market).spec, sent_at)
+        return TrackedOrder(client_id, role, form, self._of(market).spec, sent_at, guessed=True)
+
+    def _pair_of(self, order: TrackedOrder) -> TrackedOrder | None:
+        """The pair that an order unknown by its own id may be a leg of, where a pair is one order."""
+        market = self._of(order.spec.key)
+        if order.client_id in self._orders or not market.pairs or market.separate_legs:
+            return None
+        ids = pair_ids_of(order.client_id)
+        if ids is None:
+            return None
+        pair = self._tracked(ids.pair, order.spec.key)
+        pair.legs = pair.legs or unpriced_legs(ids.stop, ids.target)
+        return pair
 
     def _lock(self, order: TrackedOrder) -> asyncio.Lock:
         return self._locks.setdefault(order.client_id, asyncio.Lock())

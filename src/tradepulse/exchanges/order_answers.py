@@ -38,6 +38,9 @@ class SeenOrder:
     why: str = ""
     children: tuple[str, ...] = ()
     trades: tuple["SeenTrade", ...] = ()
+    stop: Decimal = NOTHING
+    target: Decimal = NOTHING
+    """Levels of a pair that is one order; 0 where none is told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +81,9 @@ def seen_order(order: Mapping[str, Any], raw: Any = None) -> SeenOrder:
     """From ccxt's order structure. What is neither open nor ended in its words counts as open."""
     info = raw if isinstance(raw, Mapping) else order.get("info")
     info = info if isinstance(info, Mapping) else {}
-    quantity, filled = _amount(order.get("amount")), _amount(order.get("filled"))
+    # ccxt does not read Coinbase's brackets.
+    bracket = (info.get("order_configuration") or {}).get("trigger_bracket_gtc") or {}
+    quantity, filled = _amount(order.get("amount") or bracket.get("base_size")), _amount(order.get("filled"))
     status = _STATUSES.get(str(order.get("status")), OrderStatus.OPEN)
     children = _children(info)
     if status is OrderStatus.FILLED and children:
@@ -87,7 +92,7 @@ def seen_order(order: Mapping[str, Any], raw: Any = None) -> SeenOrder:
     if status is OrderStatus.FILLED and filled < quantity:
         status = OrderStatus.EXPIRED
     return SeenOrder(
-        exchange_id=str(order["id"]),
+        exchange_id=_placed_by_trigger(info) or str(order["id"]),
         wire_id=str(info.get("algoClOrdId") or order.get("clientOrderId") or ""),
         symbol=str(order.get("symbol") or ""),
         status=status,
@@ -97,11 +102,18 @@ def seen_order(order: Mapping[str, Any], raw: Any = None) -> SeenOrder:
         why=_why(info, order),
         children=children,
         trades=tuple(seen_trade(trade) for trade in order.get("trades") or () if trade.get("id")),
+        stop=_amount(bracket.get("stop_trigger_price") or order.get("stopLossPrice") or order.get("triggerPrice")),
+        target=_amount(bracket.get("limit_price") or order.get("takeProfitPrice") or order.get("price")),
     )
 
 
+def _placed_by_trigger(info: Mapping[str, Any]) -> str:
+    """The id of an order that a triggered one of OKX placed: ccxt takes the triggered one's for it."""
+    return str(info.get("ordId") or "") if info.get("algoId") and "accFillSz" in info else ""
+
+
 def _children(info: Mapping[str, Any]) -> tuple[str, ...]:
-    if not info.get("algoId"):
+    if not info.get("algoId") or "accFillSz" in info:
         return ()
     listed = [str(each) for each in info.get("ordIdList") or () if each]
     return tuple(listed or [str(info["ordId"])] if info.get("ordId") else listed)
@@ -109,7 +121,8 @@ def _children(info: Mapping[str, Any]) -> tuple[str, ...]:
 
 def _why(info: Mapping[str, Any], order: Mapping[str, Any]) -> str:
     named = ("expiryReason", "eR", "cancelSource", "reject_reason", "cancel_reason", "reason", "finish_as", "failCode")
-    told = next((str(info[name]) for name in named if info.get(name) not in (None, "", "0", "NONE")), "")
+    said = [str(info.get(name) or "") for name in named]
+    told = next((words for words in said if words not in ("", "0", "NONE") and "UNSPECIFIED" not in words), "")
     return told or str(order.get("status") or "")
 
 

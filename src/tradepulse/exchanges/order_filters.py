@@ -17,6 +17,7 @@ class OrderFilters:
     max_market_amount: Decimal | None = None
     min_cost: Decimal | None = None
     max_cost: Decimal | None = None
+    max_market_cost: Decimal | None = None
     market_cost_counts: bool = True
     min_price: Decimal | None = None
     max_price: Decimal | None = None
@@ -38,8 +39,9 @@ class OrderFilters:
         cost, counts = amount * price, not at_market or self.market_cost_counts
         if counts and self.min_cost is not None and cost < self.min_cost:
             return f"a value of {cost.normalize():f} is below the minimum of {self.min_cost}"
-        if counts and self.max_cost is not None and cost > self.max_cost:
-            return f"a value of {cost.normalize():f} is above the maximum of {self.max_cost}"
+        dearest = _least(self.max_cost, self.max_market_cost if at_market else None)
+        if counts and dearest is not None and cost > dearest:
+            return f"a value of {cost.normalize():f} is above the maximum of {dearest}"
         return ""
 
     def price_refusal(self, price: Decimal, reference: Decimal | None, *, buys: bool) -> str:
@@ -77,13 +79,16 @@ def filters_of(market: Mapping[str, Any]) -> OrderFilters:
         each.get("filterType"): each for each in (market.get("info") or {}).get("filters") or () if hasattr(each, "get")
     }
     notional = told.get("NOTIONAL") or told.get("MIN_NOTIONAL") or {}
+    # OKX's only limit on values is one of orders at market, which ccxt gives as one of all orders.
+    of_market = "maxMktSz" in (market.get("info") or {})
     sides, both = told.get("PERCENT_PRICE_BY_SIDE") or {}, told.get("PERCENT_PRICE") or {}
     return OrderFilters(
         min_amount=_number(amount.get("min")),
         max_amount=_number(amount.get("max")),
         max_market_amount=_number((told.get("MARKET_LOT_SIZE") or {}).get("maxQty")),
         min_cost=_number(cost.get("min")),
-        max_cost=_number(cost.get("max")),
+        max_cost=None if of_market else _number(cost.get("max")),
+        max_market_cost=_number(cost.get("max")) if of_market else None,
         market_cost_counts=bool(notional.get("applyMinToMarket", notional.get("applyToMarket", True))),
         min_price=_number(price.get("min")),
         max_price=_number(price.get("max")),

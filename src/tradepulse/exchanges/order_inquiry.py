@@ -64,7 +64,18 @@ class Inquiry:
                 await self.absorb(order, seen)
                 return Found.FOUND
             proven &= absent
+        if proven and order.guessed:
+            # It may be older than the history that was read, and rest all the same.
+            return await self._among_the_resting(order)
         return Found.ABSENT if proven else Found.SILENT
+
+    async def _among_the_resting(self, order: TrackedOrder) -> Found:
+        resting = await self.resting(order.spec.key)
+        seen = next((each for each in resting or () if self.is_about(each, order)), None)
+        if seen is None:
+            return Found.SILENT if resting is None else Found.ABSENT
+        await self.absorb(order, seen)
+        return Found.FOUND
 
     async def _asked(self, order: TrackedOrder, call: Call) -> tuple[SeenOrder | None, bool]:
         """The order, and whether the answer proves that it is not there."""

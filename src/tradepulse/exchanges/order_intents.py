@@ -20,6 +20,7 @@ from tradepulse.exchanges.venues import mode_for, stop_types_for, venue_of
 from tradepulse.kernels import fills
 from tradepulse.shared.errors import RefusedError
 
+NOTHING = Decimal(0)
 ENTRY_WINDOW_MS = MINUTE
 """How long after its opening time an entry may still be sent."""
 STOP_LIMIT_DEPTH = Decimal("0.05")
@@ -198,3 +199,19 @@ def pair_id_of(stop_client_id: str) -> str:
         return str(ClientId.parse(stop_client_id).as_role(IdRole.PAIR))
     except RefusedError:
         return f"{stop_client_id}p"
+
+
+def pair_ids_of(leg_client_id: str) -> PairIds | None:
+    """The ids of the pair that a leg belongs to; ``None`` when this is no leg's id."""
+    try:
+        leg = ClientId.parse(leg_client_id)
+    except RefusedError:
+        return None
+    if leg.role not in (IdRole.STOP, IdRole.TARGET):
+        return None
+    return PairIds(*(str(leg.as_role(role)) for role in (IdRole.PAIR, IdRole.STOP, IdRole.TARGET)))
+
+
+def unpriced_legs(stop_client_id: str, target_client_id: str) -> tuple[Leg, ...]:
+    """Legs of a pair that an earlier process placed: the exchange tells their levels."""
+    return Leg(stop_client_id, OrderRole.STOP, NOTHING), Leg(target_client_id, OrderRole.TARGET, NOTHING)

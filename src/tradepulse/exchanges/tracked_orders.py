@@ -6,7 +6,7 @@ order that has ended stays ended: late, repeated and overtaken messages change n
 
 import logging
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 from tradepulse.domain.events import OrderAccepted, OrderEnded, OrderEvent, OrderFilled, OrderRejected
@@ -41,6 +41,8 @@ class TrackedOrder:
     spec: MarketSpec
     sent_at: int
     legs: tuple[Leg, ...] = ()
+    guessed: bool = False
+    """Made up from its id, because an earlier process may have sent it: nobody knows when."""
     exchange_ids: list[str] = field(default_factory=list)
     """Its own, then those of the orders that it placed when it triggered."""
     accepted: bool = False
@@ -92,6 +94,7 @@ class TrackedOrder:
         if seen.status is OrderStatus.REJECTED and seen.filled == 0:
             self.reject(seen.why or "refused by the exchange", now)
             return
+        self.legs = tuple(replace(leg, price=leg.price or _level(seen, leg.role)) for leg in self.legs)
         self.accept(seen.exchange_id, now)
         for child in seen.children:
             self._name(child)
@@ -185,3 +188,7 @@ class TrackedOrder:
         """A price between two ticks counts as the worse one."""
         direction = ROUND_CEILING if trade.buys else ROUND_FLOOR
         return int((trade.price / self.spec.tick_size).to_integral_value(direction))
+
+
+def _level(seen: SeenOrder, role: OrderRole) -> Decimal:
+    return seen.stop if role is OrderRole.STOP else seen.target

@@ -9,6 +9,7 @@ here: whoever reads asks by REST after every connection and from time to time.
 import asyncio
 import logging
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import ccxt.pro as ccxtpro
@@ -23,6 +24,8 @@ SILENT_MS = 45_000
 """No message and no answer to three pings."""
 # Stops and pairs come on a channel of their own, the orders that they place on the plain one.
 _WITH_TRIGGERS = frozenset({"okx", "kucoin"})
+# ccxt hands on what the fee does to the balance, where everywhere else it tells what was paid.
+_FEES_AS_CHANGES = frozenset({"okx"})
 
 
 class UserStream:
@@ -113,7 +116,9 @@ class UserStream:
         }
         fresh = [seen_trade(trade) for key, trade in found.items() if key not in self._trades]
         self._trades = set(found)
-        return fresh
+        if self._connection.exchange not in _FEES_AS_CHANGES:
+            return fresh
+        return [replace(each, fees=tuple((currency, -cost) for currency, cost in each.fees)) for each in fresh]
 
 
 def _all(cache: Iterable[dict[str, Any]] | None) -> list[dict[str, Any]]:
