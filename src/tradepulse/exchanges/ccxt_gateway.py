@@ -26,17 +26,9 @@ from tradepulse.domain.commands import (
     PlaceStop,
     QueryOrder,
 )
-from tradepulse.domain.events import (
-    OrderEnded,
-    OrderEvent,
-    OrderFilled,
-    OrderInDoubt,
-    OrderNotFound,
-    OrderRejected,
-    PriceSeen,
-)
+from tradepulse.domain.events import OrderEvent, OrderInDoubt, OrderNotFound, PriceSeen
 from tradepulse.domain.market import MINUTE, MarketKey, MarketSpec
-from tradepulse.domain.orders import OrderReport, OrderRole, OrderStatus
+from tradepulse.domain.orders import OrderRole
 from tradepulse.domain.signals import Verdict
 from tradepulse.exchanges.ccxt_exchange import ExchangeConnection, Sleep
 from tradepulse.exchanges.client_ids import id_from_wire
@@ -59,9 +51,9 @@ from tradepulse.exchanges.outcomes import REFUSED_FOR_THE_RATE, WRONG_TIME, Outc
 from tradepulse.exchanges.price_watch import PriceWatch
 from tradepulse.exchanges.rate_budget import Urgency
 from tradepulse.exchanges.tracked_orders import TrackedOrder
-from tradepulse.exchanges.unified_calls import Call
+from tradepulse.exchanges.unified_calls import Call, OrderForm
 from tradepulse.exchanges.user_stream import UserStream
-from tradepulse.shared.errors import ConfigurationError, RefusedError, TransientError
+from tradepulse.shared.errors import ConfigurationError, RefusedError
 
 logger = logging.getLogger(__name__)
 RESEND_AFTER_MS = 10_000
@@ -111,6 +103,7 @@ class CcxtGateway:
         self._locks: dict[str, asyncio.Lock] = {}
         self._queue: deque[OrderEvent] = deque()
         self._told = asyncio.Event()
+        self._watched: frozenset[MarketKey] = frozenset()
         self._prices = PriceWatch(connection, self._markets, sleep, self._told.set)
         self._early: deque[SeenTrade] = deque(maxlen=500)
         """Executions of orders whose exchange ids we have not been told yet."""
@@ -184,7 +177,9 @@ class CcxtGateway:
                 # An order that was only asked about does not know its legs yet.
                 old.legs = old.legs or new.legs
             if known[0].accepted or known[0].rejected or known[0].ended:
-                return _facts(known)
+                if intent.at_once and known[0].accepted and not known[0].settled:
+                    await self._inquiry.about(known[0])
+                return self._kept(known)
             if known[0] is not intent.orders[0] or self._may_have_been_sent(intent):
                 answer = await self._found_again(known)
                 if answer is not None:
@@ -281,6 +276,7 @@ class CcxtGateway:
             self._orders[order.client_id] = order
             order.published = len(order.facts)
         self._take_early_trades()
+        self._told.set()
         return _facts(orders)
 
     def _note_obstacle(self, order: TrackedOrder, result: Any) -> None:
@@ -294,17 +290,20 @@ class CcxtGateway:
     async def _query(self, order: TrackedOrder) -> Sequence[OrderEvent]:
         async with self._lock(order):
             self._suspects.add(order.client_id)
-            asked, found = order, await self._inquiry.about(order)
-            pair = self._pair_of(order) if found is Found.ABSENT else None
-            if pair is not None:
-                asked, found = pair, await self._inquiry.about(pair)
+            found_order, found = await self._found(order)
             if found is Found.FOUND:
-                return self._kept((asked,))
+                return self._kept((found_order,))
             if order.rejected or order.ended:
                 return _facts((order,))
             if found is Found.SILENT:
                 return self._in_doubt((order,), "the exchange did not answer")
             return self._not_found(order)
+
+    async def _found(self, order: TrackedOrder) -> tuple[TrackedOrder, Found]:
+        """Ask about an order, and where it is not found, about the pair that it may be a leg of."""
+        found = await self._inquiry.about(order)
+        pair = self._pair_of(order) if found is Found.ABSENT else None
+        return (order, found) if pair is None else (pair, await self._inquiry.about(pair))
 
     def _not_found(self, order: TrackedOrder) -> Sequence[OrderEvent]:
         return [OrderNotFound(name, self._connection.now()) for name in order.names]
@@ -316,9 +315,10 @@ class CcxtGateway:
         """
         async with self._lock(orders[0]):
             answers: list[OrderEvent] = []
-            for number, order in enumerate(orders):
-                if number or (not order.exchange_ids and self._connection.exchange not in SEPARATE_LEGS):
-                    await self._inquiry.about(order)
+            for number, named in enumerate(orders):
+                order = named
+                if number or not order.exchange_ids:
+                    order, _ = await self._found(named)
                 if not (order.ended or order.rejected):
                     await self._cancel_once(order)
                 answers += await self._confirmed(order)
@@ -375,28 +375,16 @@ class CcxtGateway:
     def _lock(self, order: TrackedOrder) -> asyncio.Lock:
         return self._locks.setdefault(order.client_id, asyncio.Lock())
 
-    async def report(self, client_ids: Iterable[str]) -> dict[str, OrderReport]:
-        """Looked for on every market. ``fill`` only where there was exactly one: ``QueryOrder`` tells all of them."""
-        found: dict[str, OrderReport] = {}
-        for client_id in client_ids:
-            for market in self._markets:
-                order = self._tracked(client_id, market)
-                facts = [fact for fact in await self._query(order) if _name_of(fact) == client_id]
-                if any(isinstance(fact, OrderInDoubt) for fact in facts):
-                    raise TransientError(
-                        f"{self._connection.exchange} did not say what became of order {client_id}.", "Ask again later."
-                    )
-                if order.accepted or order.rejected:
-                    found[client_id] = _report(client_id, facts)
-                    break
-        return found
-
     # --- what nobody asked for
 
     def watch_prices(self, markets: Iterable[MarketKey]) -> None:
-        """From now on the bids of these markets are told, and of no others."""
-        self._prices.want(market for market in markets if self._of(market))
+        """From now on the bids of these markets are told, and of those where a stop of ours rests, and of no others."""
+        self._watched = frozenset(market for market in markets if self._of(market))
         self._told.set()
+
+    def _want_prices(self) -> None:
+        stops = (o for o in self._orders.values() if o.form is OrderForm.STOP and o.accepted and not o.ended)
+        self._prices.want(self._watched | {order.spec.key for order in stops})
 
     async def events(self) -> AsyncIterator[OrderEvent | PriceSeen]:
         self._listening = True
@@ -409,6 +397,7 @@ class CcxtGateway:
                     yield self._queue.popleft()
                 while (price := self._prices.take()) is not None:
                     yield price
+                self._want_prices()
                 await self._wait_for_news([*tasks, *self._prices.tasks()])
         finally:
             self._prices.want(())
@@ -570,22 +559,6 @@ class CcxtGateway:
 
 def _facts(orders: Iterable[TrackedOrder]) -> list[OrderEvent]:
     return [fact for order in orders for fact in order.facts]
-
-
-def _name_of(fact: OrderEvent) -> str:
-    return fact.fill.client_id if isinstance(fact, OrderFilled) else fact.client_id
-
-
-def _report(client_id: str, facts: Sequence[OrderEvent]) -> OrderReport:
-    executions = [fact.fill for fact in facts if isinstance(fact, OrderFilled)]
-    last = facts[-1]
-    status, reason = OrderStatus.OPEN, ""
-    if isinstance(last, OrderRejected):
-        status, reason = OrderStatus.REJECTED, last.reason
-    ended = next((fact for fact in facts if isinstance(fact, OrderEnded)), None)
-    if ended is not None:
-        status, reason = ended.status, ended.reason
-    return OrderReport(client_id, status, reason, executions[0] if len(executions) == 1 else None)
 
 
 def _ids_in(answer: Any, orders: Sequence[TrackedOrder]) -> list[str]:

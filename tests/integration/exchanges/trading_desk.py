@@ -56,6 +56,7 @@ class Desk:
         self.market = market
         self.spec = spec
         self.heard: list[Any] = []
+        self.reading: asyncio.Task[None] | None = None
 
     def ticks(self, price: str | int) -> int:
         return int(Decimal(price) / self.spec.tick_size)
@@ -113,6 +114,8 @@ class Desk:
     async def until(self, true: Callable[[], bool], seconds: float = 5.0) -> None:
         deadline = asyncio.get_running_loop().time() + seconds
         while not true():
+            if self.reading is not None and self.reading.done():
+                self.reading.result()
             assert asyncio.get_running_loop().time() < deadline, f"it did not happen; heard: {self.heard}"
             await asyncio.sleep(0.02)
 
@@ -178,7 +181,7 @@ async def desk_on(
         gateway = CcxtGateway(connection, [market], quickly, probed=probed)
         await gateway.open()
         desk = Desk(gateway, connection, market, (await gateway.markets())[market])
-        reading = asyncio.create_task(desk.listen()) if listening else None
+        desk.reading = reading = asyncio.create_task(desk.listen()) if listening else None
         try:
             if reading:
                 await desk.until(lambda: any(each["account"] for each in exchange.streams()["connections"]))
