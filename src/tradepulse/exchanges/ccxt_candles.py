@@ -6,7 +6,6 @@ is trusted: rows are checked before anyone else sees them.
 
 import asyncio
 import difflib
-import email.utils
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -18,8 +17,9 @@ import ccxt.async_support as ccxt
 import numpy as np
 
 from tradepulse.domain.candle_rules import CandleRule, check_candles
-from tradepulse.domain.market import Candles, MarketKey, MarketKind, MarketSpec, Timeframe
+from tradepulse.domain.market import Candle, Candles, MarketKey, MarketKind, MarketSpec, Timeframe
 from tradepulse.exchanges.capabilities import fitted, spec_for
+from tradepulse.exchanges.rate_budget import retry_after_ms
 from tradepulse.ports import Clock
 from tradepulse.shared.errors import ConfigurationError, TransientError
 from tradepulse.shared.secrets import told
@@ -29,6 +29,7 @@ FIRST_WAIT, LONGEST_WAIT = 1.0, 120.0
 """Seconds. An exchange that asks for a longer pause than the longest is left alone."""
 DEFAULT_PAGE = 500
 REQUEST_TIMEOUT_MS = 20_000
+_STEPS = ("price", "amount")
 # An answer that is not what the documentation says makes ccxt's parsers fail with one of these.
 _UNPARSABLE = (TypeError, KeyError, ValueError, IndexError, AttributeError)
 
@@ -129,7 +130,8 @@ class CcxtCandles:
         )
 
     def _pause(self, attempt: int, problem: str) -> float:
-        asked = _retry_after(self._exchange.last_response_headers or {}, self._clock.now())
+        asked_ms = retry_after_ms(self._exchange.last_response_headers or {}, self._clock.now())
+        asked = None if asked_ms is None else asked_ms / 1000
         if asked is not None and asked > LONGEST_WAIT:
             raise TransientError(
                 f"{self.exchange_id} asks to be left alone for {asked:.0f} seconds ({problem}).",
@@ -193,8 +195,24 @@ def market_spec(exchange: ccxt.Exchange, market: dict[str, Any], candles: Candle
         raise ConfigurationError(
             f"{key} is an inverse contract, which is settled in its base.", "Choose a spot or a linear market."
         )
-    known = spec_for(key, candles)
-    price = float(candles.close[-1])
+    return fitted(_as_told(exchange, market, spec_for(key, candles), float(candles.close[-1])), candles)
+
+
+def traded_spec(exchange: ccxt.Exchange, market: dict[str, Any], price: float) -> MarketSpec:
+    """The filters that orders must keep now. What is not told about steps cannot be traded with."""
+    key = MarketKey(exchange.id, market["symbol"])
+    steps = [_step((market.get("precision") or {}).get(name), exchange.precisionMode, price) for name in _STEPS]
+    if market.get("inverse") or None in steps:
+        raise ConfigurationError(
+            f"{key} cannot be traded: the exchange does not tell its steps, or settles it in its base.",
+            "Choose a spot market whose price and quantity steps are published.",
+        )
+    cash = Candles.from_rows([Candle(0, price, price, price, price, 0.0)])
+    told = _as_told(exchange, market, spec_for(key, cash), price)
+    return replace(told, tick_size=steps[0] or told.tick_size)
+
+
+def _as_told(exchange: ccxt.Exchange, market: dict[str, Any], known: MarketSpec, price: float) -> MarketSpec:
     precision, limits = market.get("precision") or {}, market.get("limits") or {}
     tick = _step(precision.get("price"), exchange.precisionMode, price)
     lot = _step(precision.get("amount"), exchange.precisionMode, 1.0)
@@ -203,7 +221,7 @@ def market_spec(exchange: ccxt.Exchange, market: dict[str, Any], candles: Candle
         _decimal((limits.get("cost") or {}).get("min")),
         (_decimal((limits.get("amount") or {}).get("min")) or Decimal(0)) * contract * Decimal(str(price)),
     ]
-    spec = replace(
+    return replace(
         known,
         base=market["base"],
         quote=market["quote"],
@@ -215,7 +233,6 @@ def market_spec(exchange: ccxt.Exchange, market: dict[str, Any], candles: Candle
         taker_ppm=_ppm(market.get("taker"), known.taker_ppm),
         source="exchange",
     )
-    return fitted(spec, candles)
 
 
 def _decimal(value: float | str | None) -> Decimal | None:
@@ -256,21 +273,6 @@ def _definite(exchange_id: str, error: ccxt.BaseError) -> ConfigurationError | N
             "Check the symbol, the timeframe and the dates.",
         )
     return None
-
-
-def _retry_after(headers: dict[str, str], now: int) -> float | None:
-    """Seconds that a ``Retry-After`` header asks for (RFC 9110: a number of seconds, or a date)."""
-    value = next((text for name, text in headers.items() if name.lower() == "retry-after"), None)
-    if value is None:
-        return None
-    try:
-        return max(0.0, float(value))
-    except ValueError:
-        pass
-    try:
-        return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - now / 1000)
-    except ValueError:
-        return None
 
 
 def _suggestion(wanted: str, offered: list[str], noun: str) -> str:

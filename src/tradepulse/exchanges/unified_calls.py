@@ -111,6 +111,11 @@ class OrderCalls(ABC):
         amount = self.rounding.amount(quantity)
         return self._create("limit", "buy", amount, self.rounding.buy_limit(price), client_id)
 
+    def immediate_entry(self, client_id: str, quantity: Decimal, price: Decimal) -> Call:
+        """Buy now what can be had up to this price; the rest ends at once."""
+        amount, limit = self.rounding.amount(quantity), self.rounding.buy_limit(price)
+        return self._create("limit", "buy", amount, limit, client_id, {"timeInForce": "IOC"})
+
     def market_exit(self, client_id: str, quantity: Decimal) -> Call:
         return self._create("market", "sell", self.rounding.amount(quantity), None, client_id)
 

@@ -49,6 +49,7 @@ def every_act(calls: OrderCalls) -> Iterator[tuple[str, Any]]:
     if calls.venue.market_buy.value is MarketBuy.COST:
         yield "market entry without cost", lambda: calls.market_entry(str(ENTRY), QUANTITY)
     yield "limit entry", lambda: calls.limit_entry(str(ENTRY), QUANTITY, Decimal("50000.009"))
+    yield "immediate entry", lambda: calls.immediate_entry(str(ENTRY), QUANTITY, Decimal("50000.009"))
     yield "protective pair", lambda: calls.protective_pair(PAIR, Exit(QUANTITY, STOP, TARGET, STOP_LIMIT))
     yield "resting stop at market", lambda: calls.resting_stop(PAIR.stop, QUANTITY, STOP)
     yield "resting stop with a limit", lambda: calls.resting_stop(PAIR.stop, QUANTITY, STOP, STOP_LIMIT)

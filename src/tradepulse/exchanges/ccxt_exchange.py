@@ -1,0 +1,237 @@
+"""One wallet's connection to one exchange: a ccxt.pro client that asks through the shared budget and knows the time.
+
+ccxt's own throttle counts per client, so several wallets on one address would exceed what the address may: its place
+is taken by the ``RateBudget``, which every request passes, those inside ccxt's composed calls too. ccxt never repeats
+a request by itself, because it would repeat orders.
+"""
+
+import asyncio
+import logging
+import statistics
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import ccxt.pro as ccxtpro
+
+from tradepulse.domain.market import MarketKey, MarketKind
+from tradepulse.exchanges.outcomes import REFUSED_FOR_THE_RATE, WRONG_TIME, reason_of
+from tradepulse.exchanges.rate_budget import RateBudget, Urgency
+from tradepulse.exchanges.unified_calls import Call
+from tradepulse.exchanges.venues import venue_of
+from tradepulse.ports import Clock
+from tradepulse.shared.errors import ConfigurationError, TransientError
+
+logger = logging.getLogger(__name__)
+Sleep = Callable[[float], Awaitable[None]]
+REQUEST_TIMEOUT_MS = 10_000
+KEEP_ALIVE_MS = 15_000
+CLOCK_SAMPLES = 5
+CLOCK_GOOD_FOR_MS = 3_600_000
+CLOCK_PAUSE_MS = 5_000
+"""Between measurings that refusals of the time ask for."""
+ATTEMPTS = 5
+# The order of these clients' nonces on the wire must be that of their making.
+_ONE_AT_A_TIME = frozenset({"kraken", "bitfinex"})
+# What passes by itself, and what ccxt's parsers make of an answer that is not what the documentation says.
+PASSING = (ccxtpro.OperationFailed, TypeError, KeyError, ValueError, IndexError, AttributeError)
+_urgency: ContextVar[tuple[Urgency, int]] = ContextVar("urgency", default=(Urgency.QUESTIONS, 0))
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKeys:
+    """Never shown: neither in a log nor in an error."""
+
+    api_key: str = field(repr=False)
+    secret: str = field(repr=False)
+    password: str = field(default="", repr=False)
+
+
+class ExchangeConnection:
+    """Made by ``connected_exchange``. ``client`` is for the streams; every request goes through ``call``."""
+
+    def __init__(self, client: Any, kind: MarketKind, budget: RateBudget, clock: Clock, sleep: Sleep) -> None:
+        self.client = client
+        self.exchange: str = client.id
+        self.kind = kind
+        self.venue = venue_of(client.id, kind)
+        self.budget = budget
+        self.skew_ms = 0
+        """How far the exchange's clock is ahead of ours."""
+        self._clock = clock
+        self._sleep = sleep
+        self._clock_measured_at = -CLOCK_GOOD_FOR_MS
+        self._turn = asyncio.Lock() if client.id in _ONE_AT_A_TIME and client.apiKey else None
+        client.throttle = self._throttle
+
+    def now(self) -> int:
+        """The exchange's time as far as we know it."""
+        return self._clock.now() + self.skew_ms
+
+    async def _throttle(self, cost: float | None = None) -> None:
+        urgency, patience_ms = _urgency.get()
+        await self.budget.take(1.0 if cost is None else float(cost), urgency, patience_ms)
+
+    async def call(self, call: Call, urgency: Urgency = Urgency.QUESTIONS, patience_ms: int = 0) -> Any:
+        """The answer, or what ccxt raised. ``patience_ms``: how long a ban may be waited for before anything is sent.
+
+        A refusal for the rate silences all wallets on this address; one for the time has the clock measured anew.
+        """
+        try:
+            with at_urgency(urgency, patience_ms):
+                return await self._performed(call)
+        except REFUSED_FOR_THE_RATE as error:
+            self.budget.note_refusal(self.client.last_response_headers or {}, str(error))
+            raise
+        except WRONG_TIME:
+            if call.method != "fetch_time":
+                await self._suspect_the_clock()
+            raise
+
+    async def _performed(self, call: Call) -> Any:
+        method = getattr(self.client, call.method)
+        if self._turn is None:
+            return await method(*call.arguments)
+        async with self._turn:
+            return await method(*call.arguments)
+
+    async def asked(self, call: Call, urgency: Urgency = Urgency.QUESTIONS) -> Any:
+        """The answer to a harmless question, asked again while the failure may pass."""
+        problem = ""
+        for attempt in range(ATTEMPTS):
+            try:
+                return await self.call(call, urgency, patience_ms=2 * REQUEST_TIMEOUT_MS)
+            except (*PASSING, ccxtpro.ExchangeError) as error:
+                if isinstance(error, ccxtpro.ExchangeError) and type(error) is not ccxtpro.ExchangeError:
+                    raise
+                problem = reason_of(error)
+            if attempt < ATTEMPTS - 1:
+                await self._sleep(0.25 * 2**attempt)
+        raise TransientError(
+            f"{self.exchange} did not answer {call.method} in {ATTEMPTS} attempts ({problem}).", "Start again later."
+        )
+
+    async def open(self) -> None:
+        """Load the markets and measure the clock."""
+        if not await self.asked(Call("load_markets", (True,))):
+            raise TransientError(f"{self.exchange} named no markets.", "Start again later.")
+        await self.measure_clock()
+
+    async def keep_clock(self) -> None:
+        """Measure again when the last measuring is old."""
+        if self._clock.now() - self._clock_measured_at >= CLOCK_GOOD_FOR_MS:
+            await self.measure_clock()
+
+    async def measure_clock(self) -> None:
+        """The median over several questions; each counts for the middle of its round trip."""
+        if not self.client.has.get("fetchTime"):
+            return
+        leads = []
+        for _ in range(CLOCK_SAMPLES):
+            before = self._clock.now()
+            theirs = int(await self.asked(Call("fetch_time", ())))
+            leads.append(theirs - (before + self._clock.now()) / 2)
+        self.skew_ms = round(statistics.median(leads))
+        self._clock_measured_at = self._clock.now()
+        self.client.options["timeDifference"] = -self.skew_ms
+
+    async def _suspect_the_clock(self) -> None:
+        if self._clock.now() - self._clock_measured_at < CLOCK_PAUSE_MS:
+            return
+        logger.warning("%s refused the time of a request; its clock is measured again", self.exchange)
+        await self.measure_clock()
+
+    def market(self, key: MarketKey) -> dict[str, Any]:
+        """ccxt's structure of a market."""
+        market: dict[str, Any] | None = (self.client.markets or {}).get(key.symbol)
+        if market is None:
+            raise ConfigurationError(f"{self.exchange} has no market '{key.symbol}'.", "Trade one that it lists.")
+        return market
+
+    def drop_streams(self, why: str, silent_ms: int = 0) -> None:
+        """Close the streams that said nothing, not even an answer to a ping, for so long; watchers hear an error."""
+        for stream in list((self.client.clients or {}).values()):
+            heard_at = max(stream.last_message_at or 0, stream.connectionEstablished or stream.connectionStarted or 0)
+            if not stream.connecting and self.client.milliseconds() - heard_at >= silent_ms:
+                logger.warning("A stream of %s is closed to be opened again: %s", self.exchange, why)
+                stream.on_error(ccxtpro.NetworkError(f"closed by us: {why}"))
+
+
+@contextmanager
+def at_urgency(urgency: Urgency, patience_ms: int = 0) -> Iterator[None]:
+    """Every request made inside, however deep, asks the budget like this."""
+    token = _urgency.set((urgency, patience_ms))
+    try:
+        yield
+    finally:
+        _urgency.reset(token)
+
+
+@asynccontextmanager
+async def connected_exchange(
+    exchange: str,
+    kind: MarketKind,
+    session: aiohttp.ClientSession,
+    clock: Clock,
+    budgets: Path,
+    keys: ApiKeys | None = None,
+    *,
+    options: dict[str, Any] | None = None,
+    timeout_ms: int = REQUEST_TIMEOUT_MS,
+    sleep: Sleep = asyncio.sleep,
+) -> AsyncIterator[ExchangeConnection]:
+    """Connected and with its markets loaded. The session stays open; ``budgets`` is the folder all processes share."""
+    client = _client(exchange, kind, session, keys, options or {}, timeout_ms)
+    budget = RateBudget(exchange, budgets / f"{exchange}.json", 1000 / float(client.rateLimit), clock, sleep)
+    connection = ExchangeConnection(client, kind, budget, clock, sleep)
+    try:
+        await connection.open()
+        yield connection
+    finally:
+        await client.close()
+
+
+def _client(
+    exchange: str,
+    kind: MarketKind,
+    session: aiohttp.ClientSession,
+    keys: ApiKeys | None,
+    options: dict[str, Any],
+    timeout_ms: int,
+) -> Any:
+    if exchange not in ccxtpro.exchanges:
+        raise ConfigurationError(f"There is no exchange '{exchange}' with streams.", "See docs/exchanges.md.")
+    named = {} if keys is None else {"apiKey": keys.api_key, "secret": keys.secret, "password": keys.password}
+    ours: dict[str, Any] = {
+        "maxRetriesOnFailure": 0,
+        "defaultType": str(kind),
+        "adjustForTimeDifference": False,
+        "fetchMargins": False,
+        **venue_of(exchange, kind).ccxt_options,
+        **options,
+    }
+    client = getattr(ccxtpro, exchange)(
+        {
+            **{name: value for name, value in named.items() if value},
+            # Not ccxt's limit: it makes every request pass ``throttle``, which is ours.
+            "enableRateLimit": True,
+            "verbose": False,
+            "enableLastJsonResponse": True,
+            "timeout": timeout_ms,
+            "session": session,
+            # ccxt waits on exit for its own connections to close; those of a given session are not its to close.
+            "timeout_on_exit": 0,
+            "options": ours,
+        }
+    )
+    client.streaming["keepAlive"] = min(int(client.streaming.get("keepAlive", KEEP_ALIVE_MS)), KEEP_ALIVE_MS)
+    # Currencies tell of deposits and chains; trading does not need them, and some exchanges ask for more rights.
+    client.has["fetchCurrencies"] = False
+    kinds = client.options.get("fetchMarkets")
+    if isinstance(kinds, dict) and "types" in kinds:
+        kinds["types"] = ["spot"] if kind is MarketKind.SPOT else ["linear"]
+    return client

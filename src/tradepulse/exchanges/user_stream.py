@@ -1,0 +1,125 @@
+"""What an exchange tells of an account by itself, so that nothing it told is lost between two looks.
+
+ccxt.pro answers a watch with what came while somebody waited; what comes between two waits is kept in its caches until
+the next message. So every message wakes the reader, and the reader takes from the caches whatever it has not seen in
+this state. What an exchange did not tell, because the connection was down or the frame was lost, is nobody's to find
+here: whoever reads asks by REST after every connection and from time to time.
+"""
+
+import asyncio
+import logging
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+import ccxt.pro as ccxtpro
+
+from tradepulse.exchanges.ccxt_exchange import PASSING, ExchangeConnection, Sleep
+from tradepulse.exchanges.order_answers import SeenOrder, SeenTrade, seen_order, seen_trade
+from tradepulse.exchanges.outcomes import reason_of
+
+logger = logging.getLogger(__name__)
+FIRST_PAUSE, LONGEST_PAUSE = 0.25, 15.0
+SILENT_MS = 45_000
+"""No message and no answer to three pings."""
+# Stops and pairs come on a channel of their own, the orders that they place on the plain one.
+_WITH_TRIGGERS = frozenset({"okx", "kucoin"})
+# ccxt hands on what the fee does to the balance, where everywhere else it tells what was paid.
+_FEES_AS_CHANGES = frozenset({"okx"})
+
+
+class UserStream:
+    """Orders and executions of one account. ``news`` is set by every message; ``breaks`` counts lost connections."""
+
+    def __init__(self, connection: ExchangeConnection, sleep: Sleep) -> None:
+        self._connection = connection
+        self._sleep = sleep
+        self.news = asyncio.Event()
+        self.breaks = 0
+        self.shutting_down = False
+        """The exchange has said that it will close the connection."""
+        self._orders: dict[tuple[str, str], tuple[Any, ...]] = {}
+        self._trades: set[tuple[str, str]] = set()
+        self._listen()
+
+    def _listen(self) -> None:
+        """Hear every message of every stream before ccxt does, and look at the caches after it has."""
+        understood = self._connection.client.handle_message
+
+        def heard(stream: Any, message: Any) -> None:
+            try:
+                understood(stream, message)
+            finally:
+                inner = message.get("event", message) if isinstance(message, dict) else {}
+                if isinstance(inner, dict) and inner.get("e") == "serverShutdown":
+                    self.shutting_down = True
+                self.news.set()
+
+        self._connection.client.handle_message = heard
+
+    async def run(self) -> None:
+        """Keep all of the account's channels open until cancelled."""
+        client = self._connection.client
+        channels: list[tuple[str, dict[str, Any]]] = [("watch_orders", {})]
+        if self._connection.exchange in _WITH_TRIGGERS:
+            channels.append(("watch_orders", {"trigger": True}))
+        if client.has.get("watchMyTrades"):
+            channels.append(("watch_my_trades", {}))
+        tasks = [asyncio.create_task(self._watch(method, parameters)) for method, parameters in channels]
+        tasks.append(asyncio.create_task(self._watch_over()))
+        try:
+            await asyncio.gather(*tasks)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _watch(self, method: str, parameters: dict[str, Any]) -> None:
+        pause = FIRST_PAUSE
+        while True:
+            try:
+                await getattr(self._connection.client, method)(params=parameters)
+                pause = FIRST_PAUSE
+            except ccxtpro.ExchangeClosedByUser:
+                return
+            except (*PASSING, ccxtpro.BaseError) as error:
+                logger.warning("%s of %s broke: %s", method, self._connection.exchange, reason_of(error))
+                self.breaks += 1
+                self.news.set()
+                await self._sleep(pause)
+                pause = min(2 * pause, LONGEST_PAUSE)
+
+    async def _watch_over(self) -> None:
+        while True:
+            await self._sleep(FIRST_PAUSE * 4)
+            self._connection.drop_streams("it answers no ping", SILENT_MS)
+            if self.shutting_down:
+                self.shutting_down = False
+                self._connection.drop_streams("the exchange is about to close it")
+
+    def orders(self) -> list[SeenOrder]:
+        """Orders that have changed since the last look."""
+        client, changed, now_seen = self._connection.client, [], {}
+        for order in (*_all(client.orders), *_all(getattr(client, "triggerOrders", None))):
+            key = (str(order.get("symbol")), str(order.get("id")))
+            state = (order.get("status"), order.get("filled"), order.get("lastUpdateTimestamp"))
+            now_seen[key] = state
+            if self._orders.get(key) != state and order.get("id"):
+                changed.append(seen_order(order))
+        self._orders = now_seen
+        return changed
+
+    def trades(self) -> list[SeenTrade]:
+        """Executions that were not there at the last look."""
+        found = {
+            (str(each.get("symbol")), str(each.get("id"))): each for each in _all(self._connection.client.myTrades)
+        }
+        fresh = [seen_trade(trade) for key, trade in found.items() if key not in self._trades]
+        self._trades = set(found)
+        if self._connection.exchange not in _FEES_AS_CHANGES:
+            return fresh
+        return [replace(each, fees=tuple((currency, -cost) for currency, cost in each.fees)) for each in fresh]
+
+
+def _all(cache: Iterable[dict[str, Any]] | None) -> list[dict[str, Any]]:
+    return [] if cache is None else list(cache)

@@ -1,0 +1,257 @@
+"""What must hold of the gateway wherever it trades, on every local exchange under unmodified ccxt."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.integration.exchanges.trading_desk import Desk, desk_on, fills_in, kinds, name
+from tests.local_exchanges.fault_rules import (
+    FaultRule,
+    cut_json,
+    empty,
+    empty_object,
+    hangs,
+    html,
+    lost_answer,
+    lost_request,
+    truncated,
+    unavailable,
+)
+from tests.local_exchanges.running import RunningExchange, local_exchange
+
+from tradepulse.domain.client_ids import IdRole
+from tradepulse.domain.events import OrderAccepted, OrderEnded, OrderFilled
+from tradepulse.domain.orders import OrderRole, OrderStatus
+
+ROOMY: dict[str, str | None] = {"largest_market_quantity": "1000000"}
+
+
+@dataclass(frozen=True)
+class Place:
+    """An exchange, its market, and what its placing requests are called."""
+
+    exchange: str
+    symbol: str
+    placing: str
+    pairs: bool
+
+    @property
+    def base(self) -> str:
+        return self.symbol.split("/")[0]
+
+
+PLACES = [
+    Place("binance", "BTC/USDT", r"/api/v3/order", pairs=True),
+    Place("okx", "BTC/USDT", r"/trade/(batch-orders|order|order-algo)$", pairs=True),
+    Place("coinbase", "BTC/USD", r"/brokerage/orders$", pairs=True),
+]
+WITH_PAIRS = [place for place in PLACES if place.pairs]
+
+
+@pytest.fixture
+def exchange(place: Place) -> Iterator[RunningExchange]:
+    base, quote = place.symbol.split("/")
+    accounts = {"alice": {quote: "10000", base: "1"}}
+    with local_exchange(place.exchange, seed=3, markets={place.symbol: ROOMY}, accounts=accounts) as running:
+        yield running
+
+
+def on(place: Place, exchange: RunningExchange, folder: Path, **more: Any) -> Any:
+    return desk_on(exchange, folder, symbol=place.symbol, **more)
+
+
+def every(places: list[Place]) -> Any:
+    return pytest.mark.parametrize("place", places, ids=lambda each: each.exchange)
+
+
+def told_once(desk: Desk, exchange: RunningExchange, answered: list[Any]) -> None:
+    """The executions told, here or there, are those of the exchange's ledger; none came twice by itself."""
+    heard = [event.fill.fill_id for event in desk.heard if isinstance(event, OrderFilled)]
+    assert len(heard) == len(set(heard))
+    told = {fill.fill_id: fill for fill in fills_in([*desk.heard, *answered])}.values()
+    ledger = exchange.fills()
+    assert len(told) == len(ledger)
+    assert sum(desk.spec.quantity(fill.lots) for fill in told) == sum(Decimal(each["quantity"]) for each in ledger)
+    for kind in (OrderAccepted, OrderEnded):
+        ids = [event.client_id for event in desk.heard if isinstance(event, kind)]
+        assert len(ids) == len(set(ids))
+
+
+@every(PLACES)
+async def test_trade_when_entered_protected_and_left_then_everything_is_told_and_adds_up(
+    place: Place, exchange: RunningExchange, tmp_path: Path
+) -> None:
+    exchange.price("50000", symbol=place.symbol, largest_trade="0.004")
+    async with on(place, exchange, tmp_path) as desk:
+        entered = await desk.execute(desk.entry(1))
+        assert (entered[-1].status, desk.spec.quantity(entered[-1].filled_lots)) == (
+            OrderStatus.FILLED,
+            Decimal("0.01"),
+        )
+        assert len(fills_in(entered)) == 3
+        assert kinds(await desk.execute(desk.stop(1))) == ["accepted"]
+        assert kinds(await desk.execute(desk.stop(1))) == ["accepted"]
+        stopped = await desk.execute(desk.cancel(1))
+        assert (kinds(stopped), stopped[-1].status) == (["accepted", "ended"], OrderStatus.CANCELLED)
+        missed = await desk.execute(desk.exit(1, limit="50001"))
+        assert (missed[-1].filled_lots, kinds(missed)) == (0, ["accepted", "ended"])
+        left = await desk.execute(desk.exit(1, generation=1))
+        assert (left[-1].status, {fill.role for fill in fills_in(left)}) == (OrderStatus.FILLED, {OrderRole.EXIT})
+        await asyncio.sleep(0.3)
+        told_once(desk, exchange, [*entered, *left])
+    fees = [fill.fee * 1 + fill.fee_lots_base for fill in fills_in([*entered, *left])]
+    assert all(fee > 0 for fee in fees)
+
+
+@every(PLACES)
+async def test_stop_when_it_triggers_then_its_fills_and_its_end_are_told(
+    place: Place, exchange: RunningExchange, tmp_path: Path
+) -> None:
+    async with on(place, exchange, tmp_path) as desk:
+        await desk.execute(desk.stop(1))
+        exchange.price("48990", symbol=place.symbol, largest_trade="0.004")
+        ended = await desk.until_heard(OrderEnded, name(1, IdRole.STOP))
+        assert (ended.status, desk.spec.quantity(ended.filled_lots)) == (OrderStatus.FILLED, Decimal("0.01"))
+        await desk.until(lambda: len(desk.fills_heard()) == 3)
+        assert {fill.role for fill in desk.fills_heard()} == {OrderRole.STOP}
+        told_once(desk, exchange, [])
+
+
+@every(WITH_PAIRS)
+@pytest.mark.parametrize(("price", "role"), [("48990", IdRole.STOP), ("52010", IdRole.TARGET)])
+async def test_pair_when_one_leg_fills_then_its_name_is_told_and_both_ends(
+    place: Place, exchange: RunningExchange, tmp_path: Path, price: str, role: IdRole
+) -> None:
+    async with on(place, exchange, tmp_path) as desk:
+        assert kinds(await desk.execute(desk.pair(1))) == ["accepted", "accepted"]
+        exchange.price(price, symbol=place.symbol)
+        other = IdRole.TARGET if role is IdRole.STOP else IdRole.STOP
+        won = await desk.until_heard(OrderEnded, name(1, role))
+        lost = await desk.until_heard(OrderEnded, name(1, other))
+        assert (won.status, desk.spec.quantity(won.filled_lots)) == (OrderStatus.FILLED, Decimal("0.01"))
+        assert lost.filled_lots == 0
+        await desk.until(lambda: {fill.client_id for fill in desk.fills_heard()} == {name(1, role)})
+        told_once(desk, exchange, [])
+
+
+@every(WITH_PAIRS)
+async def test_pair_when_another_process_placed_it_then_found_by_its_legs_and_cancelled(
+    place: Place, exchange: RunningExchange, tmp_path: Path
+) -> None:
+    async with on(place, exchange, tmp_path) as desk:
+        await desk.execute(desk.pair(1))
+    async with on(place, exchange, tmp_path, listening=False) as desk:
+        for role in (IdRole.STOP, IdRole.TARGET):
+            asked = await desk.execute(desk.query(1, role))
+            assert name(1, role) in {fact.client_id for fact in asked if isinstance(fact, OrderAccepted)}
+        placed = await desk.execute(desk.pair(1))
+        assert kinds(placed) == ["accepted", "accepted"]
+        cancelled = await desk.execute(desk.cancel_pair(1))
+        ends = [fact for fact in cancelled if isinstance(fact, OrderEnded)]
+        assert {fact.client_id for fact in ends} == {name(1, IdRole.STOP), name(1, IdRole.TARGET)}
+    assert exchange.balance(place.base, kind="free") == 1
+
+
+@every(WITH_PAIRS)
+async def test_pair_when_it_filled_while_no_process_ran_then_the_next_one_is_told_which_leg(
+    place: Place, exchange: RunningExchange, tmp_path: Path
+) -> None:
+    async with on(place, exchange, tmp_path) as desk:
+        await desk.execute(desk.pair(1))
+    exchange.price("52010", symbol=place.symbol)
+    async with on(place, exchange, tmp_path, listening=False) as desk:
+        facts = [fact for role in (IdRole.STOP, IdRole.TARGET) for fact in await desk.execute(desk.query(1, role))]
+    assert {fill.client_id for fill in fills_in(facts)} == {name(1, IdRole.TARGET)}
+    assert {fact.client_id for fact in facts if isinstance(fact, OrderEnded) and fact.filled_lots} == {
+        name(1, IdRole.TARGET)
+    }
+
+
+LOST: dict[str, Callable[..., FaultRule]] = {
+    "reset": lost_answer,
+    "hang": lambda **match: hangs(executes=True, **match),
+    "503": lambda **match: unavailable(executes=True, **match),
+    "truncated": truncated,
+    "half of the JSON": cut_json,
+    "HTML": lambda **match: html(executes=True, **match),
+    "empty": lambda **match: empty(executes=True, **match),
+    "empty object": lambda **match: empty_object(executes=True, **match),
+}
+
+
+@every(PLACES)
+@pytest.mark.parametrize("how", LOST)
+async def test_orders_when_they_arrived_but_the_answers_did_not_then_each_exists_once(
+    place: Place, exchange: RunningExchange, tmp_path: Path, how: str
+) -> None:
+    async with on(place, exchange, tmp_path) as desk:
+        for command, expected in (
+            (desk.entry(1), ["accepted", "filled", "ended"]),
+            (desk.stop(2), ["accepted"]),
+            *([(desk.pair(3), ["accepted", "accepted"])] if place.pairs else []),
+        ):
+            exchange.fault(LOST[how](path=place.placing, method="POST"))
+            told = kinds(await desk.execute(command))
+            assert told == expected
+            assert kinds(await desk.execute(command)) == expected
+    placing = [each for each in exchange.requests(method="POST") if each["fault"] is not None]
+    assert len(placing) == (3 if place.pairs else 2)
+    assert len({order["client_id"] for order in exchange.orders() if order["client_id"]}) == len(
+        [order for order in exchange.orders() if order["client_id"]]
+    )
+
+
+@every(PLACES)
+async def test_order_when_it_never_arrived_then_in_doubt_then_not_found(
+    place: Place, exchange: RunningExchange, tmp_path: Path
+) -> None:
+    async with on(place, exchange, tmp_path) as desk:
+        exchange.fault(lost_request(path=place.placing, method="POST"))
+        assert kinds(await desk.execute(desk.stop(1))) == ["in doubt"]
+        assert kinds(await desk.execute(desk.query(1, IdRole.STOP))) == ["not found"]
+    assert exchange.orders() == []
+
+
+@every(PLACES)
+@pytest.mark.parametrize("fault", [html, empty, empty_object, unavailable, truncated])
+async def test_query_when_its_answers_prove_nothing_then_in_doubt(
+    place: Place, exchange: RunningExchange, tmp_path: Path, fault: Callable[..., FaultRule]
+) -> None:
+    async with on(place, exchange, tmp_path) as desk:
+        exchange.fault(fault(times=None, path="order|Order"))
+        for role in (IdRole.ENTRY, IdRole.STOP):
+            assert kinds(await desk.execute(desk.query(1, role))) == ["in doubt"]
+        exchange.clear_faults()
+        for role in (IdRole.ENTRY, IdRole.STOP):
+            assert kinds(await desk.execute(desk.query(1, role))) == ["not found"]
+
+
+@every(PLACES)
+async def test_stream_when_it_breaks_and_a_stop_fills_meanwhile_then_nothing_is_missed(
+    place: Place, exchange: RunningExchange, tmp_path: Path
+) -> None:
+    async with on(place, exchange, tmp_path) as desk:
+        await desk.execute(desk.stop(1))
+        exchange.stream_faults(refusing=True)
+        exchange.cut_streams()
+        exchange.price("48990", symbol=place.symbol, largest_trade="0.003")
+        await asyncio.sleep(0.1)
+        exchange.stream_faults()
+        await desk.until_heard(OrderEnded, name(1, IdRole.STOP))
+        await desk.until(lambda: len(desk.fills_heard()) == 4)
+        told_once(desk, exchange, [])
+
+
+@every(PLACES)
+async def test_funds_when_they_do_not_suffice_then_refused_for_certain(
+    place: Place, exchange: RunningExchange, tmp_path: Path
+) -> None:
+    async with on(place, exchange, tmp_path) as desk:
+        facts = await desk.execute(desk.stop(1, quantity="2"))
+        assert kinds(facts) == ["rejected"]
+        assert "nsufficient" in facts[0].reason or "INSUFFICIENT" in facts[0].reason
+    assert exchange.orders() == []
