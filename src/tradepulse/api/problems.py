@@ -101,7 +101,7 @@ async def _not_found(request: Request, error: Exception) -> JSONResponse:
 async def _invalid_request(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this type alone
     invalid = [
-        InvalidField(field=".".join(str(part) for part in item["loc"]), problem=str(item["msg"]))
+        InvalidField(field=".".join(str(part) for part in item["loc"]), problem=scrub(str(item["msg"])))
         for item in error.errors()
     ]
     detail = "; ".join(f"{item.field}: {item.problem}" for item in invalid)

@@ -9,6 +9,7 @@ import re
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -22,6 +23,7 @@ from tests.local_exchanges.fixed_answer import FixedAnswer
 from tests.local_exchanges.network import LoopbackResolver, private_internet
 from tests.local_exchanges.traded_markets import HOSTS
 
+from tradepulse import exchanges
 from tradepulse.api.problems import install_problem_handlers
 from tradepulse.domain.market import MarketKind
 from tradepulse.domain.wallets import KeyPermissions, KeySource, KeyState, KeyVerdict
@@ -138,6 +140,13 @@ async def test_errors_of_ccxt_when_read_as_they_are_then_they_do_carry_keys_and_
     async with private_internet([FAULTS["never answers"](HOSTS["binance"])]) as session:
         raw = await everything_fails("binance", canaries, session, seen)
     assert any("signature=" in text for text in raw)
+
+
+def test_clients_when_made_then_none_is_verbose() -> None:
+    """``verbose`` prints keys past every handler."""
+    for file in Path(exchanges.__file__).parent.glob("*.py"):
+        for line in file.read_text(encoding="utf-8").splitlines():
+            assert "verbose" not in line or '"verbose": False' in line or "``verbose``" in line, f"{file.name}: {line}"
 
 
 async def test_stored_column_and_answer_of_the_api_when_made_from_an_error_then_no_canary_is_in_them(

@@ -95,3 +95,15 @@ def test_redaction_when_a_known_secret_stands_anywhere_then_it_is_gone(secret: s
 @pytest.mark.parametrize("text", ["BTC/USDT 1m stored 3 rows", "http://127.0.0.1:8000/docs", "2026-01-01T00:00:00Z"])
 def test_redaction_when_nothing_is_secret_then_the_text_stays(text: str) -> None:
     assert Redactor()(text) == text
+
+
+@pytest.mark.parametrize("level", ["DEBUG", "INFO"])
+def test_ccxt_when_the_application_is_at_its_most_talkative_then_it_logs_no_requests(level: str) -> None:
+    root = logging.getLogger()
+    before, was = list(root.handlers), root.level
+    try:
+        configure_logging(LoggingSettings.model_validate({"level": level}), (), io.StringIO())
+        assert not logging.getLogger("ccxt.base.exchange").isEnabledFor(logging.INFO)
+    finally:
+        root.handlers[:] = before
+        root.setLevel(was)
