@@ -13,6 +13,7 @@ from tradepulse.domain.events import (
     CandleClosed,
     EngineEvent,
     EngineInput,
+    MarketEvent,
     SizeChanged,
     TimePassed,
 )
@@ -95,7 +96,8 @@ class Runner:
 
     def _inputs(self) -> AsyncIterator[MarketEvent]:
         """One stream of all that happens. An exchange that is also the feed is read once, in its own order."""
-        beside: list[AsyncIterator[MarketEvent]] = [] if self._gateway is self._feed else [self._gateway.events()]
+        feed: object = self._feed
+        beside: list[AsyncIterator[MarketEvent]] = [] if feed is self._gateway else [self._gateway.events()]
         if self._ticks is not None:
             beside.append(self._ticks)
         return merged(self._feed.events(), beside) if beside else self._feed.events()
