@@ -319,8 +319,12 @@ class ExecutionCore:
     def on_price(self, market: MarketKey, ticks: int, time: int) -> Outcome:
         outcome: Outcome = [], []
         for trade in list(self.state.trades.values()):
-            if trade.guard.market == market:
-                _add(outcome, self._of(trade, self.protection.on_price(trade.guard, ticks, time), time))
+            if trade.guard.market != market:
+                continue
+            answer = self.protection.on_price(trade.guard, ticks, time)
+            # Most prices change nothing, and there are many.
+            if answer != ([], []):
+                _add(outcome, self._of(trade, answer, time))
         return outcome
 
     def on_time(self, now: int) -> Outcome:

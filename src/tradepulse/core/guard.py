@@ -110,6 +110,8 @@ class Guard:
     dust: bool = False
     seen_ticks: int = 0
     """Last price seen; to begin with that of the entry."""
+    stop_ended: str = ""
+    """How a stop that we had not withdrawn came to its end without a fill; an alarm unless the sibling sold all."""
     sibling_since: int | None = None
     """Since when one leg of a pair has been without the other."""
 

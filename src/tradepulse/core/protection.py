@@ -105,7 +105,7 @@ class Protection:
             guard.unprotected_since = event.time
             facts.append(ProtectionLost(guard.position_id, guard.left, event.reason, event.time))
         if was_stop and not leg.withdrawing and not leg.told:
-            facts.append(self._alarm(guard, "stop ended", f"{leg.client_id}: {event.reason}", event.time))
+            guard.stop_ended = f"{leg.client_id}: {event.reason}"
         return self._and_then(guard, event.time, facts)
 
     def on_doubt(self, guard: Guard, event: OrderInDoubt) -> Outcome:
@@ -173,7 +173,11 @@ class Protection:
             return [], list(self._withdraw(guard, now)) if self._must_withdraw(guard) else []
         if guard.left <= 0 or guard.dust or now < guard.paused_until:
             return [], []
-        return self._arm(guard, now)
+        facts: list[EngineEvent] = []
+        if guard.stop_ended:
+            facts, guard.stop_ended = [self._alarm(guard, "stop ended", guard.stop_ended, now)], ""
+        more, commands = self._arm(guard, now)
+        return [*facts, *more], commands
 
     def _arm(self, guard: Guard, now: int) -> Outcome:
         best = max(guard.stop_ticks, guard.seen_ticks)

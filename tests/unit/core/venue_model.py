@@ -1,4 +1,4 @@
-"""A spot exchange small enough to be believed: it locks what it sells, answers late or never, and is traded on by others.
+"""A spot exchange small enough to be believed: it locks what it sells, answers late, and others trade on it too.
 
 Client ids are free again once their order has ended, as on Binance: sending one twice may sell twice.
 """
