@@ -14,6 +14,7 @@ from tradepulse.ports import (
     BookReader,
     CandleStore,
     Clock,
+    CommandInbox,
     ConfigurationStore,
     Journal,
     ResultStore,
@@ -26,6 +27,7 @@ from tradepulse.storage.books import PostgresBookReader
 from tradepulse.storage.candles import PostgresCandleStore
 from tradepulse.storage.configurations import PostgresConfigurationStore
 from tradepulse.storage.db import Database, open_database
+from tradepulse.storage.inbox import PostgresCommandInbox
 from tradepulse.storage.journal import PostgresJournal
 from tradepulse.storage.results import PostgresResultStore
 from tradepulse.storage.schema import sync_schema
@@ -46,6 +48,7 @@ class Application:
     reader: BookReader
     results: ResultStore
     venues: VenueStore
+    inbox: CommandInbox
     training: TrainingStore
     configurations: ConfigurationStore
 
@@ -69,6 +72,7 @@ async def open_application(settings: Settings) -> AsyncIterator[Application]:
             reader=PostgresBookReader(database),
             results=PostgresResultStore(database),
             venues=PostgresVenueStore(database),
+            inbox=PostgresCommandInbox(database),
             training=PostgresTrainingStore(database),
             configurations=PostgresConfigurationStore(database),
         )

@@ -104,7 +104,15 @@ class _PaperTrader:
         app, exchange = self._app, self._exchange
         engine = self._engine(desk)
         runner = Runner(
-            engine, exchange, exchange, app.journal, exchange.clock, app.candles, self._bus, advisers=[adviser]
+            engine,
+            exchange,
+            exchange,
+            app.journal,
+            exchange.clock,
+            app.candles,
+            self._bus,
+            advisers=[adviser],
+            inbox=app.inbox,
         )
         beside = [
             asyncio.create_task(write_moves(app.configurations, app.clock, adviser, self._ask_for_training)),

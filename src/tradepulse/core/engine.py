@@ -33,13 +33,16 @@ from tradepulse.domain.events import (
     OrderRejected,
     PositionClosed,
     RegimeChanged,
+    RequestAnswered,
+    RequestTaken,
     SetupEvaluated,
     SizeChanged,
 )
+from tradepulse.domain.inbox import Request, RequestKind
 from tradepulse.domain.market import Candles, MarketKey, MarketSpec, SeriesKey, Timeframe
 from tradepulse.domain.portfolio import Position
 from tradepulse.domain.risk import UNLIMITED, AccountLimits, HaltTrading, ResumeTrading
-from tradepulse.domain.signals import Setup, Verdict
+from tradepulse.domain.signals import ExitReason, Setup, Verdict
 from tradepulse.shared.errors import ConfigurationError
 
 JsonObject = dict[str, Any]
@@ -82,6 +85,7 @@ class _Memory:
     now: int
     sizes: dict[str, int] = field(default_factory=dict)
     risk: RiskMemory = field(default_factory=RiskMemory)
+    answered: RequestAnswered | None = None
 
 
 class Engine:
@@ -105,6 +109,8 @@ class Engine:
         """When the book began, in market time."""
         self.sizes = {subscription.key: subscription.size_ppm for subscription in self.signals.subscriptions}
         """Share of the usual size in force, in parts per million, by strategy, series and parameters."""
+        self.answered: RequestAnswered | None = None
+        """The last answer. Requests come one after the other, so only the last one can come a second time."""
         self._equity_marked_at = -1
         self._now = 0
 
@@ -121,8 +127,10 @@ class Engine:
             self.portfolio.mark(series.market, float(candles.close[-1]))
 
     def handle(self, event: EngineInput) -> Step:
-        peak = self.risk.memory.peak
+        peak, before = self.risk.memory.peak, self.risk.state
         events, commands = self._answer(event)
+        if self.risk.state.severity > before.severity:
+            commands += self.execution.withdraw_all()
         memorable = any(not isinstance(fact, FORGETTABLE) for fact in events) or self.risk.memory.peak != peak
         return Step(self._now, tuple(events), tuple(commands), memorable or bool(commands))
 
@@ -140,6 +148,7 @@ class Engine:
             self._now,
             self.sizes,
             self.risk.memory,
+            self.answered,
         )
         plain: JsonObject = self._memory.dump_python(memory, mode="json")
         return plain
@@ -152,7 +161,7 @@ class Engine:
         self.execution.state = memory.execution
         self.began_at = memory.began_at
         self._equity_marked_at, self._now = memory.equity_marked_at, memory.now
-        self.risk.memory = memory.risk
+        self.risk.memory, self.answered = memory.risk, memory.answered
         for subscription in self.signals.subscriptions:
             size = memory.sizes.get(subscription.key, subscription.size_ppm)
             # What had earned a larger size may no longer be in force.
@@ -198,6 +207,40 @@ class Engine:
             case ResumeTrading():
                 self._now = max(self._now, event.time)
                 return [*self.risk.resume(event, self._now)], []
+            case RequestTaken():
+                return self._on_request(event)
+
+    def _on_request(self, event: RequestTaken) -> tuple[list[EngineEvent], list[Command]]:
+        request = event.request
+        if self.answered is not None and self.answered.request_id == request.request_id:
+            return [], []
+        self._now = max(self._now, event.time)
+        facts, commands, refusal, outcome = self._obey(request)
+        self.answered = RequestAnswered(
+            request.request_id, request.kind, request.by, request.reason, not refusal, refusal or outcome, self._now
+        )
+        return [*facts, self.answered], commands
+
+    def _obey(self, request: Request) -> tuple[list[EngineEvent], list[Command], str, str]:
+        """What follows, and in words why not, or what was done."""
+        reason, by, subject = request.reason, request.by, request.subject
+        match request.kind:
+            case RequestKind.HALT:
+                facts = self.risk.halt(HaltTrading(reason, by, self._now), self._now)
+                return [*facts], [], "", "trading is halted" if facts else "trading was halted by hand already"
+            case RequestKind.RESUME:
+                facts = self.risk.resume(ResumeTrading(reason, by, self._now), self._now)
+                left = "; ".join(hold.reason for hold in self.risk.memory.holds.values())
+                return [*facts], [], "", f"trading is {self.risk.state}{f': {left}' if left else ''}"
+            case RequestKind.CLOSE_POSITION:
+                commands = self.execution.leave(subject, ExitReason.MANUAL)
+                outcome = "the exit is sent" if commands else "the position is being closed already"
+                refusal = f"there is no open position {subject}" if commands is None else ""
+                return [], commands or [], refusal, outcome
+            case RequestKind.CANCEL_ENTRY:
+                commands = self.execution.withdraw(subject)
+                refusal = "" if commands else f"no entry of setup {subject} is on its way"
+                return [], commands, refusal, "the exchange is asked to cancel the entry"
 
     def _on_candle(self, event: CandleClosed) -> tuple[list[EngineEvent], list[Command]]:
         if event.candle.open_time <= self.data.last_open(event.series):

@@ -12,7 +12,7 @@ from enum import StrEnum
 
 from tradepulse.core.portfolio import EXIT_REASONS, Portfolio
 from tradepulse.core.risk_manager import SizedEntry
-from tradepulse.domain.commands import CancelProtection, Command, PlaceEntry, PlaceExit, PlaceProtection
+from tradepulse.domain.commands import CancelOrder, CancelProtection, Command, PlaceEntry, PlaceExit, PlaceProtection
 from tradepulse.domain.events import (
     EngineEvent,
     EntryPlanned,
@@ -55,6 +55,8 @@ class PendingEntry:
     client_id: str
     setup: Setup
     sized: SizedEntry
+    withdrawn: bool = False
+    """Its cancellation was commanded; it may fill all the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +123,22 @@ class ExecutionCore:
                 commands += self._leave(trade, ExitReason.TIME)
         return [], commands
 
+    def leave(self, position_id: str, reason: ExitReason) -> list[Command] | None:
+        """Close one position at market; ``None`` where there is none, nothing where it is being closed already."""
+        trade = self.state.trades.get(position_id)
+        if trade is None:
+            return None
+        return [] if trade.stage is Stage.LEAVING else self._leave(trade, reason)
+
+    def withdraw(self, setup_id: str) -> list[Command]:
+        return [
+            self._withdraw(entry) for entry in list(self.state.entries.values()) if entry.setup.setup_id == setup_id
+        ]
+
+    def withdraw_all(self) -> list[Command]:
+        """Entries that were sent and have not filled; what fills before the cancellation arrives is protected."""
+        return [self._withdraw(entry) for entry in list(self.state.entries.values()) if not entry.withdrawn]
+
     def on_accepted(self, event: OrderAccepted) -> Outcome:
         trade = self._trade_of(event.client_id)
         if trade is not None and trade.stage is Stage.PROTECTING and event.client_id == trade.stop_client_id:
@@ -130,7 +148,8 @@ class ExecutionCore:
     def on_rejected(self, event: OrderRejected) -> Outcome:
         entry = self.state.entries.get(event.client_id)
         if entry is not None:
-            return [event, self._drop(entry, Verdict.REJECTED_BY_EXCHANGE, event.reason, event.time)], []
+            verdict = Verdict.WITHDRAWN if entry.withdrawn else Verdict.REJECTED_BY_EXCHANGE
+            return [event, self._drop(entry, verdict, event.reason, event.time)], []
         trade = self._trade_of(event.client_id)
         if trade is None or event.client_id == trade.target_client_id:
             return [event], []
@@ -149,7 +168,8 @@ class ExecutionCore:
         entry = self.state.entries.get(event.client_id)
         if entry is None:
             return [event], []
-        verdict = event.verdict or Verdict.REJECTED_BY_EXCHANGE
+        unexplained = Verdict.WITHDRAWN if entry.withdrawn else Verdict.REJECTED_BY_EXCHANGE
+        verdict = event.verdict or unexplained
         return [event, self._drop(entry, verdict, event.reason, event.time)], []
 
     def on_filled(self, event: OrderFilled) -> Outcome:
@@ -178,9 +198,13 @@ class ExecutionCore:
     def unfinished(self, known: Iterable[str]) -> list[Command]:
         """Commands to send again after a restart: intents of which the exchange knows nothing."""
         there = set(known)
-        commands: list[Command] = [
-            self._place_entry(entry) for entry in self.state.entries.values() if entry.client_id not in there
-        ]
+        commands: list[Command] = []
+        for entry in self.state.entries.values():
+            if entry.withdrawn:
+                # Sent again even where nothing of it is known: the answer is what ends it.
+                commands.append(CancelOrder(entry.client_id, entry.setup.series.market))
+            elif entry.client_id not in there:
+                commands.append(self._place_entry(entry))
         for trade in self.state.trades.values():
             if trade.stage is Stage.LEAVING:
                 commands += self._exit_commands(trade)
@@ -232,6 +256,10 @@ class ExecutionCore:
         del self.state.entries[entry.client_id]
         self._portfolio.release(entry.client_id)
         return SetupDropped(entry.setup.setup_id, verdict, reason, time)
+
+    def _withdraw(self, entry: PendingEntry) -> CancelOrder:
+        self.state.entries[entry.client_id] = replace(entry, withdrawn=True)
+        return CancelOrder(entry.client_id, entry.setup.series.market)
 
     def _leave(self, trade: OpenTrade, reason: ExitReason) -> list[Command]:
         leaving = replace(trade, stage=Stage.LEAVING, exit_reason=reason)

@@ -1,10 +1,12 @@
 """The asynchronous rim of the engine: commit the step, then act, then tell. Start-up is recovery."""
 
+import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterable, Sequence
+from contextlib import aclosing
 from decimal import Decimal
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
 
 from tradepulse.core.engine import Engine, Step
 from tradepulse.core.event_system import EventBus
@@ -17,14 +19,26 @@ from tradepulse.domain.events import (
     OrderEnded,
     OrderFilled,
     OrderRejected,
+    RequestTaken,
     SizeChanged,
 )
 from tradepulse.domain.market import MarketKey
 from tradepulse.domain.orders import OrderReport, OrderStatus
 from tradepulse.domain.signals import VERDICTS
-from tradepulse.ports import CandleFeed, CandleStore, Clock, Journal, JsonObject, OrderGateway, StepRecord
+from tradepulse.ports import (
+    CandleFeed,
+    CandleStore,
+    Clock,
+    CommandInbox,
+    Journal,
+    JsonObject,
+    OrderGateway,
+    StepRecord,
+)
+from tradepulse.shared.errors import InvariantError
 
 logger = logging.getLogger(__name__)
+Answer = TypeVar("Answer")
 # Where the memory of the advisers stands in a book's snapshot, by name.
 ADVISERS = "advisers"
 
@@ -71,6 +85,7 @@ class Runner:
         candles: CandleStore | None = None,
         observers: EventBus | None = None,
         advisers: Sequence[Adviser] = (),
+        inbox: CommandInbox | None = None,
     ) -> None:
         self._engine = engine
         self._feed = feed
@@ -80,6 +95,7 @@ class Runner:
         self._candles = candles
         self._bus = observers or EventBus()
         self._advisers = advisers
+        self._inbox = inbox
         self._sequence = 0
 
     async def run(self, initial_cash: Decimal, enough: Callable[[], bool] = lambda: False) -> None:
@@ -88,13 +104,14 @@ class Runner:
         Errors of the engine are not caught: trading halts, protections stay where they are.
         """
         await self.recover(initial_cash)
-        async for event in self._feed.events():
-            # It may have been said while we waited; what is not taken now is caught up with by the next start.
-            if enough():
-                return
-            await self.take(event)
-            if enough():
-                return
+        async with aclosing(self._between_requests(self._feed.events())) as events:
+            async for event in events:
+                # It may have been said while we waited; what is not taken now is caught up with by the next start.
+                if enough():
+                    return
+                await self.take(event)
+                if enough():
+                    return
 
     async def recover(self, initial_cash: Decimal) -> None:
         """Load the book, fill the windows, ask the exchange what became of our orders, catch up on candles."""
@@ -111,6 +128,8 @@ class Runner:
             for advice in adviser.standing():
                 await self.take(advice)
         await self._settle_orders()
+        # Before what was missed: whoever asked to halt meanwhile wants nothing of it entered.
+        await self._obey_requests()
         await self._catch_up()
 
     async def take(self, event: EngineInput) -> None:
@@ -118,6 +137,43 @@ class Runner:
         waiting: deque[EngineInput] = deque([event])
         while waiting:
             waiting.extend(await self._perform(self._engine.handle(waiting.popleft())))
+
+    async def _between_requests(self, feed: AsyncIterator[MarketEvent]) -> AsyncGenerator[MarketEvent, None]:
+        """The feed as it is. Requests that come are obeyed between two of its events, also while it is silent."""
+        if self._inbox is None:
+            async for event in feed:
+                yield event
+            return
+        news = _begun(self._inbox.news(self._engine.config.book))
+        coming = _begun(_next_of(feed))
+        try:
+            while True:
+                await asyncio.wait({news, coming}, return_when=asyncio.FIRST_COMPLETED)
+                if news.done():
+                    await news
+                    await self._obey_requests()
+                    news = _begun(self._inbox.news(self._engine.config.book))
+                    continue
+                told = await coming
+                if told is None:
+                    return
+                yield told
+                coming = _begun(_next_of(feed))
+        finally:
+            news.cancel()
+            coming.cancel()
+            await asyncio.gather(news, coming, return_exceptions=True)
+
+    async def _obey_requests(self) -> None:
+        """A kill before ``finish`` gives the same request again; the engine knows its id and answers the same."""
+        if self._inbox is None:
+            return
+        while (request := await self._inbox.take(self._engine.config.book)) is not None:
+            await self.take(RequestTaken(request, self._clock.now()))
+            answer = self._engine.answered
+            if answer is None or answer.request_id != request.request_id:
+                raise InvariantError(f"Request {request.request_id} was taken and not answered.")
+            await self._inbox.finish(request.request_id, done=answer.done, outcome=answer.outcome, time=answer.time)
 
     async def _perform(self, step: Step) -> list[EngineInput]:
         # Before the commit, so that what an adviser learned is written down with the step it learned it from.
@@ -172,6 +228,14 @@ class Runner:
             missed += [CandleClosed(series, candles.row(row)) for row in range(len(candles))]
         for event in sorted(missed, key=_feed_order):
             await self.take(event)
+
+
+def _begun(work: Coroutine[Any, Any, Answer]) -> asyncio.Task[Answer]:
+    return asyncio.create_task(work)
+
+
+async def _next_of(feed: AsyncIterator[MarketEvent]) -> MarketEvent | None:
+    return await anext(feed, None)
 
 
 def _feed_order(event: CandleClosed) -> tuple[int, MarketKey]:

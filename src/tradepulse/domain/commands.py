@@ -48,4 +48,12 @@ class PlaceExit:
     lots: int
 
 
-Command = PlaceEntry | PlaceProtection | CancelProtection | PlaceExit
+@dataclass(frozen=True, slots=True)
+class CancelOrder:
+    """Withdraw one order that is not part of a pair."""
+
+    client_id: str
+    market: MarketKey
+
+
+Command = PlaceEntry | PlaceProtection | CancelProtection | PlaceExit | CancelOrder

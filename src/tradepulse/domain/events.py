@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from decimal import Decimal
 
+from tradepulse.domain.inbox import Request, RequestKind
 from tradepulse.domain.market import Candle, SeriesKey
 from tradepulse.domain.orders import Fill
 from tradepulse.domain.portfolio import LedgerEntry, Position, Trade
@@ -65,9 +66,17 @@ class SizeChanged:
     time: int
 
 
+@dataclass(frozen=True, slots=True)
+class RequestTaken:
+    """A person's request out of the command inbox. Taken twice it is obeyed once."""
+
+    request: Request
+    time: int
+
+
 OrderEvent = OrderAccepted | OrderRejected | OrderFilled | OrderEnded
 MarketEvent = CandleClosed | OrderAccepted | OrderRejected | OrderFilled | OrderEnded
-EngineInput = MarketEvent | SizeChanged | HaltTrading | ResumeTrading
+EngineInput = MarketEvent | SizeChanged | HaltTrading | ResumeTrading | RequestTaken
 
 # --- told
 
@@ -175,6 +184,19 @@ class EntriesLocked:
     time: int
 
 
+@dataclass(frozen=True, slots=True)
+class RequestAnswered:
+    """Written down with all that followed from the request, in one step."""
+
+    request_id: str
+    kind: RequestKind
+    by: str
+    reason: str
+    done: bool
+    outcome: str
+    time: int
+
+
 EngineEvent = (
     CandleClosed
     | GapFound
@@ -195,4 +217,5 @@ EngineEvent = (
     | DrawdownWarned
     | RiskStateChanged
     | EntriesLocked
+    | RequestAnswered
 )

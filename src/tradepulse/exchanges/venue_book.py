@@ -3,10 +3,10 @@
 Synchronous and without time of its own. Fill rules are those of ``kernels.fills``; amounts are exact decimals.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 
-from tradepulse.domain.commands import CancelProtection, Command, PlaceEntry, PlaceExit, PlaceProtection
+from tradepulse.domain.commands import CancelOrder, CancelProtection, Command, PlaceEntry, PlaceExit, PlaceProtection
 from tradepulse.domain.events import OrderEvent, OrderFilled, OrderRejected
 from tradepulse.domain.market import MarketKey, MarketKind, MarketSpec
 from tradepulse.domain.orders import OrderRole, OrderStatus
@@ -40,7 +40,9 @@ class VenueBook:
     def execute(self, command: Command, now: int) -> list[OrderEvent]:
         """Answer a command; one whose ids are known already changes nothing and gets the same answer."""
         if isinstance(command, CancelProtection):
-            return self._cancel(command, now)
+            return self._cancel((command.stop_client_id, command.target_client_id), now)
+        if isinstance(command, CancelOrder):
+            return self._cancel((command.client_id,), now)
         ids = client_ids(command)
         if ids[0] not in self.orders:
             self._place(command, now)
@@ -105,10 +107,10 @@ class VenueBook:
         free = self.free(spec.quote)
         return f"insufficient balance: {lock} {spec.quote} wanted, {free} free" if lock > free else ""
 
-    def _cancel(self, command: CancelProtection, now: int) -> list[OrderEvent]:
-        """End both legs; a leg that had ended before answers with the fact that ended it."""
+    def _cancel(self, ids: Iterable[str], now: int) -> list[OrderEvent]:
+        """End them; one that had ended before answers with the fact that ended it."""
         answers: list[OrderEvent] = []
-        for client_id in (command.stop_client_id, command.target_client_id):
+        for client_id in ids:
             order = self.orders.get(client_id)
             if order is None:
                 answers.append(OrderRejected(client_id, "unknown order", now))

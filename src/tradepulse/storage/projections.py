@@ -6,7 +6,7 @@ from typing import Any, get_args
 
 from pydantic import TypeAdapter
 
-from tradepulse.domain.commands import CancelProtection, PlaceEntry, PlaceExit, PlaceProtection
+from tradepulse.domain.commands import CancelOrder, CancelProtection, PlaceEntry, PlaceExit, PlaceProtection
 from tradepulse.domain.events import (
     EngineEvent,
     EntryPlanned,
@@ -155,6 +155,9 @@ def _intents(step: _Step, record: StepRecord) -> Iterator[Statement]:
                 cancelled[command.market] = command.stop_client_id
                 identity = {"stop_client_id": command.stop_client_id, "target_client_id": command.target_client_id}
                 yield CANCEL_ORDERS, {"book": step.book, "time": step.time, **identity}
+            case CancelOrder(client_id):
+                ids = {"stop_client_id": client_id, "target_client_id": client_id}
+                yield CANCEL_ORDERS, {"book": step.book, "time": step.time, **ids}
             case PlaceExit():
                 yield _order(
                     step, command.client_id, command.market, OrderRole.EXIT, -int(command.direction), command.lots,
