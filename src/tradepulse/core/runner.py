@@ -144,6 +144,7 @@ class Runner:
             async for event in feed:
                 yield event
             return
+        await self._obey_requests()
         news = _begun(self._inbox.news(self._engine.config.book))
         coming = _begun(_next_of(feed))
         try:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from uuid import uuid4
 
@@ -55,7 +55,8 @@ class InMemoryJournal:
 class InMemoryCommandInbox:
     """The ``CommandInbox`` in memory, for one process."""
 
-    def __init__(self) -> None:
+    def __init__(self, new_id: Callable[[], str] = lambda: str(uuid4())) -> None:
+        self._new_id = new_id
         self._requests: dict[str, Request] = {}
         self._posted = asyncio.Event()
 
@@ -63,7 +64,7 @@ class InMemoryCommandInbox:
         for known in self._requests.values():
             if known.key == request.key:
                 return known
-        stored = replace(request, request_id=str(uuid4()), status=RequestStatus.WAITING, outcome="")
+        stored = replace(request, request_id=self._new_id(), status=RequestStatus.WAITING, outcome="")
         self._requests[stored.request_id] = stored
         self._posted.set()
         return stored
