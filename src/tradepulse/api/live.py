@@ -52,6 +52,8 @@ TOPIC_OF_KIND = {
     "risk_state_changed": Topic.RISK,
     "entries_locked": Topic.RISK,
     "request_answered": Topic.RISK,
+    "not_ready": Topic.RISK,
+    "ready": Topic.RISK,
 }
 
 

@@ -4,6 +4,7 @@ from tradepulse.bootstrap.application import Application, open_application, sync
 from tradepulse.bootstrap.backtests import BacktestRequest, find_strategy, run_backtest
 from tradepulse.bootstrap.data import analyse_stored_series, download_data, import_data
 from tradepulse.bootstrap.paper import paper_book, run_paper
+from tradepulse.bootstrap.requests import answer_to, ask, is_traded, risk_report
 from tradepulse.exchanges.backfill_ohlcv import DownloadProgress, DownloadReport
 from tradepulse.storage.candle_files import FileReport, ImportReport
 
@@ -15,11 +16,15 @@ __all__ = [
     "FileReport",
     "ImportReport",
     "analyse_stored_series",
+    "answer_to",
+    "ask",
     "download_data",
     "find_strategy",
     "import_data",
+    "is_traded",
     "open_application",
     "paper_book",
+    "risk_report",
     "run_backtest",
     "run_paper",
     "sync_database_schema",

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from tradepulse.core.risk_manager import RiskLimits
-from tradepulse.domain.market import MINUTE
-from tradepulse.domain.risk import AccountLimits, Protection
+from tradepulse.domain.market import DAY, MINUTE, Timeframe
+from tradepulse.domain.risk import AccountLimits, CorrelationRule, Protection, WalletLimits
 from tradepulse.kernels.fills import PPM
 from tradepulse.ports import (
     BookReader,
@@ -117,6 +117,29 @@ def account_limits(settings: RiskSettings) -> AccountLimits:
             settings.loss_streak_lock_minutes * MINUTE,
             everywhere=settings.loss_streak_scope == "all",
         ),
+        candle_age=settings.max_candle_age,
+        price_band_ppm=_ppm(settings.price_band),
+        slippage_ppm=_ppm(settings.max_slippage),
+        order_value=settings.max_order_value,
+        correlation=_correlation_rule(settings),
+    )
+
+
+def wallet_limits(settings: RiskSettings) -> WalletLimits:
+    return WalletLimits(_ppm(settings.wallets_total), _ppm(settings.wallets_daily_loss))
+
+
+def _correlation_rule(settings: RiskSettings) -> CorrelationRule:
+    timeframe = Timeframe.parse(settings.correlation_timeframe)
+    return CorrelationRule(
+        limit_ppm=_ppm(settings.max_correlation),
+        cluster_ppm=_ppm(settings.max_cluster),
+        cluster_at_ppm=_ppm(settings.cluster_correlation),
+        heat_ppm=_ppm(settings.max_heat),
+        timeframe=timeframe,
+        bars=settings.correlation_days * DAY // timeframe.milliseconds,
+        least=settings.correlation_observations,
+        decay=settings.correlation_decay,
     )
 
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import typer
 
-from tradepulse.cli import backtesting, candles, configurations, database, installation, running, training, worker
+from tradepulse.cli import backtesting, candles, configurations, database, installation, risk, running, training, worker
 from tradepulse.cli.screen import show_error
 from tradepulse.shared.errors import ConfigurationError, TradePulseError
 from tradepulse.shared.secrets import Redactor
@@ -32,7 +32,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for family in (running, training, worker, configurations, backtesting, candles, database, installation):
+for family in (running, risk, training, worker, configurations, backtesting, candles, database, installation):
     family.register(app)
 
 

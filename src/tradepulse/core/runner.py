@@ -206,7 +206,7 @@ class Runner:
         if self._candles is None:
             return
         for series in self._engine.data.base_series():
-            wanted = self._engine.data.history_needed(series)
+            wanted = self._engine.history_needed(series)
             self._engine.warm_up(series, await self._candles.tail(series, wanted))
 
     async def _settle_orders(self) -> None:

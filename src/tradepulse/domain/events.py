@@ -7,7 +7,7 @@ from tradepulse.domain.inbox import Request, RequestKind
 from tradepulse.domain.market import Candle, SeriesKey
 from tradepulse.domain.orders import Fill
 from tradepulse.domain.portfolio import LedgerEntry, Position, Trade
-from tradepulse.domain.risk import HaltTrading, Hold, Lock, ResumeTrading, RiskState
+from tradepulse.domain.risk import HaltTrading, Hold, Lock, NotReady, Ready, ResumeTrading, RiskState
 from tradepulse.domain.signals import Regime, Setup, Verdict
 
 # --- taken in
@@ -76,7 +76,7 @@ class RequestTaken:
 
 OrderEvent = OrderAccepted | OrderRejected | OrderFilled | OrderEnded
 MarketEvent = CandleClosed | OrderAccepted | OrderRejected | OrderFilled | OrderEnded
-EngineInput = MarketEvent | SizeChanged | HaltTrading | ResumeTrading | RequestTaken
+EngineInput = MarketEvent | SizeChanged | HaltTrading | ResumeTrading | RequestTaken | NotReady | Ready
 
 # --- told
 
@@ -104,6 +104,8 @@ class SetupEvaluated:
 
     setup: Setup
     verdict: Verdict
+    reason: str = ""
+    """Figures and names to the verdict, where there are any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,4 +220,6 @@ EngineEvent = (
     | RiskStateChanged
     | EntriesLocked
     | RequestAnswered
+    | NotReady
+    | Ready
 )
