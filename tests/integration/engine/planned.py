@@ -13,6 +13,7 @@ from tradepulse.core.engine import Engine, EngineConfig
 from tradepulse.core.risk_manager import RiskLimits
 from tradepulse.core.runner import Runner
 from tradepulse.core.signal_library import Subscription
+from tradepulse.core.wallets import Wallets
 from tradepulse.domain.events import (
     CandleClosed,
     DrawdownWarned,
@@ -28,7 +29,7 @@ from tradepulse.domain.events import (
 )
 from tradepulse.domain.inbox import Request
 from tradepulse.domain.market import Candles, MarketKey, MarketKind, SeriesKey, Timeframe
-from tradepulse.domain.risk import AccountLimits
+from tradepulse.domain.risk import AccountLimits, NotReady, Ready
 from tradepulse.domain.signals import Verdict
 from tradepulse.exchanges.replay_feed import StoredTape
 from tradepulse.exchanges.simulated_exchange import SimulatedExchange
@@ -40,7 +41,7 @@ LIMITS = RiskLimits(risk_ppm=100_000, max_position_ppm=250_000, min_confluence=0
 BOOK = "book"
 TOLD = (
     SetupEvaluated, SetupDropped, PositionClosed, RiskStateChanged, EntriesLocked, TradingDayBegan, DrawdownWarned,
-    RequestAnswered,
+    RequestAnswered, NotReady, Ready,
 )  # fmt: skip
 
 
@@ -97,6 +98,8 @@ class Scene:
     runner: type[Runner] = field(default=Runner)
     requests: Mapping[int, Sequence[Request]] = field(default_factory=dict)
     """Posted by other processes while the candles of this close time arrive."""
+    book: str = BOOK
+    wallets: Wallets | None = None
 
     def tape(self, bars: int | None = None) -> StoredTape:
         specs = {market: spec(self.kind, market) for market in self.prices}
@@ -115,8 +118,9 @@ class Scene:
             for market in self.prices
             for strategy in self._strategies()
         ]
-        config = EngineConfig(BOOK, LIMITS, account=self.account)
-        return Engine(config, tape.specs, dict.fromkeys(tape.specs, self.timeframe), subscriptions)
+        config = EngineConfig(self.book, LIMITS, account=self.account)
+        bases = dict.fromkeys(tape.specs, self.timeframe)
+        return Engine(config, tape.specs, bases, subscriptions, wallets=self.wallets)
 
     def _series(self, market: MarketKey) -> SeriesKey:
         return SeriesKey(market.exchange, market.symbol, self.timeframe)
