@@ -13,8 +13,9 @@ from tradepulse.bootstrap.training import cancel_training, run_training, trained
 from tradepulse.core.engine import Engine, EngineConfig
 from tradepulse.core.event_system import EventBus, Observer
 from tradepulse.core.runner import Runner
-from tradepulse.domain.events import DrawdownWarned, EngineEvent, EntriesLocked, RiskStateChanged
+from tradepulse.domain.events import DrawdownWarned, EngineEvent, EntriesLocked, RequestAnswered, RiskStateChanged
 from tradepulse.domain.market import DAY, MINUTE, TRADED_TIMEFRAMES, MarketKey, SeriesKey, Timeframe
+from tradepulse.domain.risk import NotReady, Ready
 from tradepulse.domain.signals import Regime
 from tradepulse.domain.trading_state import Phase, TradingState
 from tradepulse.domain.training import Combination, JobState, Stage, TrainingJob
@@ -305,6 +306,12 @@ def _log_risk(event: EngineEvent) -> None:
         case EntriesLocked(lock):
             where = lock.market or "all markets"
             logger.warning("No entries on %s until %s (%s: %s)", where, lock.until, lock.cause, lock.reason)
+        case NotReady(cause, _, reason):
+            logger.warning("No entries while not ready (%s: %s)", cause, reason)
+        case Ready(cause):
+            logger.warning("Ready again: %s", cause)
+        case RequestAnswered(_, kind, by, reason, _, outcome):
+            logger.warning("%s asked to %s (%s): %s", by, kind, reason, outcome)
         case _:
             pass
 
