@@ -1,17 +1,31 @@
 """What a person asks for: once, in the same step as its answer, whenever the program is killed."""
 
+import asyncio
+from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import pytest
 from tests.integration.engine.planned import BOOK, Life, Scene, Wish, lived
-from tests.integration.engine.scripted import MARKET, OTHER
+from tests.integration.engine.scripted import CASH, MARKET, OTHER
 
 from tradepulse.core.runner import Runner
-from tradepulse.domain.events import PositionClosed, RequestAnswered, RequestTaken, RiskStateChanged, SetupDropped
+from tradepulse.domain.events import (
+    MarketEvent,
+    PositionClosed,
+    RequestAnswered,
+    RequestTaken,
+    RiskStateChanged,
+    SetupDropped,
+)
 from tradepulse.domain.inbox import Request, RequestKind, RequestStatus
+from tradepulse.domain.market import Candles, SeriesKey
 from tradepulse.domain.risk import AccountLimits, RiskState
 from tradepulse.domain.signals import ExitReason, Verdict
+from tradepulse.exchanges.simulated_exchange import SimulatedExchange
 from tradepulse.shared.errors import InvariantError
+from tradepulse.storage.db import Database, held_alone, is_held
+from tradepulse.storage.inbox import PostgresCommandInbox
+from tradepulse.storage.journal import PostgresJournal
 
 FLAT = [100.0] * 10
 
@@ -157,3 +171,79 @@ async def test_request_that_the_engine_does_not_answer_stops_the_trader() -> Non
     requests = {plain.time(4): [asked(RequestKind.HALT)]}
     with pytest.raises(InvariantError, match="was taken and not answered"):
         await Life(replace(plain, requests=requests, runner=Deaf)).live()
+
+
+class Silent:
+    """A feed on which nothing happens until the test says so."""
+
+    def __init__(self, feed: SimulatedExchange) -> None:
+        self._feed = feed
+        self.spoken = asyncio.Event()
+
+    async def events(self) -> AsyncIterator[MarketEvent]:
+        await self.spoken.wait()
+        async for event in self._feed.events():
+            yield event
+
+    async def history(self, series: SeriesKey, since: int, until: int) -> Candles:
+        return await self._feed.history(series, since, until)
+
+
+async def test_request_while_the_market_is_silent_is_obeyed_at_once(database: Database) -> None:
+    plain = scene(Wish(MARKET, 1), Wish(OTHER, 1))
+    exchange, inbox = SimulatedExchange(plain.tape(), {"USD": CASH}), PostgresCommandInbox(database)
+    feed, journal, engine = Silent(exchange), PostgresJournal(database), plain.engine()
+    runner = Runner(engine, feed, exchange, journal, exchange.clock, inbox=inbox)
+    trading = asyncio.create_task(runner.run(CASH))
+    await asyncio.sleep(0.5)
+    posted = await inbox.post(asked(RequestKind.HALT))
+    for _ in range(100):
+        found = await inbox.get(posted.request_id)
+        assert found is not None
+        if found.status.answered:
+            break
+        await asyncio.sleep(0.02)
+    assert (found.status, found.outcome) == (RequestStatus.DONE, "trading is halted")
+    feed.spoken.set()
+    await trading
+    assert not engine.portfolio.positions
+
+
+async def test_trader_that_is_stopped_while_it_waits_leaves_nothing_running(database: Database) -> None:
+    plain = scene(Wish(MARKET, 1))
+    exchange, engine = SimulatedExchange(plain.tape(), {"USD": CASH}), plain.engine()
+    runner = Runner(
+        engine, Silent(exchange), exchange, PostgresJournal(database), exchange.clock,
+        inbox=PostgresCommandInbox(database),
+    )  # fmt: skip
+    before = asyncio.all_tasks()
+    trading = asyncio.create_task(runner.run(CASH))
+    await asyncio.sleep(0.5)
+    trading.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await trading
+    assert asyncio.all_tasks() == before
+
+
+async def test_trader_hears_requests_again_after_the_database_has_dropped_its_connection(database: Database) -> None:
+    inbox = PostgresCommandInbox(database)
+    waiting = asyncio.create_task(inbox.news(BOOK))
+    await asyncio.sleep(0.5)
+    async with database.transaction() as connection:
+        found = await connection.execute(
+            "select count(pg_terminate_backend(pid)) from pg_stat_activity"
+            " where datname = current_database() and pid <> pg_backend_pid() and query like '%%commands%%'"
+        )
+        assert (await found.fetchone() or [0])[0] == 1
+    await asyncio.sleep(0.2)
+    assert not waiting.done()
+    await inbox.post(asked(RequestKind.HALT))
+    await asyncio.wait_for(waiting, 5)
+
+
+async def test_book_is_traded_only_while_somebody_holds_it(database: Database) -> None:
+    assert not await is_held(database, BOOK)
+    async with held_alone(database, BOOK):
+        assert await is_held(database, BOOK)
+        assert not await is_held(database, "other")
+    assert not await is_held(database, BOOK)
