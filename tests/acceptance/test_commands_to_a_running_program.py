@@ -91,9 +91,9 @@ def test_commands_reach_the_trader_from_another_process_and_wait_where_none_runs
         if code == 0:
             assert json.loads(out)["outcome"] == "the exit is sent"
         else:
-            assert (code, "there is no open position" in problem) == (4, True)
+            assert (code, "There is no open position" in problem) == (4, True)
         code, _, problem = told(home, "close", "nobody's", "--reason", "news")
-        assert (code, "there is no open position nobody's" in problem) == (4, True)
+        assert (code, "There is no open position nobody's" in problem) == (4, True)
         code, out, problem = told(home, "halt", "--reason", "news", "--by", "Ada")
         assert (code, out.strip()) == (0, "Done: trading is halted."), problem
         report = risk(home)

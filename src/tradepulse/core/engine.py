@@ -46,7 +46,7 @@ from tradepulse.domain.market import Candles, MarketKey, MarketSpec, SeriesKey, 
 from tradepulse.domain.portfolio import Position
 from tradepulse.domain.risk import UNLIMITED, AccountLimits, HaltTrading, NotReady, Ready, ResumeTrading
 from tradepulse.domain.signals import ExitReason, Setup, Verdict
-from tradepulse.shared.errors import ConfigurationError
+from tradepulse.shared.errors import ConfigurationError, RefusedError
 
 JsonObject = dict[str, Any]
 # Facts that change nothing which a restart could not find in the candle table.
@@ -268,14 +268,18 @@ class Engine:
                 left = "; ".join(hold.reason for hold in self.risk.memory.holds.values())
                 return [*facts], [], "", f"trading is {self.risk.state}{f': {left}' if left else ''}"
             case RequestKind.CLOSE_POSITION:
-                commands = self.execution.leave(subject, ExitReason.MANUAL)
-                outcome = "the exit is sent" if commands else "the position is being closed already"
-                refusal = f"there is no open position {subject}" if commands is None else ""
-                return [], commands or [], refusal, outcome
+                return self._close(subject)
             case RequestKind.CANCEL_ENTRY:
                 commands = self.execution.withdraw(subject)
                 refusal = "" if commands else f"no entry of setup {subject} is on its way"
                 return [], commands, refusal, "the exchange is asked to cancel the entry"
+
+    def _close(self, position_id: str) -> tuple[list[EngineEvent], list[Command], str, str]:
+        try:
+            facts, commands = self.execution.leave(position_id, ExitReason.MANUAL, self._now)
+        except RefusedError as refused:
+            return [], [], refused.problem.rstrip("."), ""
+        return facts, commands, "", "the exit is sent" if commands else "the position is being closed already"
 
     def _on_candle(self, event: CandleClosed) -> tuple[list[EngineEvent], list[Command]]:
         if event.candle.open_time <= self.data.last_open(event.series):

@@ -30,7 +30,7 @@ from tradepulse.domain.orders import Fill, OrderRole
 from tradepulse.domain.portfolio import Position
 from tradepulse.domain.signals import ExitReason, Setup, Verdict
 from tradepulse.kernels import fills
-from tradepulse.shared.errors import InvariantError
+from tradepulse.shared.errors import InvariantError, RefusedError
 
 ROLE_LETTERS = {OrderRole.ENTRY: "e", OrderRole.STOP: "s", OrderRole.TARGET: "t", OrderRole.EXIT: "x"}
 
@@ -123,12 +123,12 @@ class ExecutionCore:
                 commands += self._leave(trade, ExitReason.TIME)
         return [], commands
 
-    def leave(self, position_id: str, reason: ExitReason) -> list[Command] | None:
-        """Close one position at market; ``None`` where there is none, nothing where it is being closed already."""
+    def leave(self, position_id: str, reason: ExitReason, _time: int) -> Outcome:
+        """Close one position at market; nothing follows where it is being closed already."""
         trade = self.state.trades.get(position_id)
         if trade is None:
-            return None
-        return [] if trade.stage is Stage.LEAVING else self._leave(trade, reason)
+            raise RefusedError(f"There is no open position {position_id}.", "Look at the open positions again.")
+        return [], [] if trade.stage is Stage.LEAVING else self._leave(trade, reason)
 
     def withdraw(self, setup_id: str) -> list[Command]:
         return [

@@ -70,7 +70,7 @@ async def test_position_that_is_not_there_is_refused_in_words_and_those_behind_i
     requests = {plain.time(4): [asked(RequestKind.CLOSE_POSITION, "nobody's"), asked(RequestKind.HALT)]}
     life = await lived(replace(plain, requests=requests), every=1)
     assert answers(life) == [
-        (RequestKind.CLOSE_POSITION, False, "there is no open position nobody's"),
+        (RequestKind.CLOSE_POSITION, False, "There is no open position nobody's"),
         (RequestKind.HALT, True, "trading is halted"),
     ]
     for number, status in ((1, RequestStatus.REFUSED), (2, RequestStatus.DONE)):
