@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from tradepulse.domain.commands import Command
 from tradepulse.domain.events import EngineEvent, MarketEvent, OrderEvent
+from tradepulse.domain.inbox import Request
 from tradepulse.domain.market import Candles, MarketKey, MarketSpec, SeriesKey
 from tradepulse.domain.training import (
     Combination,
@@ -98,6 +99,32 @@ class Journal(Protocol):
 
     async def recover(self, book: str) -> tuple[int, JsonObject] | None:
         """Last committed sequence and snapshot, or ``None`` for a book that never began."""
+        ...
+
+
+class CommandInbox(Protocol):
+    """What people ask of books, in the order of arrival. Any process posts; the one that trades the book takes.
+
+    A request that was taken and not finished is the next one again: a kill in between loses nothing. The taker makes
+    sure that what it obeys twice has an effect once.
+    """
+
+    async def post(self, request: Request) -> Request:
+        """Stored with an id. A second one under the same key changes nothing and answers the first."""
+        ...
+
+    async def get(self, request_id: str) -> Request | None: ...
+
+    async def take(self, book: str) -> Request | None:
+        """The oldest request of the book without an answer."""
+        ...
+
+    async def finish(self, request_id: str, *, done: bool, outcome: str, time: int) -> None:
+        """The first answer counts, a second one changes nothing."""
+        ...
+
+    async def news(self, book: str) -> None:
+        """Returns as soon as the book has a request without an answer; told at once, not found by asking again."""
         ...
 
 

@@ -51,6 +51,9 @@ TOPIC_OF_KIND = {
     "drawdown_warned": Topic.RISK,
     "risk_state_changed": Topic.RISK,
     "entries_locked": Topic.RISK,
+    "request_answered": Topic.RISK,
+    "not_ready": Topic.RISK,
+    "ready": Topic.RISK,
 }
 
 

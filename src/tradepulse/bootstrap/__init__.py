@@ -5,6 +5,7 @@ from tradepulse.bootstrap.backtests import BacktestRequest, find_strategy, run_b
 from tradepulse.bootstrap.data import analyse_stored_series, download_data, import_data
 from tradepulse.bootstrap.exchange_keys import KeyNews, add_key, keys_of, recheck_keys
 from tradepulse.bootstrap.paper import paper_book, run_paper
+from tradepulse.bootstrap.requests import answer_to, ask, is_traded, risk_report
 from tradepulse.bootstrap.wallets_file import load_wallets
 from tradepulse.exchanges.backfill_ohlcv import DownloadProgress, DownloadReport
 from tradepulse.storage.candle_files import FileReport, ImportReport
@@ -21,14 +22,18 @@ __all__ = [
     "KeyNews",
     "add_key",
     "analyse_stored_series",
+    "answer_to",
+    "ask",
     "download_data",
     "find_strategy",
     "import_data",
+    "is_traded",
     "keys_of",
     "load_wallets",
     "open_application",
     "paper_book",
     "recheck_keys",
+    "risk_report",
     "run_backtest",
     "run_paper",
     "sync_database_schema",

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from tradepulse.core.risk_manager import RiskLimits
-from tradepulse.domain.market import MINUTE
-from tradepulse.domain.risk import AccountLimits, Protection
+from tradepulse.domain.market import DAY, MINUTE, Timeframe
+from tradepulse.domain.risk import AccountLimits, CorrelationRule, Protection, WalletLimits
 from tradepulse.kernels.fills import PPM
 from tradepulse.ports import (
     BookReader,
     CandleStore,
     Clock,
+    CommandInbox,
     ConfigurationStore,
     Journal,
     ResultStore,
@@ -26,6 +27,7 @@ from tradepulse.storage.books import PostgresBookReader
 from tradepulse.storage.candles import PostgresCandleStore
 from tradepulse.storage.configurations import PostgresConfigurationStore
 from tradepulse.storage.db import Database, open_database
+from tradepulse.storage.inbox import PostgresCommandInbox
 from tradepulse.storage.journal import PostgresJournal
 from tradepulse.storage.results import PostgresResultStore
 from tradepulse.storage.schema import sync_schema
@@ -46,6 +48,7 @@ class Application:
     reader: BookReader
     results: ResultStore
     venues: VenueStore
+    inbox: CommandInbox
     training: TrainingStore
     configurations: ConfigurationStore
 
@@ -69,6 +72,7 @@ async def open_application(settings: Settings) -> AsyncIterator[Application]:
             reader=PostgresBookReader(database),
             results=PostgresResultStore(database),
             venues=PostgresVenueStore(database),
+            inbox=PostgresCommandInbox(database),
             training=PostgresTrainingStore(database),
             configurations=PostgresConfigurationStore(database),
         )
@@ -113,6 +117,29 @@ def account_limits(settings: RiskSettings) -> AccountLimits:
             settings.loss_streak_lock_minutes * MINUTE,
             everywhere=settings.loss_streak_scope == "all",
         ),
+        candle_age=settings.max_candle_age,
+        price_band_ppm=_ppm(settings.price_band),
+        slippage_ppm=_ppm(settings.max_slippage),
+        order_value=settings.max_order_value,
+        correlation=_correlation_rule(settings),
+    )
+
+
+def wallet_limits(settings: RiskSettings) -> WalletLimits:
+    return WalletLimits(_ppm(settings.wallets_total), _ppm(settings.wallets_daily_loss))
+
+
+def _correlation_rule(settings: RiskSettings) -> CorrelationRule:
+    timeframe = Timeframe.parse(settings.correlation_timeframe)
+    return CorrelationRule(
+        limit_ppm=_ppm(settings.max_correlation),
+        cluster_ppm=_ppm(settings.max_cluster),
+        cluster_at_ppm=_ppm(settings.cluster_correlation),
+        heat_ppm=_ppm(settings.max_heat),
+        timeframe=timeframe,
+        bars=settings.correlation_days * DAY // timeframe.milliseconds,
+        least=settings.correlation_observations,
+        decay=settings.correlation_decay,
     )
 
 

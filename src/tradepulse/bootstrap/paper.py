@@ -14,8 +14,9 @@ from tradepulse.core.engine import Engine, EngineConfig
 from tradepulse.core.event_system import EventBus, Observer
 from tradepulse.core.protection import WORD_IS_FINAL
 from tradepulse.core.runner import Runner
-from tradepulse.domain.events import DrawdownWarned, EngineEvent, EntriesLocked, RiskStateChanged
+from tradepulse.domain.events import DrawdownWarned, EngineEvent, EntriesLocked, RequestAnswered, RiskStateChanged
 from tradepulse.domain.market import DAY, MINUTE, TRADED_TIMEFRAMES, MarketKey, SeriesKey, Timeframe
+from tradepulse.domain.risk import NotReady, Ready
 from tradepulse.domain.signals import Regime
 from tradepulse.domain.trading_state import Phase, TradingState
 from tradepulse.domain.training import Combination, JobState, Stage, TrainingJob
@@ -105,7 +106,15 @@ class _PaperTrader:
         app, exchange = self._app, self._exchange
         engine = self._engine(desk)
         runner = Runner(
-            engine, exchange, exchange, app.journal, exchange.clock, app.candles, self._bus, advisers=[adviser]
+            engine,
+            exchange,
+            exchange,
+            app.journal,
+            exchange.clock,
+            app.candles,
+            self._bus,
+            advisers=[adviser],
+            inbox=app.inbox,
         )
         beside = [
             asyncio.create_task(write_moves(app.configurations, app.clock, adviser, self._ask_for_training)),
@@ -301,6 +310,12 @@ def _log_risk(event: EngineEvent) -> None:
         case EntriesLocked(lock):
             where = lock.market or "all markets"
             logger.warning("No entries on %s until %s (%s: %s)", where, lock.until, lock.cause, lock.reason)
+        case NotReady(cause, _, reason):
+            logger.warning("No entries while not ready (%s: %s)", cause, reason)
+        case Ready(cause):
+            logger.warning("Ready again: %s", cause)
+        case RequestAnswered(_, kind, by, reason, _, outcome):
+            logger.warning("%s asked to %s (%s): %s", by, kind, reason, outcome)
         case _:
             pass
 

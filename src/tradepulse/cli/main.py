@@ -17,6 +17,7 @@ from tradepulse.cli import (
     configurations,
     database,
     installation,
+    risk,
     running,
     training,
     wallets,
@@ -44,7 +45,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for family in (running, training, worker, configurations, wallets, backtesting, candles, database, installation):
+for family in (running, risk, training, worker, configurations, wallets, backtesting, candles, database, installation):
     family.register(app)
 
 

@@ -149,6 +149,9 @@ class DataHandler:
     def base_series(self) -> list[SeriesKey]:
         return [SeriesKey(key.exchange, key.symbol, market.base) for key, market in self._markets.items()]
 
+    def base(self, market: MarketKey) -> Timeframe:
+        return self._markets[market].base
+
     def last_open(self, series: SeriesKey) -> int:
         return self._markets[series.market].last_open
 

@@ -12,14 +12,17 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from tradepulse.core.admission import Admission, Denied
+from tradepulse.core.correlation import Correlations
 from tradepulse.core.data_handler import ClosedBar, DataHandler
 from tradepulse.core.execution_core import ExecutionCore, ExecutionState
-from tradepulse.core.exposure import within_limits
-from tradepulse.core.portfolio import Portfolio
+from tradepulse.core.exposure import exposures
+from tradepulse.core.portfolio import ZERO, Portfolio
 from tradepulse.core.protection import Outcome, Patience
 from tradepulse.core.risk_guard import RiskGuard, RiskMemory
 from tradepulse.core.risk_manager import RiskLimits, SizedEntry, size_entry
 from tradepulse.core.signal_library import SignalLibrary, Subscription, size_key
+from tradepulse.core.wallets import Wallets, WalletState
 from tradepulse.domain.commands import Command, QueryOrder
 from tradepulse.domain.events import (
     CandleClosed,
@@ -38,16 +41,19 @@ from tradepulse.domain.events import (
     PositionClosed,
     PriceSeen,
     RegimeChanged,
+    RequestAnswered,
+    RequestTaken,
     SetupEvaluated,
     SizeChanged,
     TimePassed,
 )
+from tradepulse.domain.inbox import Request, RequestKind
 from tradepulse.domain.market import Candles, MarketKey, MarketSpec, SeriesKey, Timeframe
 from tradepulse.domain.orders import ProtectionMode
 from tradepulse.domain.portfolio import Position
-from tradepulse.domain.risk import UNLIMITED, AccountLimits, HaltTrading, ResumeTrading
-from tradepulse.domain.signals import Setup, Verdict
-from tradepulse.shared.errors import ConfigurationError
+from tradepulse.domain.risk import UNLIMITED, AccountLimits, HaltTrading, NotReady, Ready, ResumeTrading
+from tradepulse.domain.signals import ExitReason, Setup, Verdict
+from tradepulse.shared.errors import ConfigurationError, RefusedError
 
 JsonObject = dict[str, Any]
 # Facts that change nothing which a restart could not find in the candle table.
@@ -92,10 +98,14 @@ class _Memory:
     now: int
     sizes: dict[str, int] = field(default_factory=dict)
     risk: RiskMemory = field(default_factory=RiskMemory)
+    answered: RequestAnswered | None = None
 
 
 class Engine:
-    """``watched``: series that are kept although no subscription looks at them."""
+    """``watched``: series that are kept although no subscription looks at them.
+
+    ``wallets``: what this book shares limits with.
+    """
 
     def __init__(
         self,
@@ -104,19 +114,28 @@ class Engine:
         bases: Mapping[MarketKey, Timeframe],
         subscriptions: Iterable[Subscription],
         watched: Iterable[SeriesKey] = (),
+        wallets: Wallets | None = None,
     ) -> None:
         self.config = config
         self.portfolio = Portfolio(markets)
         self.execution = ExecutionCore(config.book, self.portfolio, config.modes, config.patience)
-        self.risk = RiskGuard(config.account, self.portfolio)
+        self.risk = RiskGuard(config.account, self.portfolio, wallets)
+        self.correlations = Correlations(config.account.correlation, bases)
+        self.admission = Admission(
+            config.account, self.portfolio, self.execution, self.risk, self.correlations, wallets
+        )
         self.signals = SignalLibrary(subscriptions, watched)
         self.data = DataHandler(bases, self.signals.capacities)
         self.began_at = 0
         """When the book began, in market time."""
         self.sizes = {subscription.key: subscription.size_ppm for subscription in self.signals.subscriptions}
         """Share of the usual size in force, in parts per million, by strategy, series and parameters."""
+        self.answered: RequestAnswered | None = None
+        """The last answer. Requests come one after the other, so only the last one can come a second time."""
         self._equity_marked_at = -1
         self._now = 0
+        if wallets is not None:
+            wallets.join(config.book, sorted({spec.quote for spec in markets.values()}), self.wallet)
 
     def begin(self, cash: Decimal, time: int) -> Step:
         """The first step of a book: the money it starts with."""
@@ -126,13 +145,31 @@ class Engine:
         return Step(time, (LedgerPosted((entry,)), self._equity(), *risk), (), True)
 
     def warm_up(self, series: SeriesKey, candles: Candles) -> None:
-        self.data.warm_up(series, candles)
+        self.correlations.fill(series, candles)
+        self.data.warm_up(series, candles[max(0, len(candles) - self.data.history_needed(series)) :])
         if len(candles):
             self.portfolio.mark(series.market, float(candles.close[-1]))
 
+    def history_needed(self, series: SeriesKey) -> int:
+        return max(self.data.history_needed(series), self.correlations.history_needed(series.timeframe))
+
+    def wallet(self) -> WalletState:
+        held = exposures(self.portfolio, self.execution.state.entries.values())
+        memory = self.risk.memory
+        return WalletState(
+            self.began_at > 0,
+            self.portfolio.equity,
+            sum((one.value for one in held), ZERO),
+            memory.day,
+            memory.baseline,
+            frozenset(memory.holds),
+        )
+
     def handle(self, event: EngineInput) -> Step:
-        peak = self.risk.memory.peak
+        peak, before = self.risk.memory.peak, self.risk.state
         events, commands = self._answer(event)
+        if self.risk.state.severity > before.severity:
+            commands += self.execution.withdraw_all()
         memorable = any(not isinstance(fact, FORGETTABLE) for fact in events) or self.risk.memory.peak != peak
         acted = any(not isinstance(command, QueryOrder) for command in commands)
         return Step(self._now, tuple(events), tuple(commands), memorable or acted)
@@ -151,6 +188,7 @@ class Engine:
             self._now,
             self.sizes,
             self.risk.memory,
+            self.answered,
         )
         plain: JsonObject = self._memory.dump_python(memory, mode="json")
         return plain
@@ -163,7 +201,7 @@ class Engine:
         self.execution.state = memory.execution
         self.began_at = memory.began_at
         self._equity_marked_at, self._now = memory.equity_marked_at, memory.now
-        self.risk.memory = memory.risk
+        self.risk.memory, self.answered = memory.risk, memory.answered
         for subscription in self.signals.subscriptions:
             size = memory.sizes.get(subscription.key, subscription.size_ppm)
             # What had earned a larger size may no longer be in force.
@@ -208,6 +246,50 @@ class Engine:
             case ResumeTrading():
                 self._now = max(self._now, event.time)
                 return [*self.risk.resume(event, self._now)], []
+            case NotReady():
+                self._now = max(self._now, event.since)
+                return [*self.risk.lack(event)], []
+            case Ready():
+                self._now = max(self._now, event.time)
+                return [*self.risk.regain(event)], []
+            case RequestTaken():
+                return self._on_request(event)
+
+    def _on_request(self, event: RequestTaken) -> tuple[list[EngineEvent], list[Command]]:
+        request = event.request
+        if self.answered is not None and self.answered.request_id == request.request_id:
+            return [], []
+        self._now = max(self._now, event.time)
+        facts, commands, refusal, outcome = self._obey(request)
+        self.answered = RequestAnswered(
+            request.request_id, request.kind, request.by, request.reason, not refusal, refusal or outcome, self._now
+        )
+        return [*facts, self.answered], commands
+
+    def _obey(self, request: Request) -> tuple[list[EngineEvent], list[Command], str, str]:
+        """What follows, and in words why not, or what was done."""
+        reason, by, subject = request.reason, request.by, request.subject
+        match request.kind:
+            case RequestKind.HALT:
+                facts = self.risk.halt(HaltTrading(reason, by, self._now), self._now)
+                return [*facts], [], "", "trading is halted" if facts else "trading was halted by hand already"
+            case RequestKind.RESUME:
+                facts = self.risk.resume(ResumeTrading(reason, by, self._now), self._now)
+                left = "; ".join(hold.reason for hold in self.risk.memory.holds.values())
+                return [*facts], [], "", f"trading is {self.risk.state}{f': {left}' if left else ''}"
+            case RequestKind.CLOSE_POSITION:
+                return self._close(subject)
+            case RequestKind.CANCEL_ENTRY:
+                commands = self.execution.withdraw(subject)
+                refusal = "" if commands else f"no entry of setup {subject} is on its way"
+                return [], commands, refusal, "the exchange is asked to cancel the entry"
+
+    def _close(self, position_id: str) -> tuple[list[EngineEvent], list[Command], str, str]:
+        try:
+            facts, commands = self.execution.leave(position_id, ExitReason.MANUAL, self._now)
+        except RefusedError as refused:
+            return [], [], refused.problem.rstrip("."), ""
+        return facts, commands, "", "the exit is sent" if commands else "the position is being closed already"
 
     def _on_candle(self, event: CandleClosed) -> Outcome:
         if event.candle.open_time <= self.data.last_open(event.series):
@@ -217,6 +299,7 @@ class Engine:
         # by ours, which runs ahead while missed candles are caught up with.
         turned = self.risk.turn_day(event.close_time)
         closed, notices = self.data.add(event)
+        self.correlations.add(event)
         self.portfolio.mark(event.series.market, event.candle.close)
         events: list[EngineEvent] = [event, *notices, *turned, *self.risk.watch(event.close_time, at_close=True)]
         facts, commands = self.execution.on_price(
@@ -239,24 +322,24 @@ class Engine:
         spec = self.portfolio.spec(setup.series.market)
         busy = self.execution.busy(setup.strategy, setup.series)
         share = self.sizes[size_key(setup.strategy, setup.series, setup.parameters_id)]
-        verdict = size_entry(setup, spec, self.portfolio, self.config.limits, busy=busy, share_ppm=share)
-        if isinstance(verdict, SizedEntry) and bar.late:
-            verdict = Verdict.LATE_CANDLE
-        if isinstance(verdict, SizedEntry):
-            verdict = self._admitted(setup, verdict, spec)
-        if not isinstance(verdict, SizedEntry):
-            return [SetupEvaluated(setup, verdict)], []
+        sized = size_entry(setup, spec, self.portfolio, self.config.limits, busy=busy, share_ppm=share)
+        if isinstance(sized, SizedEntry) and bar.late:
+            sized = Verdict.LATE_CANDLE
+        if not isinstance(sized, SizedEntry):
+            return [SetupEvaluated(setup, sized)], []
+        # Asked only of what would be entered otherwise, so that a limit is named where it made the difference.
+        answer = self.admission.admit(setup, sized, self._candle_age(setup.series.market))
+        if isinstance(answer, Denied):
+            return [SetupEvaluated(setup, answer.verdict, answer.reason)], []
         self.risk.note_entry(setup)
-        facts, commands = self.execution.enter(setup, verdict)
+        facts, commands = self.execution.enter(setup, answer)
         return [SetupEvaluated(setup, Verdict.ACCEPTED), *facts], commands
 
-    def _admitted(self, setup: Setup, sized: SizedEntry, spec: MarketSpec) -> SizedEntry | Verdict:
-        """Asked only of what would be entered otherwise, so that a limit is named where it made the difference."""
-        refusal = self.risk.refusal(setup)
-        if refusal is not None:
-            return refusal
-        entries = self.execution.state.entries.values()
-        return within_limits(sized, spec, self.portfolio, entries, self.config.account)
+    def _candle_age(self, market: MarketKey) -> float:
+        """Of the newest base candle, in base candles."""
+        base = self.data.base(market)
+        closed = self.data.last_open(SeriesKey(market.exchange, market.symbol, base)) + base.milliseconds
+        return (self._now - closed) / base.milliseconds
 
     def _on_size_changed(self, event: SizeChanged) -> list[EngineEvent]:
         """Nothing for parameters that nobody trades with, and where the size is in force already."""

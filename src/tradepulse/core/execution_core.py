@@ -15,7 +15,7 @@ from tradepulse.core.portfolio import EXIT_REASONS, Portfolio
 from tradepulse.core.protection import Outcome, Patience, Protection
 from tradepulse.core.risk_manager import SizedEntry
 from tradepulse.domain.client_ids import TRADE_LENGTH, ClientId, IdRole
-from tradepulse.domain.commands import Command, PlaceEntry, QueryOrder
+from tradepulse.domain.commands import CancelOrder, Command, PlaceEntry, QueryOrder
 from tradepulse.domain.events import (
     EngineEvent,
     EntryPlanned,
@@ -164,6 +164,13 @@ class ExecutionCore:
         trade = self._trade(position_id)
         return self._of(trade, self.protection.leave(trade.guard, reason, time), time)
 
+    def withdraw(self, setup_id: str) -> list[Command]:
+        """Cancel an entry that was sent and has not filled; what fills before the cancellation arrives is protected."""
+        return [_withdraw(entry) for entry in self.state.entries.values() if entry.setup.setup_id == setup_id]
+
+    def withdraw_all(self) -> list[Command]:
+        return [_withdraw(entry) for entry in self.state.entries.values() if not entry.order.withdrawing]
+
     def move_stop(self, position_id: str, stop_ticks: int, time: int) -> Outcome:
         """To break-even, or behind the price: a stop is only ever moved towards less risk."""
         trade = self._trade(position_id)
@@ -215,15 +222,18 @@ class ExecutionCore:
         match event:
             case OrderAccepted():
                 order.state, order.not_found = LegState.LIVE if order.state is LegState.SENT else order.state, 0
+                if order.withdrawing and order.queried:
+                    # It rests on although it was to be cancelled: that never arrived.
+                    return [event], [_withdraw(entry)]
             case OrderRejected():
                 if order.state is LegState.SENT:
                     order.end(0)
-                    return self._entry_over(event, entry, Verdict.REJECTED_BY_EXCHANGE, event.reason)
+                    return self._entry_over(event, entry, _unexplained(entry), event.reason)
             case OrderEnded():
                 order.end(event.filled_lots)
                 order.asked_at = event.time
                 if not order.open:
-                    return self._entry_over(event, entry, event.verdict or Verdict.REJECTED_BY_EXCHANGE, event.reason)
+                    return self._entry_over(event, entry, event.verdict or _unexplained(entry), event.reason)
             case OrderInDoubt():
                 order.asked_at = event.time
             case OrderNotFound():
@@ -235,12 +245,12 @@ class ExecutionCore:
         order.not_found += 1
         if order.not_found < self.protection.patience.not_founds:
             return [event], []
-        if self.protection.patience.not_founds == 1 and order.state is LegState.SENT:
+        if self.protection.patience.not_founds == 1 and order.state is LegState.SENT and not order.withdrawing:
             order.not_found = 0
             return [event], [_place_entry(entry)]
         # By now the price it was meant for is gone.
         order.end(order.filled)
-        return self._entry_over(event, entry, Verdict.REJECTED_BY_EXCHANGE, "never arrived on the exchange")
+        return self._entry_over(event, entry, _unexplained(entry), "never arrived on the exchange")
 
     def _entry_over(
         self, event: OrderRejected | OrderEnded | OrderNotFound, entry: PendingEntry, verdict: Verdict, reason: str
@@ -332,7 +342,8 @@ class ExecutionCore:
         outcome: Outcome = [], []
         for entry in self.state.entries.values():
             order = entry.order
-            wait = patience.check if order.state is LegState.LIVE and not order.not_found else patience.spacing
+            sure = order.state is LegState.LIVE and not order.not_found and not order.withdrawing
+            wait = patience.check if sure else patience.spacing
             if now - order.asked_at >= wait:
                 outcome[1].append(_ask(entry, now))
         for trade in list(self.state.trades.values()):
@@ -430,6 +441,16 @@ def _place_entry(entry: PendingEntry) -> PlaceEntry:
 def _ask(entry: PendingEntry, now: int) -> Command:
     entry.order.asked_at, entry.order.queried = now, True
     return QueryOrder(entry.client_id, entry.setup.series.market)
+
+
+def _withdraw(entry: PendingEntry) -> Command:
+    entry.order.withdrawing, entry.order.queried = True, False
+    return CancelOrder(entry.client_id, entry.setup.series.market)
+
+
+def _unexplained(entry: PendingEntry) -> Verdict:
+    """Of an entry that came to nothing, where the exchange gives no verdict of ours."""
+    return Verdict.WITHDRAWN if entry.order.withdrawing else Verdict.REJECTED_BY_EXCHANGE
 
 
 def _reason(guard: Guard) -> ExitReason:

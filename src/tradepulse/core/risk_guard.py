@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from tradepulse.core.portfolio import ZERO, Portfolio
+from tradepulse.core.wallets import Wallets
 from tradepulse.domain.events import DrawdownWarned, EntriesLocked, RiskStateChanged, TradingDayBegan
 from tradepulse.domain.market import DAY, MINUTE, MarketKey
 from tradepulse.domain.portfolio import Trade
@@ -17,20 +18,24 @@ from tradepulse.domain.risk import (
     HoldCause,
     Lock,
     LockCause,
+    NotReady,
+    NotReadyCause,
     Protection,
+    Ready,
     ResumeTrading,
     RiskState,
 )
 from tradepulse.domain.signals import ExitReason, Setup, Verdict
 from tradepulse.kernels.fills import PPM
 
-RiskEvent = TradingDayBegan | DrawdownWarned | RiskStateChanged | EntriesLocked
+RiskEvent = TradingDayBegan | DrawdownWarned | RiskStateChanged | EntriesLocked | NotReady | Ready
 
 HELD_BY = {
     HoldCause.DAILY_LOSS: Verdict.DAILY_LOSS_LIMIT,
     HoldCause.DRAWDOWN_REDUCE: Verdict.DRAWDOWN_LIMIT,
     HoldCause.DRAWDOWN_HALT: Verdict.DRAWDOWN_LIMIT,
     HoldCause.BY_HAND: Verdict.HALTED_BY_HAND,
+    HoldCause.WALLETS_DAILY_LOSS: Verdict.WALLETS_DAILY_LOSS,
 }
 LOCKED_BY = {
     LockCause.STOP_GUARD: Verdict.STOP_GUARD,
@@ -58,6 +63,7 @@ class RiskMemory:
     warned: bool = False
     """Of the drawdown since this peak."""
     holds: dict[HoldCause, Hold] = field(default_factory=dict)
+    not_ready: dict[NotReadyCause, NotReady] = field(default_factory=dict)
     locks: list[Lock] = field(default_factory=list)
     stops: list[StopOut] = field(default_factory=list)
     losses: dict[str, int] = field(default_factory=dict)
@@ -69,21 +75,23 @@ class RiskMemory:
 
 
 class RiskGuard:
-    def __init__(self, limits: AccountLimits, portfolio: Portfolio) -> None:
+    def __init__(self, limits: AccountLimits, portfolio: Portfolio, wallets: Wallets | None = None) -> None:
         self._limits = limits
+        self._wallets = wallets
         self._portfolio = portfolio
         self.memory = RiskMemory()
 
     @property
     def state(self) -> RiskState:
-        states = (hold.state for hold in self.memory.holds.values())
-        return max(states, key=lambda state: state.severity, default=RiskState.ACTIVE)
+        return state_of(self.memory)
 
     def refusal(self, setup: Setup) -> Verdict | None:
         """Why this setup may not be entered, whatever its size."""
         if self.memory.holds:
             worst = max(self.memory.holds.values(), key=lambda hold: hold.state.severity)
             return HELD_BY[worst.cause]
+        if self.memory.not_ready:
+            return Verdict.NOT_READY
         for lock in self.memory.locks:
             if lock.until > setup.found_at and lock.market in (None, setup.series.market):
                 return LOCKED_BY[lock.cause]
@@ -93,6 +101,23 @@ class RiskGuard:
         if most and len(self._entries_before(setup.found_at)) >= most:
             return Verdict.TOO_MANY_ENTRIES
         return None
+
+    def explained(self, refusal: Verdict) -> str:
+        """Figures and names to a refusal of ours."""
+        memory = self.memory
+        causes = [f"{one.cause}: {one.reason}" for one in memory.not_ready.values()]
+        holds = [hold.reason for hold in memory.holds.values() if HELD_BY[hold.cause] is refusal]
+        locks = [lock.reason for lock in memory.locks if LOCKED_BY[lock.cause] is refusal]
+        return "; ".join(causes if refusal is Verdict.NOT_READY else [*holds, *locks])
+
+    def lack(self, event: NotReady) -> list[RiskEvent]:
+        if event.cause in self.memory.not_ready:
+            return []
+        self.memory.not_ready[event.cause] = event
+        return [event]
+
+    def regain(self, event: Ready) -> list[RiskEvent]:
+        return [event] if self.memory.not_ready.pop(event.cause, None) is not None else []
 
     def note_entry(self, setup: Setup) -> None:
         self.memory.signals[_signal(setup)] = setup.bar_time
@@ -113,7 +138,7 @@ class RiskGuard:
         """Asked after prices or the book changed. ``at_close``: by a candle that closed at ``now``."""
         limits, memory = self._limits, self.memory
         events: list[RiskEvent] = []
-        if limits.daily_loss_ppm:
+        if self._counts_days:
             # What closes at midnight is the price the new day begins with, unless something later was seen before it.
             if at_close and now == memory.day == memory.turned_at and self._portfolio.equity != memory.baseline:
                 events += self._begin_day(now)
@@ -140,19 +165,28 @@ class RiskGuard:
             self.memory.peak, self.memory.warned = self._portfolio.equity, False
         return self._lift(lifted, f"resumed by {order.by}: {order.reason}", now)
 
+    @property
+    def _counts_days(self) -> bool:
+        shared = self._wallets.limits.daily_loss_ppm if self._wallets is not None else 0
+        return bool(self._limits.daily_loss_ppm or shared)
+
     def _entries_before(self, time: int) -> list[int]:
         return [entry for entry in self.memory.entries if entry > time - MINUTE]
 
     def _begin_day(self, now: int) -> list[RiskEvent]:
-        if not self._limits.daily_loss_ppm:
+        if not self._counts_days:
             return []
         self.memory.baseline = self._portfolio.equity
         return [TradingDayBegan(self.memory.day, self.memory.baseline, now)]
 
     def _watch_day(self, now: int) -> list[RiskEvent]:
         baseline, limit = self.memory.baseline, self._limits.daily_loss_ppm
+        lost_by_all = self._wallets.loss_of(self.memory.day) if self._wallets is not None else ""
+        if lost_by_all:
+            until = self.memory.day + DAY
+            return self._hold(HoldCause.WALLETS_DAILY_LOSS, RiskState.REDUCING, lost_by_all, now, until)
         loss = baseline - self._portfolio.equity
-        if loss * PPM < baseline * limit:
+        if not limit or loss * PPM < baseline * limit:
             return []
         reason = f"{loss:f} of the day's {baseline:f} were lost, the limit is {_percent(limit)}"
         return self._hold(HoldCause.DAILY_LOSS, RiskState.REDUCING, reason, now, self.memory.day + DAY)
@@ -223,6 +257,12 @@ class RiskGuard:
         if count < rule.count:
             return None
         return _locked_by(rule, LockCause.LOSS_STREAK, trade, f"{count} losses in a row")
+
+
+def state_of(memory: RiskMemory) -> RiskState:
+    """The severest of the holds."""
+    states = (hold.state for hold in memory.holds.values())
+    return max(states, key=lambda state: state.severity, default=RiskState.ACTIVE)
 
 
 def _locked_by(rule: Protection, cause: LockCause, trade: Trade, reason: str) -> Lock:

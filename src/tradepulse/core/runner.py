@@ -3,9 +3,10 @@
 import asyncio
 import logging
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterable, Sequence
+from contextlib import aclosing
 from decimal import Decimal
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
 
 from tradepulse.core.engine import Engine, Step
 from tradepulse.core.event_system import EventBus
@@ -14,13 +15,25 @@ from tradepulse.domain.events import (
     EngineEvent,
     EngineInput,
     MarketEvent,
+    RequestTaken,
     SizeChanged,
     TimePassed,
 )
 from tradepulse.domain.market import MarketKey
-from tradepulse.ports import CandleFeed, CandleStore, Clock, Journal, JsonObject, OrderGateway, StepRecord
+from tradepulse.ports import (
+    CandleFeed,
+    CandleStore,
+    Clock,
+    CommandInbox,
+    Journal,
+    JsonObject,
+    OrderGateway,
+    StepRecord,
+)
+from tradepulse.shared.errors import InvariantError
 
 logger = logging.getLogger(__name__)
+Answer = TypeVar("Answer")
 # Where the memory of the advisers stands in a book's snapshot, by name.
 ADVISERS = "advisers"
 
@@ -68,6 +81,7 @@ class Runner:
         observers: EventBus | None = None,
         advisers: Sequence[Adviser] = (),
         ticks: AsyncIterator[TimePassed] | None = None,
+        inbox: CommandInbox | None = None,
     ) -> None:
         self._engine = engine
         self._feed = feed
@@ -78,6 +92,7 @@ class Runner:
         self._bus = observers or EventBus()
         self._advisers = advisers
         self._ticks = ticks
+        self._inbox = inbox
         self._sequence = 0
 
     async def run(self, initial_cash: Decimal, enough: Callable[[], bool] = lambda: False) -> None:
@@ -86,13 +101,14 @@ class Runner:
         Errors of the engine are not caught: trading halts, protections stay where they are.
         """
         await self.recover(initial_cash)
-        async for event in self._inputs():
-            # It may have been said while we waited; what is not taken now is caught up with by the next start.
-            if enough():
-                return
-            await self.take(event)
-            if enough():
-                return
+        async with aclosing(self._between_requests(self._inputs())) as events:
+            async for event in events:
+                # It may have been said while we waited; what is not taken now is caught up with by the next start.
+                if enough():
+                    return
+                await self.take(event)
+                if enough():
+                    return
 
     def _inputs(self) -> AsyncIterator[MarketEvent]:
         """One stream of all that happens. An exchange that is also the feed is read once, in its own order."""
@@ -117,6 +133,8 @@ class Runner:
             for advice in adviser.standing():
                 await self.take(advice)
         await self._settle_orders()
+        # Before what was missed: whoever asked to halt meanwhile wants nothing of it entered.
+        await self._obey_requests()
         await self._catch_up()
 
     async def take(self, event: EngineInput) -> None:
@@ -124,6 +142,48 @@ class Runner:
         waiting: deque[EngineInput] = deque([event])
         while waiting:
             waiting.extend(await self._perform(self._engine.handle(waiting.popleft())))
+
+    async def _between_requests(self, feed: AsyncIterator[MarketEvent]) -> AsyncGenerator[MarketEvent, None]:
+        """The feed as it is. Requests that come are obeyed between two of its events, also while it is silent."""
+        if self._inbox is None:
+            try:
+                async for event in feed:
+                    yield event
+            finally:
+                await _close(feed)
+            return
+        await self._obey_requests()
+        news = _begun(self._inbox.news(self._engine.config.book))
+        coming = _begun(_next_of(feed))
+        try:
+            while True:
+                await asyncio.wait({news, coming}, return_when=asyncio.FIRST_COMPLETED)
+                if news.done():
+                    await news
+                    await self._obey_requests()
+                    news = _begun(self._inbox.news(self._engine.config.book))
+                    continue
+                told = await coming
+                if told is None:
+                    return
+                yield told
+                coming = _begun(_next_of(feed))
+        finally:
+            news.cancel()
+            coming.cancel()
+            await asyncio.gather(news, coming, return_exceptions=True)
+            await _close(feed)
+
+    async def _obey_requests(self) -> None:
+        """A kill before ``finish`` gives the same request again; the engine knows its id and answers the same."""
+        if self._inbox is None:
+            return
+        while (request := await self._inbox.take(self._engine.config.book)) is not None:
+            await self.take(RequestTaken(request, self._clock.now()))
+            answer = self._engine.answered
+            if answer is None or answer.request_id != request.request_id:
+                raise InvariantError(f"Request {request.request_id} was taken and not answered.")
+            await self._inbox.finish(request.request_id, done=answer.done, outcome=answer.outcome, time=answer.time)
 
     async def _perform(self, step: Step) -> list[EngineInput]:
         # Before the commit, so that what an adviser learned is written down with the step it learned it from.
@@ -155,7 +215,7 @@ class Runner:
         if self._candles is None:
             return
         for series in self._engine.data.base_series():
-            wanted = self._engine.data.history_needed(series)
+            wanted = self._engine.history_needed(series)
             self._engine.warm_up(series, await self._candles.tail(series, wanted))
 
     async def _settle_orders(self) -> None:
@@ -197,6 +257,18 @@ async def merged(
         for task in waiting:
             task.cancel()
         await asyncio.gather(*waiting, return_exceptions=True)
+        for stream in streams:
+            await _close(stream)
+
+
+async def _close(stream: AsyncIterator[MarketEvent]) -> None:
+    """At once: what it holds open, such as a connection, is not left to the garbage collector."""
+    if isinstance(stream, AsyncGenerator):
+        await stream.aclose()
+
+
+def _begun(work: Coroutine[Any, Any, Answer]) -> asyncio.Task[Answer]:
+    return asyncio.create_task(work)
 
 
 async def _next_of(stream: AsyncIterator[MarketEvent]) -> MarketEvent | None:

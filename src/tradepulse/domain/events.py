@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 from decimal import Decimal
 
+from tradepulse.domain.inbox import Request, RequestKind
 from tradepulse.domain.market import Candle, MarketKey, SeriesKey
 from tradepulse.domain.orders import Fill, OrderStatus, ProtectionMode
 from tradepulse.domain.portfolio import LedgerEntry, Position, Trade
-from tradepulse.domain.risk import HaltTrading, Hold, Lock, ResumeTrading, RiskState
+from tradepulse.domain.risk import HaltTrading, Hold, Lock, NotReady, Ready, ResumeTrading, RiskState
 from tradepulse.domain.signals import Regime, Setup, Verdict
 
 # --- taken in
@@ -109,9 +110,17 @@ class SizeChanged:
     time: int
 
 
+@dataclass(frozen=True, slots=True)
+class RequestTaken:
+    """A person's request out of the command inbox. Taken twice it is obeyed once."""
+
+    request: Request
+    time: int
+
+
 OrderEvent = OrderAccepted | OrderRejected | OrderFilled | OrderEnded | OrderInDoubt | OrderNotFound
 MarketEvent = CandleClosed | OrderEvent | PriceSeen | TimePassed
-EngineInput = MarketEvent | SizeChanged | HaltTrading | ResumeTrading
+EngineInput = MarketEvent | SizeChanged | HaltTrading | ResumeTrading | RequestTaken | NotReady | Ready
 
 # --- told
 
@@ -139,6 +148,8 @@ class SetupEvaluated:
 
     setup: Setup
     verdict: Verdict
+    reason: str = ""
+    """Figures and names to the verdict, where there are any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,6 +272,19 @@ class EntriesLocked:
     time: int
 
 
+@dataclass(frozen=True, slots=True)
+class RequestAnswered:
+    """Written down with all that followed from the request, in one step."""
+
+    request_id: str
+    kind: RequestKind
+    by: str
+    reason: str
+    done: bool
+    outcome: str
+    time: int
+
+
 EngineEvent = (
     CandleClosed
     | GapFound
@@ -287,4 +311,7 @@ EngineEvent = (
     | DrawdownWarned
     | RiskStateChanged
     | EntriesLocked
+    | RequestAnswered
+    | NotReady
+    | Ready
 )

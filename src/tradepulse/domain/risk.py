@@ -1,9 +1,10 @@
 """Words of risk: the limits of an account, the states they lead to, locks on entries, and a person's word."""
 
 from dataclasses import dataclass
+from decimal import Decimal
 from enum import StrEnum
 
-from tradepulse.domain.market import MarketKey
+from tradepulse.domain.market import MarketKey, Timeframe
 from tradepulse.shared.errors import ConfigurationError
 
 
@@ -17,6 +18,36 @@ class Protection:
     """Only what happened within this time counts, where the protection looks back in time."""
     everywhere: bool = False
     """Counts all markets together and locks all of them, instead of one by one."""
+
+
+@dataclass(frozen=True, slots=True)
+class CorrelationRule:
+    """What positions that move together may add up to. Where the data do not say, they move as one."""
+
+    limit_ppm: int = 0
+    """No entry whose correlation with a position, or an entry on its way, is above this."""
+    cluster_ppm: int = 0
+    """Exposure of a group of markets linked by correlations above ``cluster_at_ppm``, as a share of equity."""
+    cluster_at_ppm: int = 700_000
+    heat_ppm: int = 0
+    """Risk at the stops, as far as it is lost together, as a share of equity."""
+    timeframe: Timeframe = Timeframe.H1
+    bars: int = 720
+    least: int = 60
+    """Common returns without which a correlation is not known."""
+    decay: float = 0.97
+
+    @property
+    def limits(self) -> bool:
+        return bool(self.limit_ppm or self.cluster_ppm or self.heat_ppm)
+
+
+@dataclass(frozen=True, slots=True)
+class WalletLimits:
+    """Over all books of one process; parts per million of the equity of all of them. 0: no limit."""
+
+    total_ppm: int = 0
+    daily_loss_ppm: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +72,15 @@ class AccountLimits:
     cool_down_ms: int = 0
     stop_guard: Protection = Protection()
     loss_streak: Protection = Protection()
+    candle_age: int = 0
+    """Base candles that may have passed since the last one closed."""
+    price_band_ppm: int = 0
+    """Between the planned price and the last one."""
+    slippage_ppm: int = 0
+    """Between the worst price an entry may fill at and the last one."""
+    order_value: Decimal = Decimal(0)
+    """Of one entry at its dearest, in quote money."""
+    correlation: CorrelationRule = CorrelationRule()
 
 
 UNLIMITED = AccountLimits()
@@ -65,6 +105,7 @@ class HoldCause(StrEnum):
     DRAWDOWN_REDUCE = "drawdown to reduce at"
     DRAWDOWN_HALT = "drawdown to halt at"
     BY_HAND = "by hand"
+    WALLETS_DAILY_LOSS = "daily loss of all wallets"
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +158,35 @@ class ResumeTrading:
 
     def __post_init__(self) -> None:
         _refuse_without_reason(self.reason, self.by)
+
+
+class NotReadyCause(StrEnum):
+    """What entries need and may be without for a while."""
+
+    FEED_STALE = "feed stale"
+    CLOCK_SKEW = "clock skew"
+    RECONCILING = "reconciliation not finished"
+    DATABASE = "database unavailable"
+    MAINTENANCE = "exchange maintenance"
+    KEY_ALARM = "key alarm"
+
+
+@dataclass(frozen=True, slots=True)
+class NotReady:
+    """No entries until ``Ready`` says the same cause; exits pass. Remembered over a restart.
+
+    Whoever watches a cause tells at its start how things stand, so that one from before does not hold for ever.
+    """
+
+    cause: NotReadyCause
+    since: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    cause: NotReadyCause
+    time: int
 
 
 def _refuse_without_reason(reason: str, by: str) -> None:

@@ -93,6 +93,17 @@ class Verdict(StrEnum):
     LOSS_STREAK = "too many trades in a row were lost"
     DUPLICATE_SIGNAL = "a setup on this candle was acted on already"
     TOO_MANY_ENTRIES = "as many entries as are allowed in a minute were made"
+    WITHDRAWN = "the entry was withdrawn before it filled"
+    CORRELATED = "it moves with a position that is open or on its way"
+    CLUSTER_LIMIT = "the exposure limit of markets that move together leaves no room"
+    HEAT_LIMIT = "the risk that is open at the stops leaves no room"
+    NOT_READY = "something that entries need is not ready"
+    STALE_CANDLES = "the last candle is too old"
+    PRICE_BAND = "the planned price is too far from the last one"
+    SLIPPAGE_LIMIT = "the worst price of the entry is too far from the last one"
+    ORDER_VALUE_LIMIT = "the largest order that is allowed is below the exchange's minimum"
+    WALLETS_LIMIT = "the exposure limit of all wallets together leaves no room"
+    WALLETS_DAILY_LOSS = "the daily loss limit of all wallets together was reached"
 
 
 VERDICTS = tuple(Verdict)

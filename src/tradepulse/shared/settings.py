@@ -163,7 +163,7 @@ class RiskSettings(Section):
     """Share of the equity at the UTC midnight before; nothing is entered until the next one."""
     drawdown_warn: Share = Decimal("0.1")
     drawdown_reduce: Share = Decimal(0)
-    """This and the next hold until a person resumes, for which this version has no command: so not by default."""
+    """This and the next hold until a person resumes: so not by default."""
     drawdown_halt: Share = Decimal(0)
     entries_per_minute: int = Field(default=10, ge=0, le=10_000)
     cool_down_minutes: int = Field(default=0, ge=0, le=525_600)
@@ -176,6 +176,38 @@ class RiskSettings(Section):
     """Losses in a row that lock entries."""
     loss_streak_lock_minutes: Minutes = 240
     loss_streak_scope: Literal["market", "all"] = "market"
+    max_candle_age: int = Field(default=2, ge=0, le=1000)
+    """Base candles that may have passed since the last one closed."""
+    price_band: Share = Decimal("0.05")
+    """This and the next: from the last price, of the planned price and of the worst one an entry may fill at."""
+    max_slippage: Share = Decimal("0.05")
+    max_order_value: Decimal = Field(default=Decimal(0), ge=0, le=Decimal(1_000_000_000_000))
+    """In quote money."""
+    max_correlation: Share = Decimal(0)
+    """Above it nothing is entered beside a position. Markets of one base asset have 1, so not by default."""
+    max_cluster: Exposure = Decimal("0.5")
+    """Positions in markets that move together, as a share of equity."""
+    cluster_correlation: Annotated[Decimal, Field(gt=0, lt=1, decimal_places=6)] = Decimal("0.7")
+    max_heat: Share = Decimal("0.06")
+    """Share of the equity that is lost at the stops, as far as it is lost together."""
+    correlation_timeframe: Literal["5m", "15m", "1h", "4h", "1d"] = "1h"
+    correlation_days: int = Field(default=30, ge=1, le=365)
+    correlation_observations: int = Field(default=60, ge=10, le=10_000)
+    correlation_decay: float = Field(default=0.97, gt=0.5, le=1)
+    wallets_total: Exposure = Decimal(0)
+    """This and the next: over all wallets of one process together."""
+    wallets_daily_loss: Share = Decimal(0)
+
+    @field_validator("correlation_observations")
+    @classmethod
+    def _fits_into_the_window(cls, observations: int, info: ValidationInfo) -> int:
+        timeframe, days = info.data.get("correlation_timeframe"), info.data.get("correlation_days")
+        bars = {"5m": 288, "15m": 96, "1h": 24, "4h": 6, "1d": 1}.get(str(timeframe), 24) * (days or 365)
+        if observations > bars:
+            raise PydanticCustomError(
+                "correlation_observations", "Input should be at most the {bars} bars of the window", {"bars": bars}
+            )
+        return observations
 
     @field_validator("drawdown_halt")
     @classmethod

@@ -23,6 +23,14 @@ EMBEDDED_DATABASE = "tradepulse"
 CONNECT_SECONDS = 10
 POOL_SECONDS = 30.0
 LOCK_ATTEMPTS, LOCK_PAUSE = 30, 0.1
+# The two halves of an advisory lock's key are kept apart.
+_HELD = """
+    select exists (
+        select 1 from pg_locks where locktype = 'advisory' and granted and objsubid = 1
+            and database = (select oid from pg_database where datname = current_database())
+            and (classid::bigint << 32) | objid::bigint = hashtextextended(%s, 0)
+    )
+"""
 
 Connection = psycopg.AsyncConnection[tuple[Any, ...]]
 
@@ -110,6 +118,14 @@ async def held_alone(database: Database, book: str) -> AsyncIterator[None]:
                 "Stop it first, or trade another seed or data directory.",
             )
         yield
+
+
+async def is_held(database: Database, book: str) -> bool:
+    """Whether somebody trades ``book`` now; takes nothing, so that nobody is held up."""
+    async with database.transaction() as connection:
+        found = await connection.execute(_HELD, (book,))
+        row = await found.fetchone()
+    return row is not None and bool(row[0])
 
 
 async def _probe(url: str) -> None:

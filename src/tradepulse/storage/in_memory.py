@@ -1,13 +1,15 @@
 """Members of the ports that remember until the process ends: for back-tests and for tests."""
 
+import asyncio
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from uuid import uuid4
 
 import orjson
 
 from tradepulse.domain.events import CandleClosed
+from tradepulse.domain.inbox import Request, RequestStatus
 from tradepulse.domain.training import (
     Combination,
     Configuration,
@@ -48,6 +50,49 @@ class InMemoryJournal:
     async def recover(self, book: str) -> tuple[int, JsonObject] | None:
         last = self._last.get(book)
         return None if last is None else (last, orjson.loads(self._snapshots.get(book, b"{}")))
+
+
+class InMemoryCommandInbox:
+    """The ``CommandInbox`` in memory, for one process."""
+
+    def __init__(self, new_id: Callable[[], str] = lambda: str(uuid4())) -> None:
+        self._new_id = new_id
+        self._requests: dict[str, Request] = {}
+        self._posted = asyncio.Event()
+
+    async def post(self, request: Request) -> Request:
+        for known in self._requests.values():
+            if known.key == request.key:
+                return known
+        stored = replace(request, request_id=self._new_id(), status=RequestStatus.WAITING, outcome="")
+        self._requests[stored.request_id] = stored
+        self._posted.set()
+        return stored
+
+    async def get(self, request_id: str) -> Request | None:
+        return self._requests.get(request_id)
+
+    async def take(self, book: str) -> Request | None:
+        request = self._first(book)
+        if request is None:
+            return None
+        self._requests[request.request_id] = replace(request, status=RequestStatus.TAKEN)
+        return self._requests[request.request_id]
+
+    async def finish(self, request_id: str, *, done: bool, outcome: str, time: int) -> None:  # noqa: ARG002
+        request = self._requests.get(request_id)
+        if request is not None and not request.status.answered:
+            status = RequestStatus.DONE if done else RequestStatus.REFUSED
+            self._requests[request_id] = replace(request, status=status, outcome=outcome)
+
+    async def news(self, book: str) -> None:
+        while self._first(book) is None:
+            self._posted.clear()
+            await self._posted.wait()
+
+    def _first(self, book: str) -> Request | None:
+        mine = (one for one in self._requests.values() if one.book == book and not one.status.answered)
+        return next(mine, None)
 
 
 class InMemoryVenueStore:

@@ -216,8 +216,9 @@ def _order(
 def _projected(step: _Step, event: EngineEvent) -> Iterator[Statement]:
     book = {"book": step.book}
     match event:
-        case SetupEvaluated(setup, verdict):
-            yield INSERT_SETUP, book | _setup(setup) | {"verdict": verdict.value, "reason": "", "updated": step.time}
+        case SetupEvaluated(setup, verdict, reason):
+            judged = {"verdict": verdict.value, "reason": reason, "updated": step.time}
+            yield INSERT_SETUP, book | _setup(setup) | judged
         case SetupDropped():
             yield DROP_SETUP, book | _plain(event)
         case OrderAccepted() | OrderRejected() | OrderEnded() | OrderFilled():

@@ -227,6 +227,27 @@ equity = Table(
     *_columns(Numeric, "cash", "equity"),
 )
 
+# --- what people ask of a book
+
+UNANSWERED = "status in ('waiting', 'taken')"
+
+commands = Table(
+    "commands",
+    metadata,
+    _key("request_id"),
+    _row(),
+    *_columns(Text, "book", "kind"),
+    Column("payload", JSON, nullable=False),
+    *_columns(Text, "reason", "requested_by"),
+    Column("requested_at", BigInteger, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("outcome", Text, nullable=True),
+    Column("answered_at", BigInteger, nullable=True),
+    Index("commands_key_key", "key", unique=True),
+    Index("commands_unanswered_idx", "book", "row", postgresql_where=text(UNANSWERED)),
+)
+
 # --- the simulated exchange's own book
 
 venues = Table("venues", metadata, _key("venue"), Column("state", JSON, nullable=False))

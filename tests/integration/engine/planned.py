@@ -1,6 +1,8 @@
 """Setups where a test wants them, candles of given closes, and a trader that may be killed at any write."""
 
-from collections.abc import Callable, Mapping, Sequence
+import asyncio
+import itertools
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -12,6 +14,7 @@ from tradepulse.core.protection import WORD_IS_FINAL
 from tradepulse.core.risk_manager import RiskLimits
 from tradepulse.core.runner import Runner
 from tradepulse.core.signal_library import Subscription
+from tradepulse.core.wallets import Wallets
 from tradepulse.domain.events import (
     CandleClosed,
     DrawdownWarned,
@@ -19,23 +22,27 @@ from tradepulse.domain.events import (
     EngineInput,
     EntriesLocked,
     PositionClosed,
+    RequestAnswered,
     RiskStateChanged,
     SetupDropped,
     SetupEvaluated,
     TradingDayBegan,
 )
+from tradepulse.domain.inbox import Request
 from tradepulse.domain.market import Candles, MarketKey, MarketKind, SeriesKey, Timeframe
-from tradepulse.domain.risk import AccountLimits
+from tradepulse.domain.risk import AccountLimits, NotReady, Ready
 from tradepulse.domain.signals import Verdict
 from tradepulse.exchanges.replay_feed import StoredTape
 from tradepulse.exchanges.simulated_exchange import SimulatedExchange
+from tradepulse.storage.in_memory import InMemoryCommandInbox
 from tradepulse.strategies.base_strategy import Found, MarketHistory, Parameters
 
 # A quarter of the equity is what binds: a stop at 90 for an entry at 100 would allow almost all of it.
 LIMITS = RiskLimits(risk_ppm=100_000, max_position_ppm=250_000, min_confluence=0.1)
 BOOK = "book"
 TOLD = (
-    SetupEvaluated, SetupDropped, PositionClosed, RiskStateChanged, EntriesLocked, TradingDayBegan, DrawdownWarned
+    SetupEvaluated, SetupDropped, PositionClosed, RiskStateChanged, EntriesLocked, TradingDayBegan, DrawdownWarned,
+    RequestAnswered, NotReady, Ready,
 )  # fmt: skip
 
 
@@ -89,7 +96,11 @@ class Scene:
     timeframe: Timeframe = Timeframe.M5
     kind: MarketKind = MarketKind.SPOT
     max_bars: int = 400
-    runner: Callable[..., Runner] = field(default=Runner)
+    runner: type[Runner] = field(default=Runner)
+    requests: Mapping[int, Sequence[Request]] = field(default_factory=dict)
+    """Posted by other processes while the candles of this close time arrive."""
+    book: str = BOOK
+    wallets: Wallets | None = None
 
     def tape(self, bars: int | None = None) -> StoredTape:
         specs = {market: spec(self.kind, market) for market in self.prices}
@@ -108,8 +119,9 @@ class Scene:
             for market in self.prices
             for strategy in self._strategies()
         ]
-        config = EngineConfig(BOOK, LIMITS, account=self.account, patience=WORD_IS_FINAL)
-        return Engine(config, tape.specs, dict.fromkeys(tape.specs, self.timeframe), subscriptions)
+        config = EngineConfig(self.book, LIMITS, account=self.account, patience=WORD_IS_FINAL)
+        bases = dict.fromkeys(tape.specs, self.timeframe)
+        return Engine(config, tape.specs, bases, subscriptions, wallets=self.wallets)
 
     def _series(self, market: MarketKey) -> SeriesKey:
         return SeriesKey(market.exchange, market.symbol, self.timeframe)
@@ -130,6 +142,7 @@ class Life:
         self.fuse = Fuse(kills)
         self.journal = FusedJournal(self.fuse)
         self.store = FusedVenueStore(self.fuse, self.journal)
+        self.inbox = FusedInbox(self.fuse)
         self.engine = scene.engine()
 
     async def start(self, *, bars: int | None = None, remembers_candles: bool = True) -> None:
@@ -138,6 +151,12 @@ class Life:
         self.engine = self.scene.engine()
         await exchange.recover()
         candles = self.journal if remembers_candles else None
+        if self.scene.requests:
+            asking = type("Asked", (AskedInBetween, self.scene.runner), {"requests": self.scene.requests})
+            await asking(self.engine, exchange, exchange, self.journal, exchange.clock, candles, inbox=self.inbox).run(
+                CASH
+            )
+            return
         runner = self.scene.runner(self.engine, exchange, exchange, self.journal, exchange.clock, candles)
         await runner.run(CASH)
 
@@ -174,6 +193,46 @@ async def lived(scene: Scene, every: int = 3) -> Life:
         assert again.told == undisturbed.told, f"killed at write {moment}"
         assert again.engine.risk.memory == undisturbed.engine.risk.memory, f"killed at write {moment}"
     return undisturbed
+
+
+class FusedInbox(InMemoryCommandInbox):
+    def __init__(self, fuse: Fuse) -> None:
+        numbers = itertools.count(1)
+        super().__init__(lambda: f"request {next(numbers)}")
+        self._fuse = fuse
+
+    async def take(self, book: str) -> Request | None:
+        if self._first(book) is None:
+            return None
+        taken: list[Request | None] = []
+
+        async def write() -> None:
+            taken.append(await super(FusedInbox, self).take(book))
+
+        await self._fuse.around(write)
+        return taken[0]
+
+    async def finish(self, request_id: str, *, done: bool, outcome: str, time: int) -> None:
+        async def write() -> None:
+            await super(FusedInbox, self).finish(request_id, done=done, outcome=outcome, time=time)
+
+        await self._fuse.around(write)
+
+
+class AskedInBetween(Runner):
+    """Requests arrive before the candle is written down, so that a kill cannot lose them with the one who asks."""
+
+    requests: Mapping[int, Sequence[Request]] = {}
+
+    async def take(self, event: EngineInput) -> None:
+        asked = self.requests.get(event.close_time, ()) if isinstance(event, CandleClosed) else ()
+        assert self._inbox is not None
+        for request in asked:
+            await self._inbox.post(request)
+        await super().take(event)
+        # As long as another process needs to be heard.
+        for _ in range(5 if asked else 0):
+            await asyncio.sleep(0)
 
 
 class TakesOrders(Runner):

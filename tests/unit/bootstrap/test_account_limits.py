@@ -2,9 +2,12 @@
 
 from decimal import Decimal
 
-from tradepulse.bootstrap.application import account_limits
-from tradepulse.domain.market import HOUR, MINUTE
-from tradepulse.domain.risk import UNLIMITED, AccountLimits, Protection
+import pytest
+from pydantic import ValidationError
+
+from tradepulse.bootstrap.application import account_limits, wallet_limits
+from tradepulse.domain.market import HOUR, MINUTE, Timeframe
+from tradepulse.domain.risk import UNLIMITED, AccountLimits, CorrelationRule, Protection, WalletLimits
 from tradepulse.shared.settings import RiskSettings
 
 
@@ -21,6 +24,10 @@ def test_limits_when_nothing_is_set_then_those_that_lift_themselves_and_no_prote
         entries_per_minute=10,
         stop_guard=off,
         loss_streak=Protection(0, 4 * HOUR),
+        candle_age=2,
+        price_band_ppm=50_000,
+        slippage_ppm=50_000,
+        correlation=CorrelationRule(cluster_ppm=500_000, heat_ppm=60_000),
     )
 
 
@@ -36,10 +43,17 @@ def test_limits_when_everything_is_set_then_each_arrives() -> None:
         | {"drawdown_reduce": "0.07", "drawdown_halt": "0.08", "max_positions": 9, "entries_per_minute": 10}
         | {"cool_down_minutes": 11, "stop_guard": 12, "stop_guard_lock_minutes": 13, "stop_guard_window_minutes": 14}
         | {"stop_guard_scope": "all", "loss_streak": 15, "loss_streak_lock_minutes": 16, "loss_streak_scope": "all"}
+        | {"max_candle_age": 17, "price_band": "0.18", "max_slippage": "0.19", "max_order_value": 20}
+        | {"max_correlation": "0.21", "max_cluster": "0.22", "cluster_correlation": "0.23", "max_heat": "0.24"}
+        | {"correlation_timeframe": "4h", "correlation_days": 25, "correlation_observations": 26}
+        | {"correlation_decay": 0.9, "wallets_total": "0.28", "wallets_daily_loss": "0.29"}
     )
+    assert wallet_limits(settings) == WalletLimits(280_000, 290_000)
     assert account_limits(settings) == AccountLimits(
         10_000, 20_000, 30_000, 40_000, 9, 50_000, 60_000, 70_000, 80_000, 10, 11 * MINUTE,
         Protection(12, 13 * MINUTE, 14 * MINUTE, everywhere=True), Protection(15, 16 * MINUTE, everywhere=True),
+        17, 180_000, 190_000, Decimal(20),
+        CorrelationRule(210_000, 220_000, 230_000, 240_000, Timeframe.H4, 25 * 6, 26, 0.9),
     )  # fmt: skip
 
 
@@ -47,7 +61,8 @@ def test_limits_when_all_are_zero_then_none() -> None:
     nothing = dict.fromkeys(
         (
             "max_symbol", "max_base_asset", "max_exchange", "max_total", "max_positions", "daily_loss",
-            "drawdown_warn", "drawdown_reduce", "drawdown_halt", "entries_per_minute",
+            "drawdown_warn", "drawdown_reduce", "drawdown_halt", "entries_per_minute", "max_candle_age", "price_band",
+            "max_slippage", "max_order_value", "max_correlation", "max_cluster", "max_heat",
         ), 0,
     )  # fmt: skip
     limits = account_limits(RiskSettings.model_validate(nothing))
@@ -56,3 +71,10 @@ def test_limits_when_all_are_zero_then_none() -> None:
     assert account_limits(RiskSettings.model_validate(nothing)) == AccountLimits(
         stop_guard=limits.stop_guard, loss_streak=limits.loss_streak
     )
+
+
+def test_settings_when_more_observations_are_asked_for_than_the_window_has_then_refused() -> None:
+    with pytest.raises(ValidationError, match="at most the 12 bars of the window"):
+        RiskSettings.model_validate(
+            {"correlation_timeframe": "4h", "correlation_days": 2, "correlation_observations": 13}
+        )

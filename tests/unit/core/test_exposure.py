@@ -12,7 +12,7 @@ import pytest
 from tests.unit.core.trading import CASH, MARKET, START, entry_fill, setup, spec
 
 from tradepulse.core.execution_core import ExecutionCore, PendingEntry
-from tradepulse.core.exposure import dearest_ticks, exposures, within_limits
+from tradepulse.core.exposure import Exposure, dearest_ticks, exposures, within_limits
 from tradepulse.core.portfolio import Portfolio
 from tradepulse.core.risk_manager import SizedEntry
 from tradepulse.domain.commands import PlaceEntry
@@ -43,12 +43,16 @@ def pending(lots: int, market: MarketKey = MARKET, plan: EntryPlan = PLAN) -> Pe
     return PendingEntry.intended(f"{market}", found(market), SizedEntry(lots, plan))
 
 
+def _held(portfolio: Portfolio, entries: tuple[PendingEntry, ...]) -> tuple[Portfolio, list[Exposure]]:
+    return portfolio, exposures(portfolio, entries)
+
+
 def found(market: MarketKey, name: str = "other") -> Setup:
     return setup(name, series=SeriesKey(market.exchange, market.symbol, Timeframe.M5))
 
 
 def admitted(lots: int, limits: AccountLimits, *held: PendingEntry, portfolio: Portfolio | None = None) -> object:
-    answer = within_limits(SizedEntry(lots, PLAN), specs()[MARKET], portfolio or book(), held, limits)
+    answer = within_limits(SizedEntry(lots, PLAN), specs()[MARKET], *_held(portfolio or book(), held), limits)
     return answer.lots if isinstance(answer, SizedEntry) else answer
 
 
