@@ -42,3 +42,16 @@ async def eventually(condition: Callable[[], bool], seconds: float = 10) -> None
 async def subscribed(exchange: RunningExchange, *names: str) -> None:
     """Until connections of the exchange want all of these."""
     await eventually(lambda: set(names) <= {n for each in exchange.streams()["connections"] for n in each["wanted"]})
+
+
+async def awaited(client: Any, *names: str) -> None:
+    """Until this ccxt.pro client waits for all of these: events that come before nobody hears."""
+    await eventually(lambda: set(names) <= {name for each in client.clients.values() for name in each.futures})
+
+
+def heard(client: Any) -> dict[str, Any]:
+    """What the client knows of orders from its streams, by client id.
+
+    ``watch_orders`` returns for the first of several updates; those that come before the next call wait in here.
+    """
+    return {order["clientOrderId"]: order for order in client.orders or []}

@@ -142,6 +142,32 @@ class SpotExchange:
             self._end(leg, Status.CANCELLED, reason)
         self._note(order.account, order.symbol)
 
+    def amend(self, order: Order, quantity: Decimal, price: Decimal | None, triggers: tuple[Trigger, ...]) -> None:
+        """Other terms for an order that stays the same; refused, it stays as it was. ``quantity``: all of it."""
+        if not order.status.open:
+            raise RefusedOrder(Refusal.ALREADY_ENDED, order.public_id)
+        market = self.markets[order.symbol]
+        wanted = replace(order, quantity=quantity, price=price, triggers=triggers)
+        check_order(
+            wanted, market, [each for each in self.open_orders(order.account, order.symbol) if each is not order]
+        )
+        self._set_aside_again(order, self._needed(wanted, market)[1])
+        order.quantity, order.price, order.triggers, order.updated_at = quantity, price, triggers, self.clock.now()
+        self._tell_order("amended", order)
+        if order.waits:
+            self._pull_triggers(market)
+        elif crosses(order, market):
+            self._take(order)
+        self._note(order.account, order.symbol)
+
+    def _set_aside_again(self, order: Order, amount: Decimal) -> None:
+        lock, now = order.lock, self.clock.now()
+        assert lock is not None
+        if amount > lock.amount:
+            lock.amount += self.ledger.lock(order.account, lock.asset, amount - lock.amount, now).amount
+        else:
+            self.ledger.release(order.account, lock, lock.amount - amount, now)
+
     def open_orders(self, account: str, symbol: str | None = None) -> list[Order]:
         return [order for order in self.orders_of(account, symbol) if order.status.open]
 

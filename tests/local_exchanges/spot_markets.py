@@ -51,6 +51,8 @@ class Tape:
         """Candles of ``step`` milliseconds with ``since <= open_time < until``, the unfinished one too."""
         begin = bisect_left(self.bars, begin_of(since, step), key=lambda bar: bar.open_time)
         end = bisect_left(self.bars, until, key=lambda bar: bar.open_time)
+        if step == MINUTE:
+            return self.bars[begin:end]
         grouped = groupby(self.bars[begin:end], key=lambda bar: begin_of(bar.open_time, step))
         return [joined(open_time, list(bars)) for open_time, bars in grouped if open_time >= since]
 

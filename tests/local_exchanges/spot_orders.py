@@ -212,7 +212,7 @@ class Pair:
 
 @dataclass(frozen=True)
 class OrderEvent:
-    """``what``: new, triggered, trade, cancelled, expired. ``order`` is as it was then."""
+    """``what``: new, amended, triggered, trade, cancelled, expired. ``order`` is as it was then."""
 
     what: str
     order: Order

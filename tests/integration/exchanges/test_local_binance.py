@@ -10,7 +10,7 @@ import ccxt
 import pytest
 from tests.local_exchanges import fault_rules as faults
 from tests.local_exchanges.binance import binance_exchange
-from tests.local_exchanges.calls import eventually, perform, subscribed, traded_market_of
+from tests.local_exchanges.calls import awaited, eventually, heard, perform, subscribed, traded_market_of
 from tests.local_exchanges.fault_rules import FaultRule
 from tests.local_exchanges.running import RunningExchange
 
@@ -150,6 +150,27 @@ async def test_limit_when_the_price_comes_then_it_fills_at_its_own_price(
     order = await client.fetch_order(None, SYMBOL, {"clientOrderId": "low"})
     assert (order["status"], order["average"]) == ("closed", 40_000)
     assert exchange.fills()[0]["maker"] is True
+
+
+async def test_order_when_only_tested_then_judged_and_not_placed(exchange: RunningExchange, client: Any) -> None:
+    await client.create_order(SYMBOL, "market", "buy", "0.01", None, {"test": True})
+    with pytest.raises(ccxt.InsufficientFunds):
+        await client.create_order(SYMBOL, "market", "sell", "0.01", None, {"test": True})
+    assert exchange.orders() == []
+
+
+async def test_history_when_read_from_a_time_or_an_order_on_then_it_comes_in_pages(
+    exchange: RunningExchange, client: Any
+) -> None:
+    first = await bought(client, client_id="one")
+    for name in ("two", "three"):
+        await bought(client, client_id=name)
+    page = await client.fetch_orders(SYMBOL, since=first["timestamp"], limit=2)
+    assert [order["clientOrderId"] for order in page] == ["one", "two"]
+    rest = await client.fetch_orders(SYMBOL, params={"orderId": page[-1]["id"]})
+    assert [order["clientOrderId"] for order in rest] == ["two", "three"]
+    trades = await client.fetch_my_trades(SYMBOL, params={"orderId": rest[-1]["id"]})
+    assert [trade["order"] for trade in trades] == [rest[-1]["id"]]
 
 
 async def test_accounts_when_two_trade_then_neither_sees_the_other(exchange: RunningExchange, client: Any) -> None:
@@ -473,6 +494,11 @@ async def test_weights_when_used_up_then_429_and_who_goes_on_is_banned() -> None
 # Streams.
 
 
+async def user_stream(exchange: RunningExchange, client: Any) -> None:
+    await subscribed(exchange, "userData")
+    await awaited(client, "orders:BTC/USDT")
+
+
 async def test_candle_stream_when_a_minute_ends_then_the_last_update_has_the_whole_candle() -> None:
     with binance_exchange(frozen_at=BEGIN) as exchange:
         async with exchange.client() as client:
@@ -513,16 +539,11 @@ async def test_user_stream_when_a_stop_triggers_then_expiry_fills_and_balances_a
     trades = asyncio.create_task(client.watch_my_trades(SYMBOL))
     balances = asyncio.create_task(client.watch_balance())
     await subscribed(exchange, "userData")
+    await awaited(client, "orders:BTC/USDT", "myTrades:BTC/USDT", "spot:balance")
     exchange.price("44000", largest_trade="0.006")
-    seen = {}
-    async with asyncio.timeout(5):
-        for order in await orders:
-            seen[order["clientOrderId"]] = order
-        while seen.get(IDS.stop, {}).get("status") != "closed":
-            for order in await client.watch_orders(SYMBOL):
-                seen[order["clientOrderId"]] = order
-        await trades
-        await balances
+    await asyncio.gather(orders, trades, balances)
+    await eventually(lambda: heard(client)[IDS.stop]["status"] == "closed")
+    seen = heard(client)
     assert (seen[IDS.target]["status"], seen[IDS.target]["info"]["eR"]) == ("expired", "OCO_TRIGGER")
     assert (seen[IDS.stop]["filled"], seen[IDS.stop]["type"]) == (0.00999, "market")
     assert [fill["quantity"] for fill in exchange.fills()[1:]] == ["0.006", "0.00399"]
@@ -533,17 +554,17 @@ async def test_user_stream_when_closed_with_1001_then_it_comes_back_and_fills_of
 ) -> None:
     await client.create_order(SYMBOL, "limit", "buy", "0.01", "49000", {"clientOrderId": "gap"})
     watching = asyncio.create_task(client.watch_orders(SYMBOL))
-    await subscribed(exchange, "userData")
+    await user_stream(exchange, client)
     assert exchange.close_streams(1001) == 1
     with pytest.raises(ccxt.NetworkError):
         await watching
     exchange.price("48000")
     watching = asyncio.create_task(client.watch_orders(SYMBOL))
-    await subscribed(exchange, "userData")
+    await user_stream(exchange, client)
     await bought(client, client_id="after")
     async with asyncio.timeout(5):
-        heard = await watching
-    assert {order["clientOrderId"] for order in heard} == {"after"}
+        told = await watching
+    assert {order["clientOrderId"] for order in told} == {"after"}
     assert (await client.fetch_order(None, SYMBOL, {"clientOrderId": "gap"}))["status"] == "closed"
 
 
@@ -553,7 +574,7 @@ async def test_user_stream_when_silent_then_connection_and_pings_live_and_no_eve
     async with exchange.client(streaming={"keepAlive": 500, "maxPingPongMisses": 3}) as client:
         await client.load_markets()
         watching = asyncio.create_task(client.watch_orders(SYMBOL))
-        await subscribed(exchange, "userData")
+        await user_stream(exchange, client)
         exchange.stream_faults(silent=True)
         await bought(client)
         await asyncio.sleep(2)
@@ -569,7 +590,7 @@ async def test_user_stream_when_half_open_then_ccxt_notices_by_its_own_pings(exc
     async with exchange.client(streaming={"keepAlive": 200, "maxPingPongMisses": 2}) as client:
         await client.load_markets()
         watching = asyncio.create_task(client.watch_orders(SYMBOL))
-        await subscribed(exchange, "userData")
+        await user_stream(exchange, client)
         exchange.stream_faults(deaf=True)
         async with asyncio.timeout(10):
             with pytest.raises(ccxt.RequestTimeout):
@@ -579,30 +600,30 @@ async def test_user_stream_when_half_open_then_ccxt_notices_by_its_own_pings(exc
 async def test_user_stream_when_events_are_doubled_and_overtake_each_other_then_that_is_what_comes(
     exchange: RunningExchange, client: Any
 ) -> None:
-    heard: list[tuple[str, str]] = []
+    told: list[tuple[str, str]] = []
     original = client.handle_message
 
     def listening(connection: Any, message: Any) -> None:
         event = message.get("event", {})
         if event.get("e") == "executionReport":
-            heard.append((event["x"], event["X"]))
+            told.append((event["x"], event["X"]))
         original(connection, message)
 
     client.handle_message = listening
     watching = asyncio.create_task(client.watch_orders(SYMBOL))
-    await subscribed(exchange, "userData")
+    await user_stream(exchange, client)
     exchange.stream_faults(duplicated=True, swapped=True, channel="executionReport")
     await bought(client)
     await watching
-    await eventually(lambda: len(heard) == 4)
-    assert heard == [("TRADE", "FILLED")] * 2 + [("NEW", "NEW")] * 2
+    await eventually(lambda: len(told) == 4)
+    assert told == [("TRADE", "FILLED")] * 2 + [("NEW", "NEW")] * 2
 
 
 async def test_streams_when_the_server_shuts_down_then_it_says_so_and_closes(
     exchange: RunningExchange, client: Any
 ) -> None:
     watching = asyncio.create_task(client.watch_orders(SYMBOL))
-    await subscribed(exchange, "userData")
+    await user_stream(exchange, client)
     exchange.venue("shutdown")
     with pytest.raises(ccxt.NetworkError):
         await watching
@@ -617,7 +638,7 @@ async def test_streams_when_refused_or_cut_then_watching_fails_as_a_network_erro
         await client.watch_orders(SYMBOL)
     exchange.stream_faults()
     watching = asyncio.create_task(client.watch_orders(SYMBOL))
-    await subscribed(exchange, "userData")
+    await user_stream(exchange, client)
     assert exchange.cut_streams() == 1
     with pytest.raises(ccxt.NetworkError):
         await watching

@@ -8,7 +8,7 @@ from typing import Any
 import ccxt
 import pytest
 from tests.local_exchanges import fault_rules as faults
-from tests.local_exchanges.calls import eventually, perform, subscribed, traded_market_of
+from tests.local_exchanges.calls import awaited, eventually, heard, perform, subscribed, traded_market_of
 from tests.local_exchanges.coinbase import coinbase_exchange
 from tests.local_exchanges.fault_rules import FaultRule
 from tests.local_exchanges.running import RunningExchange
@@ -352,12 +352,12 @@ async def test_user_channel_when_an_order_fills_then_snapshot_and_updates_have_i
     (resting,) = await client.watch_orders(SYMBOL)
     assert (resting["clientOrderId"], resting["status"], resting["remaining"]) == (ENTRY, "open", 0.01)
     watching = asyncio.create_task(client.watch_orders(SYMBOL))
+    await awaited(client, "user::BTC/USD")
     exchange.price("49000", largest_trade="0.006")
-    async with asyncio.timeout(5):
-        seen = await watching
-        while seen[-1]["status"] != "closed":
-            seen = await client.watch_orders(SYMBOL)
-    assert (seen[-1]["filled"], seen[-1]["average"], seen[-1]["info"]["number_of_fills"]) == (0.01, 49_000, "2")
+    await watching
+    await eventually(lambda: heard(client)[ENTRY]["status"] == "closed")
+    order = heard(client)[ENTRY]
+    assert (order["filled"], order["average"], order["info"]["number_of_fills"]) == (0.01, 49_000, "2")
 
 
 async def test_user_channel_when_the_token_is_of_another_key_then_refused_and_ccxt_goes_on_waiting(
@@ -409,11 +409,11 @@ async def test_user_channel_when_closed_then_it_comes_back_and_fills_of_the_gap_
 async def test_user_channel_when_silent_then_heartbeats_go_on_and_numbers_tell_what_is_missing(
     exchange: RunningExchange, client: Any
 ) -> None:
-    heard: list[tuple[str, int]] = []
+    told: list[tuple[str, int]] = []
     original = client.handle_message
 
     def listening(connection: Any, message: Any) -> None:
-        heard.append((message["channel"], message["sequence_num"]))
+        told.append((message["channel"], message["sequence_num"]))
         original(connection, message)
 
     client.handle_message = listening
@@ -422,13 +422,13 @@ async def test_user_channel_when_silent_then_heartbeats_go_on_and_numbers_tell_w
     await subscribed(exchange, "user:BTC-USD", "heartbeats:BTC-USD")
     exchange.stream_faults(silent=True, channel="user")
     await bought(client)
-    before = len(heard)
-    await eventually(lambda: [name for name, _ in heard[before:]].count("heartbeats") >= 2)
+    before = len(told)
+    await eventually(lambda: [name for name, _ in told[before:]].count("heartbeats") >= 2)
     exchange.stream_faults()
     await bought(client, client_id="second")
     async with asyncio.timeout(5):
         assert [order["clientOrderId"] for order in await watching] == ["second"]
-    numbers = [number for _, number in heard]
+    numbers = [number for _, number in told]
     assert numbers == sorted(numbers)
     assert len(numbers) < numbers[-1] + 1
     beating.cancel()

@@ -8,7 +8,7 @@ from typing import Any
 import ccxt
 import pytest
 from tests.local_exchanges import fault_rules as faults
-from tests.local_exchanges.calls import eventually, perform, subscribed, traded_market_of
+from tests.local_exchanges.calls import awaited, eventually, perform, subscribed, traded_market_of
 from tests.local_exchanges.fault_rules import FaultRule
 from tests.local_exchanges.okx import okx_exchange
 from tests.local_exchanges.running import RunningExchange
@@ -399,17 +399,17 @@ async def test_streams_when_a_pair_triggers_then_it_and_the_order_it_placed_are_
     algos = asyncio.create_task(client.watch_orders(SYMBOL, params={"trigger": True}))
     trades = asyncio.create_task(client.watch_my_trades(SYMBOL))
     await subscribed(exchange, ORDERS, ALGOS)
+    await awaited(client, "orders:BTC-USDT", "orders-algo:BTC-USDT", "orders::myTrades::BTC/USDT")
     exchange.price("44000")
-    async with asyncio.timeout(5):
-        (algo,) = await algos
-        children = await plain
-        while children[-1]["status"] != "closed":
-            children = await client.watch_orders(SYMBOL)
-        (trade,) = await trades
+    (algo,) = await algos
+    (trade,) = await trades
+    await plain
+    await eventually(lambda: client.orders[-1]["status"] == "closed")
+    child = client.orders[-1]
     assert (algo["info"]["state"], algo["status"]) == ("effective", "closed")
-    assert algo["info"]["ordIdList"] == [children[-1]["info"]["ordId"]]
-    assert (children[-1]["info"]["algoClOrdId"], children[-1]["filled"]) == (IDS.pair, 0.00999)
-    assert (trade["order"], trade["price"]) == (algo["id"], 44_000)
+    assert algo["info"]["ordIdList"] == [child["info"]["ordId"]]
+    assert (child["info"]["algoClOrdId"], child["filled"]) == (IDS.pair, 0.00999)
+    assert (trade["order"], trade["price"]) == (algo["id"], 44_000), "ccxt calls the child by its parent's id"
     paths = {each["path"] for each in exchange.streams()["connections"]}
     assert paths == {"/ws/v5/private", "/ws/v5/business"}
 

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -86,6 +87,20 @@ class HonestBooks(RuleBasedStateMachine):
         resting = self.spot.open_orders("alice")
         if resting:
             self.spot.cancel(data.draw(st.sampled_from(resting)))
+
+    @rule(data=st.data(), quantity=QUANTITIES, price=PRICES)
+    def amend(self, data: st.DataObject, quantity: Decimal, price: Decimal) -> None:
+        alone = [order for order in self.spot.open_orders("alice") if order.pair is None and order.filled < quantity]
+        if not alone:
+            return
+        order = data.draw(st.sampled_from(alone))
+        limit = None if order.price is None else price
+        triggers = tuple(replace(each, price=price) for each in order.triggers)
+        before = (order.quantity, order.price, order.triggers)
+        try:
+            self.spot.amend(order, quantity, limit, triggers)
+        except RefusedOrder:
+            assert (order.quantity, order.price, order.triggers) == before
 
     @rule(data=st.data(), quantity=QUANTITIES)
     def fill_by_hand(self, data: st.DataObject, quantity: Decimal) -> None:
