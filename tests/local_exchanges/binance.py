@@ -5,15 +5,15 @@ documentation leaves open follows ``docs/decisions/0026``.
 """
 
 import hmac
-import random
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 from urllib.parse import parse_qsl, quote
 
 from aiohttp import web
+from tests.local_exchanges.binance_limits import Meter
 from tests.local_exchanges.binance_streams import STEPS, BinanceStreams, signed
+from tests.local_exchanges.binance_trading import BinanceTrading
 from tests.local_exchanges.binance_words import (
     PLACING,
     BinanceError,
@@ -22,83 +22,20 @@ from tests.local_exchanges.binance_words import (
     market_id,
     money,
     needed,
-    read_order,
-    read_pair,
-    written_cancellation,
     written_candle,
-    written_list,
-    written_order,
-    written_placement,
     written_symbol,
-    written_trade,
 )
 from tests.local_exchanges.running import local_exchange
 from tests.local_exchanges.spot_exchange import Rules
 from tests.local_exchanges.spot_markets import Market
-from tests.local_exchanges.spot_orders import Event, Order, Pair, Refusal, RefusedOrder
+from tests.local_exchanges.spot_orders import Event, RefusedOrder
 from tests.local_exchanges.streams import OnText
 from tests.local_exchanges.venue import Setup, Venue
-
-from tradepulse.domain.market import MINUTE
 
 Sent = Mapping[str, str]
 Answer = Callable[[Sent], Any]
 SignedAnswer = Callable[[Sent, str], Any]
 DEFAULT_WINDOW, LONGEST_WINDOW, AHEAD = 5_000, 60_000, 1_000
-ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
-
-
-@dataclass
-class Meter:
-    """Weight that one IP has used in the current minute; who goes on beyond the limit is banned."""
-
-    limit: int = 6_000
-    patience: int = 20
-    """Requests over the limit until the ban."""
-    minute: int = 0
-    used: int = 0
-    over: int = 0
-    banned_until: int = 0
-    orders: dict[tuple[str, int], int] = field(default_factory=dict)
-    orders_limit: int = 100
-
-    def take(self, weight: int, now: int) -> None:
-        if now // MINUTE != self.minute:
-            self.minute, self.used, self.over = now // MINUTE, 0, 0
-        if now < self.banned_until:
-            raise self._banned()
-        self.used += weight
-        if self.used <= self.limit:
-            return
-        self.over += 1
-        if self.over > self.patience:
-            self.banned_until = now + 2 * MINUTE
-            raise self._banned()
-        raise BinanceError(
-            -1003,
-            f"Too much request weight used; current limit is {self.limit} request weight per 1 MINUTE. "
-            "Please use WebSocket Streams for live updates to avoid polling the API.",
-        )
-
-    def take_order(self, account: str, now: int) -> None:
-        key = (account, now // 10_000)
-        self.orders[key] = self.orders.get(key, 0) + 1
-        if self.orders[key] > self.orders_limit:
-            raise BinanceError(
-                -1015, f"Too many new orders; current limit is {self.orders_limit} orders per 10 SECOND."
-            )
-
-    def waits(self, now: int) -> int:
-        """Seconds."""
-        until = max(self.banned_until, (now // MINUTE + 1) * MINUTE)
-        return -(-(until - now) // 1_000)
-
-    def _banned(self) -> BinanceError:
-        return BinanceError(
-            -1003,
-            f"Way too much request weight used; IP banned until {self.banned_until}. "
-            "Please use WebSocket Streams for live updates to avoid bans.",
-        )
 
 
 class Binance(Venue):
@@ -110,9 +47,9 @@ class Binance(Venue):
     def __init__(self, setup: Setup) -> None:
         options = dict(setup.options)
         self.meter = Meter(int(options.get("weight_limit", 6_000)), int(options.get("patience", 20)))
-        self._names = random.Random(setup.seed)  # noqa: S311
         self.permissions: dict[str, Json] = {}
         super().__init__(setup)
+        self._trading = BinanceTrading(self.spot, self._market_of, setup.seed)
         self._streams = BinanceStreams(self.spot, self.streams, self._admit_socket)
 
     def client_options(self) -> dict[str, Any]:
@@ -166,23 +103,24 @@ class Binance(Venue):
         }
 
     def _private(self) -> dict[tuple[str, str], tuple[int, SignedAnswer]]:
+        trading = self._trading
         return {
             ("GET", "/api/v3/account"): (20, self._account),
-            ("POST", "/api/v3/order"): (1, self._place),
-            ("POST", "/api/v3/order/test"): (1, self._test),
-            ("GET", "/api/v3/order"): (4, self._query),
-            ("DELETE", "/api/v3/order"): (1, self._cancel),
-            ("POST", "/api/v3/order/cancelReplace"): (1, self._cancel_replace),
-            ("GET", "/api/v3/openOrders"): (6, self._open_orders),
-            ("DELETE", "/api/v3/openOrders"): (1, self._cancel_open),
-            ("GET", "/api/v3/allOrders"): (20, self._all_orders),
-            ("GET", "/api/v3/myTrades"): (20, self._my_trades),
-            ("POST", "/api/v3/orderList/oco"): (1, self._place_pair),
-            ("POST", "/api/v3/order/oco"): (1, lambda sent, account: self._place_pair(legacy_pair(sent), account)),
-            ("GET", "/api/v3/orderList"): (4, self._query_pair),
-            ("DELETE", "/api/v3/orderList"): (1, self._cancel_pair),
-            ("GET", "/api/v3/openOrderList"): (6, self._open_pairs),
-            ("GET", "/api/v3/allOrderList"): (20, self._all_pairs),
+            ("POST", "/api/v3/order"): (1, trading.place),
+            ("POST", "/api/v3/order/test"): (1, trading.test),
+            ("GET", "/api/v3/order"): (4, trading.query),
+            ("DELETE", "/api/v3/order"): (1, trading.cancel),
+            ("POST", "/api/v3/order/cancelReplace"): (1, trading.cancel_replace),
+            ("GET", "/api/v3/openOrders"): (6, trading.open_orders),
+            ("DELETE", "/api/v3/openOrders"): (1, trading.cancel_open),
+            ("GET", "/api/v3/allOrders"): (20, trading.all_orders),
+            ("GET", "/api/v3/myTrades"): (20, trading.my_trades),
+            ("POST", "/api/v3/orderList/oco"): (1, trading.place_pair),
+            ("POST", "/api/v3/order/oco"): (1, lambda sent, account: trading.place_pair(legacy_pair(sent), account)),
+            ("GET", "/api/v3/orderList"): (4, trading.query_pair),
+            ("DELETE", "/api/v3/orderList"): (1, trading.cancel_pair),
+            ("GET", "/api/v3/openOrderList"): (6, trading.open_pairs),
+            ("GET", "/api/v3/allOrderList"): (20, trading.all_pairs),
             ("GET", "/sapi/v1/account/apiRestrictions"): (1, lambda _, account: self._permissions_of(account)),
             ("GET", "/sapi/v1/asset/tradeFee"): (1, self._trade_fees),
         }
@@ -382,165 +320,6 @@ class Binance(Venue):
             }
             for market in self.spot.markets.values()
         ]
-
-    # Orders.
-
-    def _new_id(self) -> str:
-        return "".join(self._names.choices(ALPHABET, k=22))
-
-    def _read(self, sent: Sent, account: str) -> Order:
-        return read_order(sent, account, self._market_of(sent), self._new_id)
-
-    def _place(self, sent: Sent, account: str) -> Json:
-        order = self.spot.place(self._read(sent, account))
-        usual = "FULL" if sent["type"] in ("MARKET", "LIMIT") else "ACK"
-        return written_placement(order, sent.get("newOrderRespType", usual), self.spot.executions_of(order))
-
-    def _test(self, sent: Sent, account: str) -> Json:
-        self.spot.check(self._read(sent, account))
-        return {}
-
-    def _found(self, sent: Sent, account: str, error: int, prefix: str = "orig", id_name: str = "orderId") -> Order:
-        market = self._market_of(sent)
-        client_id = sent.get(f"{prefix}ClientOrderId", sent.get(f"{prefix}OrigClientOrderId", ""))
-        if not client_id and id_name not in sent:
-            raise BinanceError(-1102, "Param 'origClientOrderId' or 'orderId' must be sent, but both were empty/null!")
-        try:
-            order = self.spot.find(account, public_id=sent.get(id_name, ""), client_id=client_id)
-        except RefusedOrder:
-            raise BinanceError(error) from None
-        if order.symbol != market.symbol:
-            raise BinanceError(error)
-        return order
-
-    def _query(self, sent: Sent, account: str) -> Json:
-        return written_order(self._found(sent, account, -2013))
-
-    def _cancel(self, sent: Sent, account: str) -> Json:
-        return self._cancelled(self._found(sent, account, -2011))
-
-    def _cancelled(self, order: Order) -> Json:
-        try:
-            self.spot.cancel(order)
-        except RefusedOrder:
-            raise BinanceError(-2011) from None
-        return written_cancellation(order, self._new_id())
-
-    def _cancel_replace(self, sent: Sent, account: str) -> Json:
-        """STOP_ON_FAILURE: nothing is placed unless the old order is gone."""
-        stops = needed(sent, "cancelReplaceMode") == "STOP_ON_FAILURE"
-        order = self._read(sent, account)
-        done: Json = {"cancelResult": "SUCCESS", "newOrderResult": "NOT_ATTEMPTED", "newOrderResponse": None}
-        try:
-            found = self._found(sent, account, -2011, prefix="cancel", id_name="cancelOrderId")
-            done["cancelResponse"] = self._cancelled(found)
-        except BinanceError as error:
-            done |= {"cancelResult": "FAILURE", "cancelResponse": error.as_json()}
-        if done["cancelResult"] == "SUCCESS" or not stops:
-            done |= self._replacement(order, sent)
-        results = {done["cancelResult"], done["newOrderResult"]}
-        if results == {"SUCCESS"}:
-            return done
-        if "SUCCESS" in results:
-            raise BinanceError(-2021, "Order cancel-replace partially failed.", data=done)
-        raise BinanceError(-2022, "Order cancel-replace failed.", data=done)
-
-    def _replacement(self, order: Order, sent: Sent) -> Json:
-        try:
-            placed = self.spot.place(order)
-        except RefusedOrder as refusal:
-            return {
-                "newOrderResult": "FAILURE",
-                "newOrderResponse": BinanceError(*PLACING[refusal.reason]).as_json(),
-            }
-        form = sent.get("newOrderRespType", "RESULT")
-        answer = written_placement(placed, form, self.spot.executions_of(placed))
-        return {"newOrderResult": "SUCCESS", "newOrderResponse": answer}
-
-    def _open_orders(self, sent: Sent, account: str) -> list[Json]:
-        symbol = self._market_of(sent).symbol if "symbol" in sent else None
-        return [written_order(order) for order in self.spot.open_orders(account, symbol)]
-
-    def _cancel_open(self, sent: Sent, account: str) -> list[Json]:
-        found = self.spot.open_orders(account, self._market_of(sent).symbol)
-        if not found:
-            raise BinanceError(-2011)
-        return [self._cancelled(order) for order in found if order.status.open]
-
-    def _all_orders(self, sent: Sent, account: str) -> list[Json]:
-        begin, end = int(sent.get("startTime", 0)), int(sent.get("endTime", 2**62))
-        known = self.spot.orders_of(account, self._market_of(sent).symbol)
-        wanted = [order for order in known if begin <= order.placed_at <= end]
-        if "orderId" in sent:
-            wanted = [order for order in known if order.number >= int(sent["orderId"])]
-        limit = min(int(sent.get("limit", 500)), 1_000)
-        page = wanted[:limit] if {"startTime", "orderId"} & set(sent) else wanted[-limit:]
-        return [written_order(order) for order in page]
-
-    def _my_trades(self, sent: Sent, account: str) -> list[Json]:
-        symbol, begin, end = (
-            self._market_of(sent).symbol,
-            int(sent.get("startTime", 0)),
-            int(sent.get("endTime", 2**62)),
-        )
-        wanted = [
-            each
-            for each in self.spot.executions
-            if (each.account, each.symbol) == (account, symbol)
-            and begin <= each.time <= end
-            and sent.get("orderId", str(each.order)) == str(each.order)
-            and each.number >= int(sent.get("fromId", 0))
-        ]
-        limit = min(int(sent.get("limit", 500)), 1_000)
-        page = wanted[:limit] if {"startTime", "fromId"} & set(sent) else wanted[-limit:]
-        return [written_trade(each, self.spot.orders[each.order]) for each in page]
-
-    # Lists.
-
-    def _place_pair(self, sent: Sent, account: str) -> Json:
-        market = self._market_of(sent)
-        limit, stop = read_pair(sent, account, market, self._new_id)
-        client_id = sent.get("listClientOrderId") or self._new_id()
-        if any(each.client_id == client_id and self._running(each) for each in self._pairs(account)):
-            raise RefusedOrder(Refusal.DUPLICATE_ID, client_id)
-        pair = self.spot.place_pair(limit, stop, client_id)
-        form = sent.get("newOrderRespType", "RESULT")
-        reports = [written_placement(leg, form, self.spot.executions_of(leg)) for leg in (stop, limit)]
-        return {**self._list(pair), "orderReports": reports}
-
-    def _pairs(self, account: str) -> list[Pair]:
-        return [pair for pair in self.spot.pairs.values() if pair.account == account]
-
-    def _running(self, pair: Pair) -> bool:
-        return any(self.spot.orders[leg].status.open for leg in pair.legs)
-
-    def _list(self, pair: Pair) -> Json:
-        return written_list(pair, (self.spot.orders[leg] for leg in pair.legs), self.clock.now())
-
-    def _pair_of(self, sent: Sent, account: str, name: str, error: int) -> Pair:
-        if not sent.get(name) and not sent.get("orderListId"):
-            raise BinanceError(-1102, f"Param '{name}' or 'orderListId' must be sent, but both were empty/null!")
-        for pair in reversed(self._pairs(account)):
-            if sent.get(name) == pair.client_id or sent.get("orderListId") == str(pair.number):
-                return pair
-        raise BinanceError(error)
-
-    def _query_pair(self, sent: Sent, account: str) -> Json:
-        return self._list(self._pair_of(sent, account, "origClientOrderId", -2013))
-
-    def _cancel_pair(self, sent: Sent, account: str) -> Json:
-        self._market_of(sent)
-        pair = self._pair_of(sent, account, "listClientOrderId", -2011)
-        legs = [self.spot.orders[leg] for leg in pair.legs]
-        living = next((leg for leg in legs if leg.status.open), legs[0])
-        self._cancelled(living)
-        return {**self._list(pair), "orderReports": [written_cancellation(leg, self._new_id()) for leg in legs]}
-
-    def _open_pairs(self, _sent: Sent, account: str) -> list[Json]:
-        return [self._list(pair) for pair in self._pairs(account) if self._running(pair)]
-
-    def _all_pairs(self, _sent: Sent, account: str) -> list[Json]:
-        return [self._list(pair) for pair in self._pairs(account)]
 
 
 VENUE = Binance

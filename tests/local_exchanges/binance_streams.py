@@ -246,7 +246,7 @@ class BinanceStreams:
 
     def day(self, symbol: str, name: str) -> dict[str, Any]:
         market, now = self._spot.markets[symbol], self._spot.clock.now()
-        bars = market.tape.page(MINUTE, now - DAY, now + 1) or [Bar(now, *[market.last] * 4, ZERO, 0)]
+        bars = market.tape.page(MINUTE, now - DAY, now + 1) or [Bar.flat(now, market.last)]
         volume = sum((bar.volume for bar in bars), ZERO)
         turnover = sum((bar.volume * bar.close for bar in bars), ZERO)
         event = {

@@ -123,13 +123,15 @@ def read_order(sent: Mapping[str, str], account: str, market: Market, new_id: Ca
     side = _side(sent)
     limited = kind.endswith("LIMIT") or kind == "LIMIT_MAKER"
     lifetime = _lifetime(sent, kind)
-    price = number(sent, "price") if limited else _absent(sent, "price")
+    if not limited:
+        _check_absent(sent, "price")
+    price = number(sent, "price") if limited else None
     triggers: tuple[Trigger, ...] = ()
     if kind in STOP_TYPES:
         falling = (side is Side.SELL) is kind.startswith("STOP")
         triggers = (Trigger(number(sent, "stopPrice"), falling, price),)
-    elif sent.get("stopPrice"):
-        raise BinanceError(-1106, "Parameter 'stopPrice' sent when not required.")
+    else:
+        _check_absent(sent, "stopPrice")
     by_cost = kind == "MARKET" and side is Side.BUY and "quoteOrderQty" in sent
     return Order(
         account,
@@ -199,15 +201,15 @@ def _side(sent: Mapping[str, str]) -> Side:
 def _lifetime(sent: Mapping[str, str], kind: str) -> Lifetime:
     if kind in ("LIMIT", "STOP_LOSS_LIMIT", "TAKE_PROFIT_LIMIT"):
         needed(sent, "timeInForce")
-    elif sent.get("timeInForce"):
-        raise BinanceError(-1106, "Parameter 'timeInForce' sent when not required.")
+    else:
+        _check_absent(sent, "timeInForce")
     try:
         return Lifetime(sent.get("timeInForce", "GTC"))
     except ValueError:
         raise BinanceError(-1115, "Invalid timeInForce.") from None
 
 
-def _absent(sent: Mapping[str, str], name: str) -> None:
+def _check_absent(sent: Mapping[str, str], name: str) -> None:
     if sent.get(name):
         raise BinanceError(-1106, f"Parameter '{name}' sent when not required.")
 

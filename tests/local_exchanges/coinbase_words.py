@@ -277,8 +277,8 @@ def written_order(order: Order, spot: SpotExchange) -> Json:
 
 def written_update(order: Order, spot: SpotExchange) -> Json:
     """As the user channel tells it. Every number is of the order so far, none of the last execution."""
-    price, trigger = order.price, order.triggers[0] if order.triggers else None
-    limit = price if price is not None else trigger and trigger.limit
+    trigger = order.triggers[0] if order.triggers else None
+    limit = order.price if order.price is not None or trigger is None else trigger.limit
     return {
         "order_id": order.public_id,
         "client_order_id": order.client_id,
@@ -375,7 +375,7 @@ def written_candle(bar: Bar) -> Json:
 
 
 def written_ticker(market: Market, now: int) -> Json:
-    bars = market.tape.page(MINUTE, now - DAY, now + 1) or [Bar(now, *[market.last] * 4, ZERO, 0)]
+    bars = market.tape.page(MINUTE, now - DAY, now + 1) or [Bar.flat(now, market.last)]
     low, high = text(min(bar.low for bar in bars)), text(max(bar.high for bar in bars))
     return {
         "type": "ticker",

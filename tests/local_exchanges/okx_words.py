@@ -319,7 +319,7 @@ def written_candle(bar: Bar, finished: bool) -> list[str]:
 
 
 def written_ticker(market: Market, now: int) -> Json:
-    bars = market.tape.page(MINUTE, now - DAY, now + 1) or [Bar(now, *[market.last] * 4, ZERO, 0)]
+    bars = market.tape.page(MINUTE, now - DAY, now + 1) or [Bar.flat(now, market.last)]
     volume = sum((bar.volume for bar in bars), ZERO)
     return {
         "instType": "SPOT",

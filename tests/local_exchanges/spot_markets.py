@@ -20,6 +20,11 @@ class Bar:
     volume: Decimal
     trades: int = 1
 
+    @classmethod
+    def flat(cls, open_time: int, price: Decimal) -> "Bar":
+        """Of a minute in which nobody traded."""
+        return cls(open_time, price, price, price, price, ZERO, 0)
+
     def take(self, price: Decimal, quantity: Decimal) -> None:
         self.high, self.low = max(self.high, price), min(self.low, price)
         self.close = price
@@ -45,7 +50,7 @@ class Tape:
         """A minute without a trade is a flat candle without volume, where the exchange tells such candles at all."""
         while self.bars and self.bars[-1].open_time + MINUTE < time // MINUTE * MINUTE:
             last = self.bars[-1]
-            self.bars.append(Bar(last.open_time + MINUTE, *[last.close] * 4, ZERO, 0))
+            self.bars.append(Bar.flat(last.open_time + MINUTE, last.close))
 
     def page(self, step: int, since: int, until: int) -> list[Bar]:
         """Candles of ``step`` milliseconds with ``since <= open_time < until``, the unfinished one too."""

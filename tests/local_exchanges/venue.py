@@ -155,7 +155,8 @@ class Venue(ABC):
         try:
             answer = await handler(request)
         except web.HTTPNotFound:
-            raise AssertionError(f"{self.exchange_id} does not answer {request.method} {request.path}") from None
+            told = f"the local {self.exchange_id} does not know {request.method} {request.path}"
+            return web.Response(status=404, text=told)
         assert isinstance(answer, web.Response)
         return answer
 
