@@ -64,6 +64,8 @@ POLL_SECONDS, MARKETS_SECONDS = 10.0, 600.0
 AFTER_A_BREAK_SECONDS = (0.5, 3.0)
 MAINTENANCE_MS = 30_000
 """For how long a word of maintenance keeps entries away, unless it is repeated."""
+STREAM_SECONDS = 0.5
+"""How long the stream may take to tell what became of an order that traded at once, before the exchange is asked."""
 ORDERS_KEPT = 2_000
 
 
@@ -108,6 +110,7 @@ class CcxtGateway:
         self._early: deque[SeenTrade] = deque(maxlen=500)
         """Executions of orders whose exchange ids we have not been told yet."""
         self._closely = asyncio.Event()
+        self._changed = asyncio.Event()
         self._maintenance = ("", 0)
 
     # --- the markets
@@ -256,11 +259,22 @@ class CcxtGateway:
                 for seen in orders_in(self._connection.client, call, answer, first.spec.key.symbol):
                     await self._inquiry.absorb(first, seen)
             if intent.at_once and not first.settled:
+                await self._settled_by_the_stream(first)
                 await self._inquiry.about(first)
         except FAILURES as error:
             logger.warning("What became of %s is looked for later: %s", first.client_id, reason_of(error))
         if intent.at_once and not first.settled:
             self._closely.set()
+
+    async def _settled_by_the_stream(self, order: TrackedOrder) -> None:
+        """Wait a moment for what the stream will tell anyway: on some exchanges questions are dear."""
+        try:
+            async with asyncio.timeout(STREAM_SECONDS if self._listening else 0):
+                while not order.settled:
+                    self._changed.clear()
+                    await self._changed.wait()
+        except TimeoutError:
+            return
 
     def _refused(self, orders: tuple[TrackedOrder, ...], reason: str) -> Sequence[OrderEvent]:
         for order in orders:
@@ -452,6 +466,7 @@ class CcxtGateway:
     def _heard(self, order: TrackedOrder) -> None:
         if not order.short:
             order.finish(self._connection.now())
+        self._changed.set()
         fresh = order.facts[order.published :]
         order.published = len(order.facts)
         if fresh:
@@ -459,9 +474,9 @@ class CcxtGateway:
             self._told.set()
 
     def _order_with(self, symbol: str, exchange_id: str) -> TrackedOrder | None:
-        return next(
-            (o for o in self._orders.values() if exchange_id in o.exchange_ids and o.spec.key.symbol == symbol), None
-        )
+        """Ids may repeat from market to market; Kraken's stream does not name the market of an order that ends."""
+        known = [order for order in self._orders.values() if exchange_id in order.exchange_ids]
+        return next((order for order in known if symbol in ("", order.spec.key.symbol)), None)
 
     async def _look(self) -> None:
         """Ask about everything that is not settled: after a break, where something does not add up, regularly."""

@@ -29,7 +29,7 @@ USUAL_PAUSE_MS = 5_000
 SHARE = 0.8
 """Of an exchange's rate: what is saved up for a burst comes on top of it."""
 BURST_SECONDS = 0.25
-BURSTS = {"binance": 200.0, "binanceus": 20.0, "kraken": 30.0}
+BURSTS = {"binance": 200.0, "binanceus": 20.0, "kraken": 30.0, "okx": 15.0}
 """Where an exchange counts over a minute or keeps a counter, more may be saved up than where it counts each second."""
 STATE_BYTES = 120
 _BANNED_UNTIL = re.compile(r"banned until (\d{12,14})")
