@@ -1,6 +1,6 @@
 """Sockets in the wall. Each docstring is a contract with one test suite, run over every member."""
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Protocol
@@ -8,7 +8,6 @@ from typing import Any, Protocol
 from tradepulse.domain.commands import Command
 from tradepulse.domain.events import EngineEvent, MarketEvent, OrderEvent
 from tradepulse.domain.market import Candles, MarketKey, MarketSpec, SeriesKey
-from tradepulse.domain.orders import OrderReport
 from tradepulse.domain.training import (
     Combination,
     Configuration,
@@ -58,10 +57,6 @@ class OrderGateway(Protocol):
         ...
 
     async def execute(self, command: Command) -> Sequence[OrderEvent]: ...
-
-    async def report(self, client_ids: Iterable[str]) -> dict[str, OrderReport]:
-        """What the exchange knows of these orders; an id it never got is absent from the answer."""
-        ...
 
     async def markets(self) -> dict[MarketKey, MarketSpec]: ...
 

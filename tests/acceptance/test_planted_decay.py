@@ -15,6 +15,7 @@ from tests.integration.engine.scripted import CASH, MARKET, series, spec
 from tradepulse.bootstrap.reliability import ReliabilityAdviser, write_moves
 from tradepulse.core.engine import Engine, EngineConfig
 from tradepulse.core.event_system import EventBus
+from tradepulse.core.protection import WORD_IS_FINAL
 from tradepulse.core.risk_manager import RiskLimits
 from tradepulse.core.runner import Runner
 from tradepulse.core.signal_library import Subscription
@@ -160,7 +161,7 @@ class Desk:
         exchange = SimulatedExchange(tape, {"USD": CASH}, store=self.venues)
         await exchange.recover()
         engine = Engine(
-            EngineConfig("book", LIMITS),
+            EngineConfig("book", LIMITS, patience=WORD_IS_FINAL),
             {MARKET: SPEC},
             {MARKET: Timeframe.M1},
             [Subscription(STRATEGY, PARAMETERS, M1)],

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tradepulse.domain.commands import CancelProtection, Command, PlaceEntry, PlaceExit, PlaceProtection
-from tradepulse.domain.events import CandleClosed, OrderAccepted, OrderEnded, OrderFilled, OrderRejected
+from tradepulse.domain.events import CandleClosed, OrderAccepted, OrderEnded, OrderFilled, OrderNotFound, OrderRejected
 from tradepulse.domain.market import MINUTE, MarketKey, MarketKind
 from tradepulse.domain.orders import EntryPlan, OrderRole, OrderStatus
 from tradepulse.domain.signals import Direction
@@ -89,7 +89,9 @@ async def _check(gateway: SimulatedExchange, script: tuple[list[Command], ...]) 
             before = gateway.balances()
             assert await gateway.execute(command) == answer
             assert gateway.balances() == before
-            assert all(isinstance(a, OrderAccepted | OrderRejected | OrderEnded | OrderFilled) for a in answer)
+            assert all(
+                isinstance(a, OrderAccepted | OrderRejected | OrderEnded | OrderFilled | OrderNotFound) for a in answer
+            )
             ids |= {a.fill.client_id if isinstance(a, OrderFilled) else a.client_id for a in answer}
         for currency, (total, free) in gateway.balances().items():
             assert total >= free, currency

@@ -18,6 +18,7 @@ from tradepulse.bootstrap.application import Application, risk_limits
 from tradepulse.core.backtest import BacktestOutcome, backtest_history
 from tradepulse.core.engine import Engine, EngineConfig
 from tradepulse.core.event_system import EventBus
+from tradepulse.core.protection import WORD_IS_FINAL
 from tradepulse.core.risk_manager import RiskLimits
 from tradepulse.core.runner import Runner
 from tradepulse.core.signal_library import Subscription
@@ -122,7 +123,7 @@ async def replay(
     tape = StoredTape(series.timeframe, {market: spec}, {market: candles})
     exchange = SimulatedExchange(tape, {spec.quote: initial_cash})
     engine = Engine(
-        EngineConfig("backtest", limits, equity_interval=24 * 3_600_000),
+        EngineConfig("backtest", limits, equity_interval=24 * 3_600_000, patience=WORD_IS_FINAL),
         {market: spec},
         {market: series.timeframe},
         [Subscription(strategy, parameters, series)],

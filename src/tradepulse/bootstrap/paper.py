@@ -12,6 +12,7 @@ from tradepulse.bootstrap.reliability import ReliabilityAdviser, write_moves
 from tradepulse.bootstrap.training import cancel_training, run_training, trained_assets
 from tradepulse.core.engine import Engine, EngineConfig
 from tradepulse.core.event_system import EventBus, Observer
+from tradepulse.core.protection import WORD_IS_FINAL
 from tradepulse.core.runner import Runner
 from tradepulse.domain.events import DrawdownWarned, EngineEvent, EntriesLocked, RiskStateChanged
 from tradepulse.domain.market import DAY, MINUTE, TRADED_TIMEFRAMES, MarketKey, SeriesKey, Timeframe
@@ -245,7 +246,10 @@ class _PaperTrader:
         bases: dict[MarketKey, Timeframe] = dict.fromkeys(sorted(self._market.specs), Timeframe.M1)
         settings = self._app.settings
         config = EngineConfig(
-            paper_book(self._app), risk_limits(settings.trading), account=account_limits(settings.risk)
+            paper_book(self._app),
+            risk_limits(settings.trading),
+            account=account_limits(settings.risk),
+            patience=WORD_IS_FINAL,
         )
         return Engine(config, self._market.specs, bases, desk.subscriptions, self._series)
 

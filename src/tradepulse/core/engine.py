@@ -16,10 +16,11 @@ from tradepulse.core.data_handler import ClosedBar, DataHandler
 from tradepulse.core.execution_core import ExecutionCore, ExecutionState
 from tradepulse.core.exposure import within_limits
 from tradepulse.core.portfolio import Portfolio
+from tradepulse.core.protection import Outcome, Patience
 from tradepulse.core.risk_guard import RiskGuard, RiskMemory
 from tradepulse.core.risk_manager import RiskLimits, SizedEntry, size_entry
 from tradepulse.core.signal_library import SignalLibrary, Subscription, size_key
-from tradepulse.domain.commands import Command
+from tradepulse.domain.commands import Command, QueryOrder
 from tradepulse.domain.events import (
     CandleClosed,
     EngineEvent,
@@ -29,6 +30,7 @@ from tradepulse.domain.events import (
     LedgerPosted,
     OrderAccepted,
     OrderEnded,
+    OrderEvent,
     OrderFilled,
     OrderInDoubt,
     OrderNotFound,
@@ -41,6 +43,7 @@ from tradepulse.domain.events import (
     TimePassed,
 )
 from tradepulse.domain.market import Candles, MarketKey, MarketSpec, SeriesKey, Timeframe
+from tradepulse.domain.orders import ProtectionMode
 from tradepulse.domain.portfolio import Position
 from tradepulse.domain.risk import UNLIMITED, AccountLimits, HaltTrading, ResumeTrading
 from tradepulse.domain.signals import Setup, Verdict
@@ -56,12 +59,15 @@ class EngineConfig:
     """``equity_interval``: equity is told once per so many ms of market time, and whenever a trade closes.
 
     ``account``: what is allowed beyond the single trade; nothing is limited by default, as in backtests.
+    ``modes``: how the exchange of each market protects a position; a native pair where nothing is said.
     """
 
     book: str
     limits: RiskLimits
     equity_interval: int = 300_000
     account: AccountLimits = UNLIMITED
+    modes: Mapping[MarketKey, ProtectionMode] = field(default_factory=dict)
+    patience: Patience = field(default_factory=Patience)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +107,7 @@ class Engine:
     ) -> None:
         self.config = config
         self.portfolio = Portfolio(markets)
-        self.execution = ExecutionCore(config.book, self.portfolio)
+        self.execution = ExecutionCore(config.book, self.portfolio, config.modes, config.patience)
         self.risk = RiskGuard(config.account, self.portfolio)
         self.signals = SignalLibrary(subscriptions, watched)
         self.data = DataHandler(bases, self.signals.capacities)
@@ -128,11 +134,12 @@ class Engine:
         peak = self.risk.memory.peak
         events, commands = self._answer(event)
         memorable = any(not isinstance(fact, FORGETTABLE) for fact in events) or self.risk.memory.peak != peak
-        return Step(self._now, tuple(events), tuple(commands), memorable or bool(commands))
+        acted = any(not isinstance(command, QueryOrder) for command in commands)
+        return Step(self._now, tuple(events), tuple(commands), memorable or acted)
 
-    def unfinished(self, known: Iterable[str]) -> Step:
-        """After a restart: commands to send again, given the ids of the orders that the exchange knows."""
-        return Step(self._now, (), tuple(self.execution.unfinished(known)), False)
+    def resume(self, now: int) -> Step:
+        """After a restart: ask what became of every order whose end was not seen."""
+        return Step(self._now, (), tuple(self.execution.resume(now)), False)
 
     def snapshot(self) -> JsonObject:
         memory = _Memory(
@@ -164,7 +171,7 @@ class Engine:
         for entry in memory.execution.entries.values():
             plan = entry.sized.plan
             self.portfolio.reserve(
-                entry.client_id, entry.setup.series.market, entry.sized.lots, plan.planned_ticks, plan.stop_ticks
+                entry.client_id, entry.setup.series.market, entry.open_lots, plan.planned_ticks, plan.stop_ticks
             )
 
     def _refuse_orphans(self, execution: ExecutionState) -> None:
@@ -179,23 +186,20 @@ class Engine:
                 "Trade these symbols and timeframes again until they are closed.",
             )
 
-    def _answer(self, event: EngineInput) -> tuple[list[EngineEvent], list[Command]]:
+    def _answer(self, event: EngineInput) -> Outcome:
         match event:
             case CandleClosed():
                 return self._on_candle(event)
-            case OrderAccepted():
-                self._now = max(self._now, event.time)
-                return self.execution.on_accepted(event)
-            case OrderRejected():
-                self._now = max(self._now, event.time)
-                return self.execution.on_rejected(event)
-            case OrderEnded():
-                self._now = max(self._now, event.time)
-                return self.execution.on_ended(event)
             case OrderFilled():
-                return self._on_filled(event)
-            case OrderInDoubt() | OrderNotFound() | PriceSeen() | TimePassed():
-                return [], []
+                return self._on_order(event, event.fill.time)
+            case OrderAccepted() | OrderRejected() | OrderEnded() | OrderInDoubt() | OrderNotFound():
+                return self._on_order(event, event.time)
+            case PriceSeen():
+                self._now = max(self._now, event.time)
+                return self.execution.on_price(event.market, event.ticks, event.time)
+            case TimePassed():
+                self._now = max(self._now, event.time)
+                return self._with_risk(self.execution.on_time(event.time))
             case SizeChanged():
                 return self._on_size_changed(event), []
             case HaltTrading():
@@ -205,7 +209,7 @@ class Engine:
                 self._now = max(self._now, event.time)
                 return [*self.risk.resume(event, self._now)], []
 
-    def _on_candle(self, event: CandleClosed) -> tuple[list[EngineEvent], list[Command]]:
+    def _on_candle(self, event: CandleClosed) -> Outcome:
         if event.candle.open_time <= self.data.last_open(event.series):
             return [], []
         self._now = max(self._now, event.close_time)
@@ -215,9 +219,13 @@ class Engine:
         closed, notices = self.data.add(event)
         self.portfolio.mark(event.series.market, event.candle.close)
         events: list[EngineEvent] = [event, *notices, *turned, *self.risk.watch(event.close_time, at_close=True)]
-        commands: list[Command] = []
+        facts, commands = self.execution.on_price(
+            event.series.market, self.portfolio.marks[event.series.market], event.close_time
+        )
+        events += facts
         for bar in closed:
-            _, exits = self.execution.leave_overdue(bar.series, bar.close_time)
+            facts, exits = self.execution.leave_overdue(bar.series, bar.close_time)
+            events += facts
             commands += exits
             for setup in self.signals.find(bar.series, self.data):
                 facts, entries = self._judge(setup, bar)
@@ -227,7 +235,7 @@ class Engine:
             events.append(self._equity())
         return events, commands
 
-    def _judge(self, setup: Setup, bar: ClosedBar) -> tuple[list[EngineEvent], list[Command]]:
+    def _judge(self, setup: Setup, bar: ClosedBar) -> Outcome:
         spec = self.portfolio.spec(setup.series.market)
         busy = self.execution.busy(setup.strategy, setup.series)
         share = self.sizes[size_key(setup.strategy, setup.series, setup.parameters_id)]
@@ -259,16 +267,22 @@ class Engine:
         self.sizes[key] = event.size_ppm
         return [replace(event, time=self._now)]
 
-    def _on_filled(self, event: OrderFilled) -> tuple[list[EngineEvent], list[Command]]:
-        self._now = max(self._now, event.fill.time)
-        turned = self.risk.turn_day(event.fill.time)
-        events, commands = self.execution.on_filled(event)
+    def _on_order(self, event: OrderEvent, time: int) -> Outcome:
+        self._now = max(self._now, time)
+        if not isinstance(event, OrderFilled):
+            return self._with_risk(self.execution.on_order(event))
+        turned = self.risk.turn_day(time)
+        events, commands = self._with_risk(self.execution.on_order(event))
+        return [*turned, *events, *self.risk.watch(time)], commands
+
+    def _with_risk(self, outcome: Outcome) -> Outcome:
+        events, commands = outcome
         closed = [fact.trade for fact in events if isinstance(fact, PositionClosed)]
         for trade in closed:
             events += self.risk.note_closed(trade)
         if closed:
             events.append(self._equity())
-        return [*turned, *events, *self.risk.watch(event.fill.time)], commands
+        return events, commands
 
     def _equity(self) -> EquityMarked:
         self._equity_marked_at = self._now

@@ -1,70 +1,102 @@
-"""Life of a trade as a state machine: entry on its way → position protected → leaving → closed.
+"""Life of a trade: entry on its way → position protected → leaving → closed.
 
 Pure and synchronous: order events in, facts and commands out. What it remembers is in ``ExecutionState``, which is
-written down with every step, so that after a kill the same commands are found again (``unfinished``).
+written down with every step, so that after a kill everything that may have happened meanwhile is asked for.
 """
 
 import base64
 import hashlib
-from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
-from enum import StrEnum
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
 
+from tradepulse.core.guard import Guard, Leg, LegState, Stage
 from tradepulse.core.portfolio import EXIT_REASONS, Portfolio
+from tradepulse.core.protection import Outcome, Patience, Protection
 from tradepulse.core.risk_manager import SizedEntry
-from tradepulse.domain.commands import CancelProtection, Command, PlaceEntry, PlaceExit, PlaceProtection
+from tradepulse.domain.client_ids import TRADE_LENGTH, ClientId, IdRole
+from tradepulse.domain.commands import Command, PlaceEntry, QueryOrder
 from tradepulse.domain.events import (
     EngineEvent,
     EntryPlanned,
     LedgerPosted,
     OrderAccepted,
     OrderEnded,
+    OrderEvent,
     OrderFilled,
+    OrderInDoubt,
+    OrderNotFound,
     OrderRejected,
     PositionClosed,
     PositionOpened,
+    PositionResized,
     SetupDropped,
 )
-from tradepulse.domain.market import SeriesKey
-from tradepulse.domain.orders import Fill, OrderRole
+from tradepulse.domain.market import MarketKey, MarketKind, SeriesKey
+from tradepulse.domain.orders import Fill, OrderRole, ProtectionMode
 from tradepulse.domain.portfolio import Position
 from tradepulse.domain.signals import ExitReason, Setup, Verdict
 from tradepulse.kernels import fills
-from tradepulse.shared.errors import InvariantError
+from tradepulse.shared.errors import InvariantError, RefusedError
 
-ROLE_LETTERS = {OrderRole.ENTRY: "e", OrderRole.STOP: "s", OrderRole.TARGET: "t", OrderRole.EXIT: "x"}
+ID_ROLES = {
+    OrderRole.ENTRY: IdRole.ENTRY,
+    OrderRole.STOP: IdRole.STOP,
+    OrderRole.TARGET: IdRole.TARGET,
+    OrderRole.EXIT: IdRole.EXIT,
+}
 
 
 def client_order_id(book: str, setup_id: str, role: OrderRole, generation: int = 0) -> str:
-    """18 characters every exchange takes: 14 of a hash, the role, a three-digit generation. Same setup, same id."""
+    """Same setup, same id; the trade's part of it is a hash."""
     digest = hashlib.sha256(f"{book}|{setup_id}".encode()).digest()
-    name = base64.b32encode(digest).decode("ascii").lower()[:14]
-    return f"{name}{ROLE_LETTERS[role]}{generation:03d}"
+    trade = base64.b32encode(digest).decode("ascii").lower()[:TRADE_LENGTH]
+    return str(ClientId(trade, ID_ROLES[role], generation))
 
 
-class Stage(StrEnum):
-    PROTECTING = "protecting"
-    """The protective pair was commanded, the exchange has not confirmed it yet."""
-    PROTECTED = "protected"
-    LEAVING = "leaving"
-    """Protection withdrawn and a market exit commanded in the same step."""
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class PendingEntry:
-    client_id: str
     setup: Setup
     sized: SizedEntry
+    order: Leg
+
+    @classmethod
+    def intended(cls, client_id: str, setup: Setup, sized: SizedEntry) -> "PendingEntry":
+        order = Leg(client_id, OrderRole.ENTRY, sized.lots, sized.plan.planned_ticks, setup.found_at)
+        return cls(setup, sized, order)
+
+    @property
+    def client_id(self) -> str:
+        return self.order.client_id
+
+    @property
+    def open_lots(self) -> int:
+        """What may still fill."""
+        return self.sized.lots - self.order.filled
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class OpenTrade:
+    """``position`` is as it was last; it is kept after its end until nothing of the trade rests on the exchange."""
+
     position: Position
-    stage: Stage
-    stop_client_id: str
-    target_client_id: str
-    exit_client_id: str
-    exit_reason: ExitReason = ExitReason.TIME
+    guard: Guard
+    closed: bool = False
+
+    @property
+    def stage(self) -> Stage:
+        return self.guard.stage
+
+    @property
+    def stop_client_id(self) -> str:
+        return self._last(OrderRole.STOP)
+
+    @property
+    def target_client_id(self) -> str:
+        return self._last(OrderRole.TARGET)
+
+    def _last(self, role: OrderRole) -> str:
+        return next((leg.client_id for leg in reversed(self.guard.legs.values()) if leg.role is role), "")
 
 
 @dataclass(slots=True)
@@ -75,13 +107,20 @@ class ExecutionState:
     """By position id."""
 
 
-Outcome = tuple[list[EngineEvent], list[Command]]
-
-
 class ExecutionCore:
-    def __init__(self, book: str, portfolio: Portfolio) -> None:
+    """``modes``: how the exchange of a market protects a position; as a native pair where nothing else is said."""
+
+    def __init__(
+        self,
+        book: str,
+        portfolio: Portfolio,
+        modes: Mapping[MarketKey, ProtectionMode] | None = None,
+        patience: Patience | None = None,
+    ) -> None:
         self._book = book
         self._portfolio = portfolio
+        self._modes = dict(modes or {})
+        self.protection = Protection(patience or Patience())
         self.state = ExecutionState()
 
     def busy(self, strategy: str, series: SeriesKey) -> bool:
@@ -97,7 +136,7 @@ class ExecutionCore:
         client_id = client_order_id(self._book, setup.setup_id, OrderRole.ENTRY)
         if client_id in self.state.entries:
             raise InvariantError(f"Setup {setup.setup_id} would be entered twice.")
-        entry = PendingEntry(client_id, setup, sized)
+        entry = PendingEntry.intended(client_id, setup, sized)
         self.state.entries[client_id] = entry
         plan, market = sized.plan, setup.series.market
         self._portfolio.reserve(client_id, market, sized.lots, plan.planned_ticks, plan.stop_ticks)
@@ -110,106 +149,233 @@ class ExecutionCore:
             spec.price(plan.stop_ticks),
             setup.found_at,
         )
-        return [planned], [self._place_entry(entry)]
+        return [planned], [_place_entry(entry)]
 
     def leave_overdue(self, series: SeriesKey, time: int) -> Outcome:
         """Close at market every position of the series whose time is over."""
-        commands: list[Command] = []
+        outcome: Outcome = [], []
         for trade in list(self.state.trades.values()):
             overdue = trade.position.series == series and trade.position.close_after <= time
-            if overdue and trade.stage is not Stage.LEAVING:
-                commands += self._leave(trade, ExitReason.TIME)
-        return [], commands
+            if overdue and trade.guard.leaving is None and not trade.closed:
+                _add(outcome, self._of(trade, self.protection.leave(trade.guard, ExitReason.TIME, time), time))
+        return outcome
 
-    def on_accepted(self, event: OrderAccepted) -> Outcome:
-        trade = self._trade_of(event.client_id)
-        if trade is not None and trade.stage is Stage.PROTECTING and event.client_id == trade.stop_client_id:
-            self._keep(replace(trade, stage=Stage.PROTECTED))
+    def leave(self, position_id: str, reason: ExitReason, time: int) -> Outcome:
+        trade = self._trade(position_id)
+        return self._of(trade, self.protection.leave(trade.guard, reason, time), time)
+
+    def move_stop(self, position_id: str, stop_ticks: int, time: int) -> Outcome:
+        """To break-even, or behind the price: a stop is only ever moved towards less risk."""
+        trade = self._trade(position_id)
+        position, direction = trade.position, trade.position.direction
+        if direction * (stop_ticks - position.stop_ticks) <= 0 or direction * (position.target_ticks - stop_ticks) <= 0:
+            raise RefusedError(
+                f"The stop of {position_id} stands at {position.stop_ticks} ticks and cannot be moved to {stop_ticks}: "
+                "that is not between it and the target.",
+                "Move a stop towards the target only.",
+            )
+        self._portfolio.move_stop(position, stop_ticks)
+        return self._of(trade, self.protection.move_stop(trade.guard, stop_ticks, time), time, "stop moved")
+
+    # --- what the exchange says
+
+    def on_order(self, event: OrderEvent) -> Outcome:
+        match event:
+            case OrderFilled():
+                return self._on_filled(event)
+            case OrderAccepted() | OrderRejected() | OrderEnded() | OrderInDoubt() | OrderNotFound():
+                entry = self.state.entries.get(event.client_id)
+                if entry is not None:
+                    return self._of_entry(event, entry)
+                trade = self._trade_of(event.client_id)
+                if trade is None:
+                    return [event], []
+                facts, commands = self._of(trade, self._of_leg(event, trade.guard), event.time)
+                return [event, *facts], commands
+
+    def _of_leg(
+        self, event: OrderAccepted | OrderRejected | OrderEnded | OrderInDoubt | OrderNotFound, guard: Guard
+    ) -> Outcome:
+        match event:
+            case OrderAccepted():
+                return self.protection.on_accepted(guard, event)
+            case OrderRejected():
+                return self.protection.on_rejected(guard, event)
+            case OrderEnded():
+                return self.protection.on_ended(guard, event)
+            case OrderInDoubt():
+                return self.protection.on_doubt(guard, event)
+            case OrderNotFound():
+                return self.protection.on_not_found(guard, event)
+
+    def _of_entry(
+        self, event: OrderAccepted | OrderRejected | OrderEnded | OrderInDoubt | OrderNotFound, entry: PendingEntry
+    ) -> Outcome:
+        order = entry.order
+        match event:
+            case OrderAccepted():
+                order.state, order.not_found = LegState.LIVE if order.state is LegState.SENT else order.state, 0
+            case OrderRejected():
+                if order.state is LegState.SENT:
+                    order.end(0)
+                    return self._entry_over(event, entry, Verdict.REJECTED_BY_EXCHANGE, event.reason)
+            case OrderEnded():
+                order.end(event.filled_lots)
+                order.asked_at = event.time
+                if not order.open:
+                    return self._entry_over(event, entry, event.verdict or Verdict.REJECTED_BY_EXCHANGE, event.reason)
+            case OrderInDoubt():
+                order.asked_at = event.time
+            case OrderNotFound():
+                return self._entry_not_found(event, entry)
         return [event], []
 
-    def on_rejected(self, event: OrderRejected) -> Outcome:
-        entry = self.state.entries.get(event.client_id)
-        if entry is not None:
-            return [event, self._drop(entry, Verdict.REJECTED_BY_EXCHANGE, event.reason, event.time)], []
-        trade = self._trade_of(event.client_id)
-        if trade is None or event.client_id == trade.target_client_id:
+    def _entry_not_found(self, event: OrderNotFound, entry: PendingEntry) -> Outcome:
+        order = entry.order
+        order.not_found += 1
+        if order.not_found < self.protection.patience.not_founds:
             return [event], []
-        if event.client_id == trade.exit_client_id:
-            raise InvariantError(
-                f"The exchange refused to close position {trade.position.position_id}: {event.reason}.",
-                "Close it by hand on the exchange, then start again.",
-            )
-        if trade.stage is Stage.LEAVING:
-            # The withdrawal of a protection that never rested is answered with its refusal once more.
-            return [event], []
-        # A position that cannot be protected is not kept.
-        return [event], self._leave(trade, ExitReason.UNPROTECTED)
+        if self.protection.patience.not_founds == 1 and order.state is LegState.SENT:
+            order.not_found = 0
+            return [event], [_place_entry(entry)]
+        # By now the price it was meant for is gone.
+        order.end(order.filled)
+        return self._entry_over(event, entry, Verdict.REJECTED_BY_EXCHANGE, "never arrived on the exchange")
 
-    def on_ended(self, event: OrderEnded) -> Outcome:
-        entry = self.state.entries.get(event.client_id)
-        if entry is None:
-            return [event], []
-        verdict = event.verdict or Verdict.REJECTED_BY_EXCHANGE
-        return [event, self._drop(entry, verdict, event.reason, event.time)], []
-
-    def on_filled(self, event: OrderFilled) -> Outcome:
-        fill = event.fill
-        entry = self.state.entries.pop(fill.client_id, None)
-        if entry is not None:
-            return self._opened(event, entry)
-        trade = self._trade_of(fill.client_id)
+    def _entry_over(
+        self, event: OrderRejected | OrderEnded | OrderNotFound, entry: PendingEntry, verdict: Verdict, reason: str
+    ) -> Outcome:
+        del self.state.entries[entry.client_id]
+        self._portfolio.release(entry.client_id)
+        trade = self.state.trades.get(entry.setup.setup_id)
         if trade is None:
-            # Reported again after a restart: the trade it belongs to is closed already.
+            return [event, SetupDropped(entry.setup.setup_id, verdict, reason, event.time)], []
+        facts, commands = self._of(trade, self.protection.on_entry_over(trade.guard, event.time), event.time)
+        return [event, *facts], commands
+
+    def _on_filled(self, event: OrderFilled) -> Outcome:
+        fill = event.fill
+        entry = self.state.entries.get(fill.client_id)
+        if entry is not None:
+            return self._entry_filled(event, entry) if entry.order.hear(fill) else ([], [])
+        trade = self._trade_of(fill.client_id)
+        if trade is None or not trade.guard.legs[fill.client_id].hear(fill):
+            # Told again: what belongs to it is in the book already.
             return [], []
-        reason = EXIT_REASONS.get(fill.role, trade.exit_reason)
-        del self.state.trades[trade.position.position_id]
-        closed, ledger = self._portfolio.close(trade.position, fill, reason)
-        return [event, LedgerPosted(tuple(ledger)), PositionClosed(closed, fill.time)], []
+        return self._sold(event, trade)
 
-    def open_order_ids(self) -> list[str]:
-        """Every order whose end we have not seen."""
-        ids = list(self.state.entries)
-        for trade in self.state.trades.values():
-            ids += [trade.stop_client_id, trade.target_client_id]
-            if trade.stage is Stage.LEAVING:
-                ids.append(trade.exit_client_id)
-        return ids
+    def _sold(self, event: OrderFilled, trade: OpenTrade) -> Outcome:
+        book = self._portfolio
+        ledger = book.post(event.fill) if trade.closed else book.reduce(trade.position, event.fill)
+        facts: list[EngineEvent] = [event, LedgerPosted(tuple(ledger))]
+        more, commands = self._of(
+            trade, self.protection.on_filled(trade.guard, event), event.fill.time, "part of it was sold"
+        )
+        return [*facts, *more], commands
 
-    def unfinished(self, known: Iterable[str]) -> list[Command]:
-        """Commands to send again after a restart: intents of which the exchange knows nothing."""
-        there = set(known)
-        commands: list[Command] = [
-            self._place_entry(entry) for entry in self.state.entries.values() if entry.client_id not in there
-        ]
-        for trade in self.state.trades.values():
-            if trade.stage is Stage.LEAVING:
-                commands += self._exit_commands(trade)
-            elif trade.stop_client_id not in there:
-                commands.append(self._place_protection(trade))
-        return commands
+    def _entry_filled(self, event: OrderFilled, entry: PendingEntry) -> Outcome:
+        fill, plan = event.fill, entry.sized.plan
+        self._portfolio.reserve(entry.client_id, fill.market, entry.open_lots, plan.planned_ticks, plan.stop_ticks)
+        if not entry.order.open:
+            del self.state.entries[entry.client_id]
+            self._portfolio.release(entry.client_id)
+        trade = self.state.trades.get(entry.setup.setup_id)
+        if trade is None:
+            return self._opened(event, entry)
+        held = trade.position.lots
+        ledger = self._portfolio.grow(trade.position, fill, self._risk(entry, fill), self._target(entry, trade, fill))
+        grown = self._portfolio.positions[trade.position.position_id]
+        trade.guard.target_ticks = grown.target_ticks
+        trade.guard.growing = entry.order.open
+        outcome = self.protection.on_bought(trade.guard, grown.lots - held, fill.time)
+        facts, commands = self._of(trade, outcome, fill.time, "more of it was bought")
+        return [event, LedgerPosted(tuple(ledger)), *facts], commands
 
     def _opened(self, event: OrderFilled, entry: PendingEntry) -> Outcome:
-        fill, setup = event.fill, entry.setup
-        self._portfolio.release(entry.client_id)
+        fill = event.fill
         position = self._position(entry, fill)
         ledger = self._portfolio.open(position, fill)
-        trade = OpenTrade(
-            position,
-            Stage.PROTECTING,
-            client_order_id(self._book, setup.setup_id, OrderRole.STOP),
-            client_order_id(self._book, setup.setup_id, OrderRole.TARGET),
-            client_order_id(self._book, setup.setup_id, OrderRole.EXIT),
+        spec = self._portfolio.spec(fill.market)
+        guard = Guard(
+            position.position_id,
+            entry.client_id[:TRADE_LENGTH],
+            fill.market,
+            position.direction,
+            self._modes.get(fill.market, ProtectionMode.NATIVE),
+            position.stop_ticks,
+            position.target_ticks,
+            spec.units(spec.min_notional) if spec.kind is MarketKind.SPOT else 0,
+            fill.time,
+            growing=entry.order.open,
+            seen_ticks=fill.ticks,
         )
-        self._keep(trade)
-        facts: list[EngineEvent] = [event, LedgerPosted(tuple(ledger)), PositionOpened(position, fill.time)]
-        return facts, [self._place_protection(trade)]
+        trade = OpenTrade(position, guard)
+        self.state.trades[position.position_id] = trade
+        facts, commands = self._of(trade, self.protection.on_bought(guard, position.lots, fill.time), fill.time)
+        return [event, LedgerPosted(tuple(ledger)), PositionOpened(position, fill.time), *facts], commands
+
+    # --- what passes
+
+    def on_price(self, market: MarketKey, ticks: int, time: int) -> Outcome:
+        outcome: Outcome = [], []
+        for trade in list(self.state.trades.values()):
+            if trade.guard.market != market:
+                continue
+            answer = self.protection.on_price(trade.guard, ticks, time)
+            # Most prices change nothing, and there are many.
+            if answer != ([], []):
+                _add(outcome, self._of(trade, answer, time))
+        return outcome
+
+    def on_time(self, now: int) -> Outcome:
+        patience = self.protection.patience
+        outcome: Outcome = [], []
+        for entry in self.state.entries.values():
+            order = entry.order
+            wait = patience.check if order.state is LegState.LIVE and not order.not_found else patience.spacing
+            if now - order.asked_at >= wait:
+                outcome[1].append(_ask(entry, now))
+        for trade in list(self.state.trades.values()):
+            _add(outcome, self._of(trade, self.protection.on_time(trade.guard, now), now))
+        return outcome
+
+    def resume(self, now: int) -> list[Command]:
+        """After a restart: ask about every order whose end we have not seen."""
+        commands: list[Command] = [_ask(entry, now) for entry in self.state.entries.values()]
+        for trade in self.state.trades.values():
+            commands += self.protection.resume(trade.guard, now)
+        return commands
+
+    # --- the book
+
+    def _of(self, trade: OpenTrade, outcome: Outcome, time: int, change: str = "") -> Outcome:
+        """What an answer of the protection means for the position: shrunk, closed, or as it was."""
+        facts, commands = outcome
+        facts = [*facts, *self._brought_up_to_date(trade, time, change)]
+        if trade.guard.over:
+            del self.state.trades[trade.position.position_id]
+        return facts, commands
+
+    def _brought_up_to_date(self, trade: OpenTrade, time: int, change: str) -> Iterator[EngineEvent]:
+        if trade.closed:
+            return
+        guard, before = trade.guard, trade.position
+        trade.position = self._portfolio.positions[before.position_id]
+        gone = trade.position.lots - (0 if guard.dust and guard.over else max(guard.left, 0))
+        if gone > 0:
+            change = "dust" if guard.dust else "taken"
+            yield LedgerPosted(tuple(self._portfolio.write_off(trade.position, gone, time, change)))
+            trade.position = self._portfolio.positions[before.position_id]
+        if trade.position.lots <= 0 and not guard.growing:
+            trade.closed = True
+            yield PositionClosed(self._portfolio.close(trade.position, _reason(guard), time), time)
+        elif trade.position != before:
+            yield PositionResized(trade.position, change, time)
 
     def _position(self, entry: PendingEntry, fill: Fill) -> Position:
         setup, plan = entry.setup, entry.sized.plan
-        spec = self._portfolio.spec(fill.market)
         direction = int(setup.direction)
         target = fills.target_for(fill.ticks, plan.stop_ticks, direction, plan.fixed_target_ticks, plan.reward_risk)
-        loss = fills.loss_per_lot_ppm(fill.ticks, plan.stop_ticks, direction, spec.taker_ppm, spec.slippage_ppm)
         return Position(
             position_id=setup.setup_id,
             setup_id=setup.setup_id,
@@ -217,7 +383,7 @@ class ExecutionCore:
             parameters_id=setup.parameters_id,
             series=setup.series,
             direction=setup.direction,
-            lots=fill.lots,
+            lots=self._portfolio.arrived(fill.market, fill.lots, fill.fee_lots_base),
             entry_ticks=fill.ticks,
             entry_time=fill.time,
             entry_fee=fill.fee,
@@ -225,50 +391,55 @@ class ExecutionCore:
             target_ticks=target,
             close_after=fill.time + setup.max_bars_in_trade * setup.series.timeframe.milliseconds,
             regime=setup.regime,
-            risk=spec.money(fills.risk_units(loss, fill.lots)),
+            risk=self._risk(entry, fill),
+            entry_lots=fill.lots,
+            entry_units=fill.ticks * fill.lots,
+            open_units=fill.ticks * fill.lots,
+            entry_fee_base=fill.fee_lots_base,
         )
 
-    def _drop(self, entry: PendingEntry, verdict: Verdict, reason: str, time: int) -> SetupDropped:
-        del self.state.entries[entry.client_id]
-        self._portfolio.release(entry.client_id)
-        return SetupDropped(entry.setup.setup_id, verdict, reason, time)
+    def _risk(self, entry: PendingEntry, fill: Fill) -> Decimal:
+        spec = self._portfolio.spec(fill.market)
+        stop, direction = entry.sized.plan.stop_ticks, int(entry.setup.direction)
+        loss = fills.loss_per_lot_ppm(fill.ticks, stop, direction, spec.taker_ppm, spec.slippage_ppm)
+        return spec.money(fills.risk_units(loss, fill.lots))
 
-    def _leave(self, trade: OpenTrade, reason: ExitReason) -> list[Command]:
-        leaving = replace(trade, stage=Stage.LEAVING, exit_reason=reason)
-        self._keep(leaving)
-        return self._exit_commands(leaving)
+    @staticmethod
+    def _target(entry: PendingEntry, trade: OpenTrade, fill: Fill) -> int:
+        """From the average of what was paid, as it would be had it filled at once."""
+        plan, position = entry.sized.plan, trade.position
+        paid = (position.entry_units + fill.ticks * fill.lots) // (position.entry_lots + fill.lots)
+        direction = int(position.direction)
+        return fills.target_for(paid, plan.stop_ticks, direction, plan.fixed_target_ticks, plan.reward_risk)
 
-    def _keep(self, trade: OpenTrade) -> None:
-        self.state.trades[trade.position.position_id] = trade
+    def _trade(self, position_id: str) -> OpenTrade:
+        trade = self.state.trades.get(position_id)
+        if trade is None or trade.closed:
+            raise RefusedError(f"There is no open position {position_id}.", "Look at the open positions again.")
+        return trade
 
     def _trade_of(self, client_id: str) -> OpenTrade | None:
-        for trade in self.state.trades.values():
-            if client_id in (trade.stop_client_id, trade.target_client_id, trade.exit_client_id):
-                return trade
-        return None
+        return next((trade for trade in self.state.trades.values() if client_id in trade.guard.legs), None)
 
-    @staticmethod
-    def _place_entry(entry: PendingEntry) -> PlaceEntry:
-        setup = entry.setup
-        return PlaceEntry(entry.client_id, setup.series.market, setup.direction, entry.sized.lots, entry.sized.plan)
 
-    @staticmethod
-    def _place_protection(trade: OpenTrade) -> PlaceProtection:
-        position = trade.position
-        return PlaceProtection(
-            trade.stop_client_id,
-            trade.target_client_id,
-            position.series.market,
-            position.direction,
-            position.lots,
-            position.stop_ticks,
-            position.target_ticks,
-        )
+def _place_entry(entry: PendingEntry) -> PlaceEntry:
+    setup = entry.setup
+    return PlaceEntry(entry.client_id, setup.series.market, setup.direction, entry.sized.lots, entry.sized.plan)
 
-    @staticmethod
-    def _exit_commands(trade: OpenTrade) -> list[Command]:
-        position = trade.position
-        return [
-            CancelProtection(trade.stop_client_id, trade.target_client_id, position.series.market),
-            PlaceExit(trade.exit_client_id, position.series.market, position.direction, position.lots),
-        ]
+
+def _ask(entry: PendingEntry, now: int) -> Command:
+    entry.order.asked_at, entry.order.queried = now, True
+    return QueryOrder(entry.client_id, entry.setup.series.market)
+
+
+def _reason(guard: Guard) -> ExitReason:
+    """Why the last of it was sold."""
+    for leg in reversed(guard.legs.values()):
+        if leg.filled:
+            return EXIT_REASONS.get(leg.role) or leg.reason or ExitReason.UNPROTECTED
+    return ExitReason.UNPROTECTED
+
+
+def _add(outcome: Outcome, more: Outcome) -> None:
+    outcome[0].extend(more[0])
+    outcome[1].extend(more[1])

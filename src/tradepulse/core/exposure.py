@@ -38,7 +38,7 @@ def exposures(portfolio: Portfolio, entries: Iterable[PendingEntry]) -> list[Exp
     ]
     for entry in entries:
         spec = portfolio.spec(entry.setup.series.market)
-        held.append(Exposure(spec, spec.money(dearest_ticks(entry.sized.plan) * entry.sized.lots)))
+        held.append(Exposure(spec, spec.money(dearest_ticks(entry.sized.plan) * entry.open_lots)))
     return held
 
 

@@ -1,6 +1,7 @@
 """The book: fills in, cash, positions and equity out. Money is Decimal and exact to the last unit."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from decimal import Decimal
 
 from tradepulse.domain.market import MarketKey, MarketKind, MarketSpec
@@ -64,33 +65,98 @@ class Portfolio:
         if position.position_id in self.positions:
             raise InvariantError(f"Position {position.position_id} would be opened twice.")
         self.positions[position.position_id] = position
-        return self._post(fill)
+        return self.post(fill)
 
-    def close(self, position: Position, fill: Fill, reason: ExitReason) -> tuple[Trade, list[LedgerEntry]]:
-        if fill.lots != position.lots:
-            raise InvariantError(
-                f"Position {position.position_id} holds {position.lots} lots, {fill.lots} were closed."
-            )
+    def grow(self, position: Position, fill: Fill, risk: Decimal, target_ticks: int) -> list[LedgerEntry]:
+        """A further fill of the entry. ``position`` is what is known of it so far."""
+        units = fill.ticks * fill.lots
+        lots, entry_units = position.entry_lots + fill.lots, position.entry_units + units
+        kept = position.entry_fee_base + fill.fee_lots_base
+        arrived = self.arrived(fill.market, lots, kept) - self.arrived(
+            fill.market, position.entry_lots, position.entry_fee_base
+        )
+        self.positions[position.position_id] = replace(
+            position,
+            lots=position.lots + arrived,
+            entry_lots=lots,
+            entry_units=entry_units,
+            entry_ticks=entry_units // lots,
+            open_units=position.open_units + units,
+            entry_fee=position.entry_fee + fill.fee,
+            entry_fee_base=kept,
+            risk=position.risk + risk,
+            target_ticks=target_ticks,
+        )
+        return self.post(fill)
+
+    def arrived(self, market: MarketKey, lots: int, kept: Decimal) -> int:
+        """Whole lots that can be sold of so many bought, of which the exchange kept some as a fee."""
+        spec = self.spec(market)
+        return int((spec.quantity(lots) - kept) // spec.lot_size)
+
+    def reduce(self, position: Position, fill: Fill) -> list[LedgerEntry]:
+        """Part or all of it was sold (or bought back). What a sale costs of the rest is never a rounded average."""
+        units = self._taken_units(position, fill.lots)
+        self.positions[position.position_id] = replace(
+            position,
+            lots=position.lots - fill.lots,
+            open_units=position.open_units - units,
+            exit_lots=position.exit_lots + fill.lots,
+            exit_units=position.exit_units + fill.ticks * fill.lots,
+            exit_fees=position.exit_fees + fill.fee,
+            funding=position.funding + fill.funding,
+        )
+        return self.post(fill, position, units)
+
+    def write_off(self, position: Position, lots: int, time: int, reason: str) -> list[LedgerEntry]:
+        """Lots that are not ours to sell any more leave the book at what they cost: neither a profit nor a loss."""
+        market = position.series.market
+        spec, units = self.spec(market), self._taken_units(position, lots)
+        self.positions[position.position_id] = replace(
+            position,
+            lots=position.lots - lots,
+            open_units=position.open_units - units,
+            exit_lots=position.exit_lots + lots,
+            exit_units=position.exit_units + units,
+        )
+        cost = spec.money(units) if spec.kind is MarketKind.SPOT else ZERO
+        kind = LedgerKind.SELL if position.direction is Direction.LONG else LedgerKind.BUY
+        quantity = -position.direction * spec.quantity(lots)
+        name = f"{position.position_id}-{reason}-{position.exit_lots}"
+        return [
+            LedgerEntry(name, time, kind, market, cost, quantity, reason),
+            LedgerEntry(f"{name}-out", time, LedgerKind.DEPOSIT, market, -cost, ZERO, reason),
+        ]
+
+    def move_stop(self, position: Position, stop_ticks: int) -> None:
+        self.positions[position.position_id] = replace(position, stop_ticks=stop_ticks)
+
+    @staticmethod
+    def _taken_units(position: Position, lots: int) -> int:
+        return position.open_units * lots // position.lots if lots < position.lots else position.open_units
+
+    def close(self, position: Position, reason: ExitReason, time: int) -> Trade:
+        """The story of a position of which everything is out."""
         del self.positions[position.position_id]
-        spec = self.spec(fill.market)
-        gross = spec.money(fills.profit_units(position.entry_ticks, fill.ticks, fill.lots, position.direction))
-        fees = position.entry_fee + fill.fee
-        profit = gross - fees - fill.funding
-        trade = Trade(
+        spec = self.spec(position.series.market)
+        gross = spec.money(position.direction * (position.exit_units - position.entry_units))
+        fees = position.entry_fee + position.exit_fees
+        profit = gross - fees - position.funding
+        return Trade(
             trade_id=position.position_id,
             setup_id=position.setup_id,
             strategy=position.strategy,
             parameters_id=position.parameters_id,
             series=position.series,
             direction=position.direction,
-            quantity=spec.quantity(position.lots),
-            entry_price=spec.price(position.entry_ticks),
+            quantity=spec.quantity(position.entry_lots),
+            entry_price=_average(spec, position.entry_units, position.entry_lots),
             entry_time=position.entry_time,
-            exit_price=spec.price(fill.ticks),
-            exit_time=fill.time,
+            exit_price=_average(spec, position.exit_units, position.exit_lots),
+            exit_time=time,
             exit_reason=reason,
             fees=fees,
-            funding=fill.funding,
+            funding=position.funding,
             profit=profit,
             risk=position.risk,
             r_multiple=float(profit / position.risk),
@@ -98,16 +164,18 @@ class Portfolio:
             stop_price=spec.price(position.stop_ticks),
             target_price=spec.price(position.target_ticks),
         )
-        return trade, self._post(fill, position)
 
-    def _post(self, fill: Fill, closes: Position | None = None) -> list[LedgerEntry]:
-        """Ledger entries of a fill. Spot moves the notional; a swap moves only the profit, when it closes."""
+    def post(self, fill: Fill, closes: Position | None = None, cost_units: int = 0) -> list[LedgerEntry]:
+        """Ledger entries of a fill. Spot moves the notional; a swap moves only the profit, when it closes.
+
+        ``cost_units``: what the lots had cost that it closes.
+        """
         spec = self.spec(fill.market)
         kind = LedgerKind.BUY if fill.side is Direction.LONG else LedgerKind.SELL
         if spec.kind is MarketKind.SPOT:
             moved = -fill.side * spec.money(fill.ticks * fill.lots)
         elif closes is not None:
-            moved = spec.money(fills.profit_units(closes.entry_ticks, fill.ticks, fill.lots, closes.direction))
+            moved = spec.money(closes.direction * (fill.ticks * fill.lots - cost_units))
         else:
             moved = ZERO
         quantity = fill.side * spec.quantity(fill.lots)
@@ -132,11 +200,17 @@ class Portfolio:
 
     def _margin(self, position: Position) -> Decimal:
         spec = self.spec(position.series.market)
-        return spec.money(position.entry_ticks * position.lots) if spec.kind is MarketKind.SWAP else ZERO
+        return spec.money(position.open_units) if spec.kind is MarketKind.SWAP else ZERO
 
     def _value(self, position: Position) -> Decimal:
         spec = self.spec(position.series.market)
         mark = self.marks.get(position.series.market, position.entry_ticks)
         if spec.kind is MarketKind.SPOT:
             return position.direction * spec.money(mark * position.lots)
-        return spec.money(fills.profit_units(position.entry_ticks, mark, position.lots, position.direction))
+        return spec.money(position.direction * (mark * position.lots - position.open_units))
+
+
+def _average(spec: MarketSpec, units: int, lots: int) -> Decimal:
+    """Of a price, to be shown; money is never reckoned from it."""
+    ticks, rest = divmod(units, max(lots, 1))
+    return spec.price(ticks) if rest == 0 else spec.tick_size * units / lots

@@ -1,8 +1,9 @@
 """The asynchronous rim of the engine: commit the step, then act, then tell. Start-up is recovery."""
 
+import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from decimal import Decimal
 from typing import Protocol
 
@@ -13,15 +14,10 @@ from tradepulse.domain.events import (
     EngineEvent,
     EngineInput,
     MarketEvent,
-    OrderAccepted,
-    OrderEnded,
-    OrderFilled,
-    OrderRejected,
     SizeChanged,
+    TimePassed,
 )
 from tradepulse.domain.market import MarketKey
-from tradepulse.domain.orders import OrderReport, OrderStatus
-from tradepulse.domain.signals import VERDICTS
 from tradepulse.ports import CandleFeed, CandleStore, Clock, Journal, JsonObject, OrderGateway, StepRecord
 
 logger = logging.getLogger(__name__)
@@ -58,7 +54,7 @@ class Runner:
     """Drives one engine over one feed and one gateway.
 
     Every step is committed in one transaction before any of its commands is executed, so a kill at any instant leaves
-    either the intent with its command to be repeated, or nothing.
+    either the intent, about which the exchange is asked, or nothing. ``ticks`` tell the time where it is real.
     """
 
     def __init__(
@@ -71,6 +67,7 @@ class Runner:
         candles: CandleStore | None = None,
         observers: EventBus | None = None,
         advisers: Sequence[Adviser] = (),
+        ticks: AsyncIterator[TimePassed] | None = None,
     ) -> None:
         self._engine = engine
         self._feed = feed
@@ -80,6 +77,7 @@ class Runner:
         self._candles = candles
         self._bus = observers or EventBus()
         self._advisers = advisers
+        self._ticks = ticks
         self._sequence = 0
 
     async def run(self, initial_cash: Decimal, enough: Callable[[], bool] = lambda: False) -> None:
@@ -88,13 +86,21 @@ class Runner:
         Errors of the engine are not caught: trading halts, protections stay where they are.
         """
         await self.recover(initial_cash)
-        async for event in self._feed.events():
+        async for event in self._inputs():
             # It may have been said while we waited; what is not taken now is caught up with by the next start.
             if enough():
                 return
             await self.take(event)
             if enough():
                 return
+
+    def _inputs(self) -> AsyncIterator[MarketEvent]:
+        """One stream of all that happens. An exchange that is also the feed is read once, in its own order."""
+        feed: object = self._feed
+        beside: list[AsyncIterator[MarketEvent]] = [] if feed is self._gateway else [self._gateway.events()]
+        if self._ticks is not None:
+            beside.append(self._ticks)
+        return merged(self._feed.events(), beside) if beside else self._feed.events()
 
     async def recover(self, initial_cash: Decimal) -> None:
         """Load the book, fill the windows, ask the exchange what became of our orders, catch up on candles."""
@@ -122,7 +128,7 @@ class Runner:
     async def _perform(self, step: Step) -> list[EngineInput]:
         # Before the commit, so that what an adviser learned is written down with the step it learned it from.
         answers: list[EngineInput] = [advice for adviser in self._advisers for advice in adviser.advise(step.events)]
-        if step.events:
+        if step.events or step.memorable:
             self._sequence += 1
             memorable = step.memorable or any(adviser.learned for adviser in self._advisers)
             record = StepRecord(
@@ -153,12 +159,8 @@ class Runner:
             self._engine.warm_up(series, await self._candles.tail(series, wanted))
 
     async def _settle_orders(self) -> None:
-        ids = self._engine.execution.open_order_ids()
-        reports = await self._gateway.report(ids)
-        for event in _news_in(ids, reports, self._clock.now()):
-            logger.info("Found out after the restart: %s", event)
-            await self.take(event)
-        for answer in await self._perform(self._engine.unfinished(reports)):
+        for answer in await self._perform(self._engine.resume(self._clock.now())):
+            logger.info("Found out after the restart: %s", answer)
             await self.take(answer)
 
     async def _catch_up(self) -> None:
@@ -174,26 +176,32 @@ class Runner:
             await self.take(event)
 
 
+async def merged(
+    feed: AsyncIterator[MarketEvent], beside: Iterable[AsyncIterator[MarketEvent]]
+) -> AsyncIterator[MarketEvent]:
+    """Events of all streams as they come, until the feed ends. What came at once is told in the order of the streams,
+    the feed last; no stream is asked for more before its last event was taken."""
+    streams = [*beside, feed]
+    waiting = {asyncio.ensure_future(_next_of(stream)): stream for stream in streams}
+    try:
+        while waiting:
+            done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            for task in sorted(done, key=lambda one: streams.index(waiting[one])):
+                stream, event = waiting.pop(task), await task
+                if event is not None:
+                    yield event
+                    waiting[asyncio.ensure_future(_next_of(stream))] = stream
+                elif stream is feed:
+                    return
+    finally:
+        for task in waiting:
+            task.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+
+
+async def _next_of(stream: AsyncIterator[MarketEvent]) -> MarketEvent | None:
+    return await anext(stream, None)
+
+
 def _feed_order(event: CandleClosed) -> tuple[int, MarketKey]:
     return event.close_time, event.series.market
-
-
-def _news_in(ids: Iterable[str], reports: dict[str, OrderReport], now: int) -> Sequence[MarketEvent]:
-    """Order events that we were not there to hear, in the order the exchange would have told them: fills first.
-
-    An open order may have been accepted while nobody listened; hearing it twice changes nothing.
-    """
-    known = [reports[client_id] for client_id in ids if client_id in reports]
-    news: list[MarketEvent] = [OrderFilled(report.fill) for report in known if report.fill is not None]
-    for report in known:
-        client_id = report.client_id
-        if report.fill is not None:
-            continue
-        if report.status is OrderStatus.OPEN:
-            news.append(OrderAccepted(client_id, now))
-        elif report.status is OrderStatus.REJECTED:
-            news.append(OrderRejected(client_id, report.reason, now))
-        elif report.status.terminal:
-            verdict = next((verdict for verdict in VERDICTS if verdict == report.reason), None)
-            news.append(OrderEnded(client_id, verdict, report.reason, now))
-    return news

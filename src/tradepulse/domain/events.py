@@ -32,11 +32,13 @@ class OrderAccepted:
 
 @dataclass(frozen=True, slots=True)
 class OrderRejected:
-    """Refused for certain: nothing of it exists on the exchange."""
+    """Refused for certain: nothing of it exists on the exchange. A refused pair is told of for both of its ids."""
 
     client_id: str
     reason: str
     time: int
+    free_lots: int | None = None
+    """Where a sale was refused for want of the asset: what the account has free of it, in lots."""
 
 
 @dataclass(frozen=True, slots=True)

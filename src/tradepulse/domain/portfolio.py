@@ -29,6 +29,25 @@ class Position:
     regime: Regime
     risk: Decimal
     """Loss in quote money, fees and slippage included, if the stop is hit."""
+    entry_lots: int = 0
+    """All that was bought; ``lots`` is what of it arrived and is not sold yet. Like the units below it is filled in
+    from ``lots`` and ``entry_ticks`` where a position begins with one fill."""
+    entry_units: int = 0
+    """Money units (ticks times lots) of all entry fills; ``entry_ticks`` is their average, rounded down, for show."""
+    open_units: int = 0
+    """The part of ``entry_units`` that belongs to the lots still held."""
+    entry_fee_base: Decimal = Decimal(0)
+    """Quantity of the base asset that was kept as a fee."""
+    exit_lots: int = 0
+    exit_units: int = 0
+    exit_fees: Decimal = Decimal(0)
+    funding: Decimal = Decimal(0)
+
+    def __post_init__(self) -> None:
+        if self.entry_lots == 0:
+            object.__setattr__(self, "entry_lots", self.lots)
+            object.__setattr__(self, "entry_units", self.lots * self.entry_ticks)
+            object.__setattr__(self, "open_units", self.entry_units)
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,6 +58,7 @@ class SimulatedExchange:
     """``CandleFeed`` and ``OrderGateway`` over one tape.
 
     ``start`` is the first open time to play (default: the tape's first). ``venue`` names the book in the store.
+    Without ``pairs`` it takes single stops only, as many exchanges do.
     Without a store nothing is saved, and without a pace the tape runs as fast as its consumer.
     """
 
@@ -70,13 +71,14 @@ class SimulatedExchange:
         store: VenueStore | None = None,
         venue: str = "simulated",
         pace: Pace | None = None,
+        pairs: bool = True,
     ) -> None:
         first = tape.begin if start is None else max(start, tape.begin)
         # A remembered venue may stand before ``start``: the clock cannot go back to it afterwards.
         self.clock = ManualClock(first if store is None else tape.begin)
         self._first = first
         self._tape = tape
-        self._book = VenueBook(tape.specs, balances)
+        self._book = VenueBook(tape.specs, balances, pairs=pairs)
         self._series = {key: SeriesKey(key.exchange, key.symbol, tape.timeframe) for key in sorted(tape.specs)}
         self._tick = {key: float(spec.tick_size) for key, spec in tape.specs.items()}
         self._step = tape.timeframe.milliseconds

@@ -12,26 +12,34 @@ from tradepulse.domain.commands import (
     Command,
     PlaceEntry,
     PlaceExit,
+    Placement,
     PlaceProtection,
     PlaceStop,
     QueryOrder,
 )
-from tradepulse.domain.events import OrderEvent, OrderFilled, OrderRejected
+from tradepulse.domain.events import OrderEvent, OrderFilled, OrderNotFound
 from tradepulse.domain.market import MarketKey, MarketKind, MarketSpec
 from tradepulse.domain.orders import OrderRole, OrderStatus
 from tradepulse.domain.signals import VERDICTS, Direction, Verdict
 from tradepulse.exchanges.venue_orders import Tranche, VenueOrder
 from tradepulse.kernels import fills
 from tradepulse.ports import JsonObject
-from tradepulse.shared.errors import InvariantError, RefusedError
+from tradepulse.shared.errors import InvariantError
 
 NOTHING = Decimal(0)
+UNREACHABLE = 2**60
 
 
 class VenueBook:
-    """Balances per currency (``total`` includes ``locked``), open orders per market, and every order in memory."""
+    """Balances per currency (``total`` includes ``locked``), open orders per market, and every order in memory.
 
-    def __init__(self, specs: Mapping[MarketKey, MarketSpec], balances: Mapping[str, Decimal]) -> None:
+    ``pairs``: whether the exchange knows pairs of stop and target; otherwise it takes single stops only.
+    """
+
+    def __init__(
+        self, specs: Mapping[MarketKey, MarketSpec], balances: Mapping[str, Decimal], *, pairs: bool = True
+    ) -> None:
+        self._pairs = pairs
         self.specs = dict(specs)
         self.total: dict[str, Decimal] = dict(balances)
         self.locked: dict[str, Decimal] = {}
@@ -48,16 +56,16 @@ class VenueBook:
 
     def execute(self, command: Command, now: int) -> list[OrderEvent]:
         """Answer a command; one whose ids are known already changes nothing and gets the same answer."""
-        if isinstance(command, CancelProtection):
-            return self._cancel(command, now)
-        if isinstance(command, PlaceStop | CancelOrder | QueryOrder):
-            raise RefusedError(f"{command} is not known here.", "Ask this exchange for pairs.")
         ids = client_ids(command)
+        if isinstance(command, CancelProtection | CancelOrder):
+            return [self._cancel(client_id, now) for client_id in ids]
+        if isinstance(command, QueryOrder):
+            return [self._found(command.client_id, now)]
         if ids[0] not in self.orders:
             self._place(command, now)
         return [self.orders[client_id].answer() for client_id in ids]
 
-    def _place(self, command: PlaceEntry | PlaceProtection | PlaceExit, now: int) -> None:
+    def _place(self, command: Placement, now: int) -> None:
         orders = self._new_orders(command, now)
         spec = self.specs.get(command.market)
         refusal = f"{command.market} is not listed" if spec is None else self._refusal(command, spec)
@@ -71,27 +79,35 @@ class VenueBook:
         if spec is not None and not refusal:
             self._lock(orders[0], spec)
 
-    def _new_orders(self, command: PlaceEntry | PlaceProtection | PlaceExit, now: int) -> list[VenueOrder]:
+    def _new_orders(self, command: Placement, now: int) -> list[VenueOrder]:
         market, direction, lots, number = command.market, command.direction, command.lots, self.sequence
         if isinstance(command, PlaceEntry):
             entry = VenueOrder(command.client_id, OrderRole.ENTRY, market, direction, lots, number, now)
             entry.plan = command.plan
             return [entry]
         if isinstance(command, PlaceExit):
-            return [VenueOrder(command.client_id, OrderRole.EXIT, market, direction, lots, number, now)]
+            leaving = VenueOrder(command.client_id, OrderRole.EXIT, market, direction, lots, number, now)
+            leaving.level_ticks = command.limit_ticks or 0
+            return [leaving]
+        if isinstance(command, PlaceStop):
+            alone = VenueOrder(command.client_id, OrderRole.STOP, market, direction, lots, number, now)
+            alone.level_ticks = command.stop_ticks
+            return [alone]
         stop = VenueOrder(command.stop_client_id, OrderRole.STOP, market, direction, lots, number, now)
         target = VenueOrder(command.target_client_id, OrderRole.TARGET, market, direction, lots, number + 1, now)
         stop.level_ticks, target.level_ticks = command.stop_ticks, command.target_ticks
         stop.sibling, target.sibling = target.client_id, stop.client_id
         return [stop, target]
 
-    def _refusal(self, command: PlaceEntry | PlaceProtection | PlaceExit, spec: MarketSpec) -> str:
+    def _refusal(self, command: Placement, spec: MarketSpec) -> str:
         """Why the exchange's filters or the balance refuse the order; empty when they do not."""
         if command.lots < 1:
             return f"{command.lots} lots are below the minimum of one lot"
         if isinstance(command, PlaceEntry):
             return self._entry_refusal(command, spec)
-        if isinstance(command, PlaceProtection):
+        if isinstance(command, PlaceProtection) and not self._pairs:
+            return "this exchange knows no pairs of orders"
+        if isinstance(command, PlaceProtection | PlaceStop):
             refusal = _level_refusal(command, spec)
             if refusal:
                 return refusal
@@ -116,18 +132,20 @@ class VenueBook:
         free = self.free(spec.quote)
         return f"insufficient balance: {lock} {spec.quote} wanted, {free} free" if lock > free else ""
 
-    def _cancel(self, command: CancelProtection, now: int) -> list[OrderEvent]:
-        """End both legs; a leg that had ended before answers with the fact that ended it."""
-        answers: list[OrderEvent] = []
-        for client_id in (command.stop_client_id, command.target_client_id):
-            order = self.orders.get(client_id)
-            if order is None:
-                answers.append(OrderRejected(client_id, "unknown order", now))
-                continue
-            if order.status is OrderStatus.OPEN:
-                self._end(order, OrderStatus.CANCELLED, now, "cancelled")
-            answers.append(order.outcome())
-        return answers
+    def _cancel(self, client_id: str, now: int) -> OrderEvent:
+        """An order that had ended before answers with the fact that ended it."""
+        order = self.orders.get(client_id)
+        if order is None:
+            return OrderNotFound(client_id, now)
+        if order.status is OrderStatus.OPEN:
+            self._end(order, OrderStatus.CANCELLED, now, "cancelled")
+        return order.outcome()
+
+    def _found(self, client_id: str, now: int) -> OrderEvent:
+        order = self.orders.get(client_id)
+        if order is None:
+            return OrderNotFound(client_id, now)
+        return order.answer() if order.status is OrderStatus.OPEN else order.outcome()
 
     # --- what a price does
 
@@ -144,12 +162,11 @@ class VenueBook:
         """What the opening price of a bar does to an order; empty when it keeps resting."""
         spec = self.specs[order.market]
         if order.role is OrderRole.EXIT:
-            price = fills.worsened(open_ticks, -order.direction, spec.slippage_ppm)
-            return [self._fill(order, price, spec.taker_ppm, open_time)]
+            return self._meet_exit(order, spec, open_time, open_ticks)
         if order.role is OrderRole.ENTRY:
             return self._meet_entry(order, spec, open_time, open_ticks)
         # A plain int: numba dispatches on enumerations a hundred times more slowly.
-        target, direction = self.orders[order.sibling].level_ticks, int(order.direction)
+        target, direction = self._target_of(order), int(order.direction)
         reason, price = fills.exit_at_open(open_ticks, order.level_ticks, target, direction, spec.slippage_ppm)
         return self._fill_pair(order, reason, price, open_time)
 
@@ -159,13 +176,28 @@ class VenueBook:
         """What the high and low of a bar do to a pair; empty when it keeps resting."""
         if order.role is not OrderRole.STOP:
             return []
-        stop, target, direction = order.level_ticks, self.orders[order.sibling].level_ticks, int(order.direction)
+        stop, target, direction = order.level_ticks, self._target_of(order), int(order.direction)
         slippage = self.specs[order.market].slippage_ppm
         # A pair that arrived late may have found the price beyond its stop already: it does not get the stop's price.
         reason, price = fills.exit_at_open(open_ticks, stop, target, direction, slippage)
         if reason != fills.STOP:
             reason, price = fills.exit_in_range(high_ticks, low_ticks, stop, target, direction, slippage)
         return self._fill_pair(order, reason, price, close_time)
+
+    def _target_of(self, stop: VenueOrder) -> int:
+        """Of a stop alone: a price that is never reached."""
+        if stop.sibling:
+            return self.orders[stop.sibling].level_ticks
+        return UNREACHABLE if stop.direction is Direction.LONG else -UNREACHABLE
+
+    def _meet_exit(self, order: VenueOrder, spec: MarketSpec, open_time: int, open_ticks: int) -> list[OrderEvent]:
+        price, limit = fills.worsened(open_ticks, -order.direction, spec.slippage_ppm), order.level_ticks
+        if limit and order.direction * (open_ticks - limit) < 0:
+            self._end(order, OrderStatus.EXPIRED, open_time, "nothing could be had at the limit")
+            return [order.outcome()]
+        if limit:
+            price = order.direction * max(order.direction * price, order.direction * limit)
+        return [self._fill(order, price, spec.taker_ppm, open_time)]
 
     def _meet_entry(self, order: VenueOrder, spec: MarketSpec, open_time: int, open_ticks: int) -> list[OrderEvent]:
         plan = order.plan
@@ -196,7 +228,10 @@ class VenueBook:
     def _fill_pair(self, stop: VenueOrder, reason: int, price: int, time: int) -> list[OrderEvent]:
         if reason == fills.NO_EXIT:
             return []
-        spec, target = self.specs[stop.market], self.orders[stop.sibling]
+        spec = self.specs[stop.market]
+        if not stop.sibling:
+            return [self._fill(stop, price, spec.taker_ppm, time)]
+        target = self.orders[stop.sibling]
         if reason == fills.STOP:
             filled, other, rate = stop, target, spec.taker_ppm
         else:
@@ -342,14 +377,14 @@ def _entry_lock(lots: int, planned: int, stop: int, spec: MarketSpec) -> Decimal
     return spec.money(notional + fills.fee_units(notional, spec.taker_ppm))
 
 
-def _level_refusal(command: PlaceProtection, spec: MarketSpec) -> str:
-    if min(command.stop_ticks, command.target_ticks) < 1:
+def _level_refusal(command: PlaceProtection | PlaceStop, spec: MarketSpec) -> str:
+    lowest = command.stop_ticks
+    if isinstance(command, PlaceProtection):
+        lowest = min(command.stop_ticks, command.target_ticks)
+        if lowest >= 1 and command.direction * (command.target_ticks - command.stop_ticks) <= 0:
+            return "the relationship of the prices of stop and target is not correct"
+    if lowest < 1:
         return "a level must be a positive price"
-    if command.direction * (command.target_ticks - command.stop_ticks) <= 0:
-        return "the relationship of the prices of stop and target is not correct"
-    if (
-        spec.kind is MarketKind.SPOT
-        and spec.money(command.lots * min(command.stop_ticks, command.target_ticks)) < spec.min_notional
-    ):
+    if spec.kind is MarketKind.SPOT and spec.money(command.lots * lowest) < spec.min_notional:
         return Verdict.BELOW_MIN_NOTIONAL
     return ""

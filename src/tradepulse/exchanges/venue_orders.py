@@ -55,7 +55,7 @@ class VenueOrder:
             return OrderFilled(self.fill)
         if not self.accepted:
             return self.answer()
-        return OrderEnded(self.client_id, self.verdict, self.reason, self.ended_at)
+        return OrderEnded(self.client_id, self.verdict, self.reason, self.ended_at, self.status)
 
     def report(self) -> OrderReport:
         return OrderReport(self.client_id, self.status, self.reason, self.fill)

@@ -58,10 +58,12 @@ _LEDGER_CHECK = """
     ), closed as (
         select coalesce(sum(profit), 0) as profit from trades where book = %(book)s
     ), held as (
-        -- Buying on a spot market moves the whole notional out of cash; a swap moves only the profit, when it closes.
-        select coalesce(sum(direction * quantity * entry_price) filter
-                (where coalesce(kind, case when symbol like '%%:%%' then 'swap' else 'spot' end) = 'spot'), 0) as cost,
-            coalesce(sum(entry_fee), 0) as fees,
+        -- Buying on a spot market moves the whole notional out of cash; a swap moves only the profit, as it closes.
+        select coalesce(sum(direction * tick_size * lot_size * (coalesce(entry_units, lots * entry_ticks)
+                - coalesce(exit_units, 0)
+                - case coalesce(kind, case when symbol like '%%:%%' then 'swap' else 'spot' end)
+                    when 'spot' then 0 else coalesce(open_units, lots * entry_ticks) end)), 0) as cost,
+            coalesce(sum(coalesce(paid_fees, entry_fee)), 0) as fees,
             count(*) filter (where entry_price is null) as unpriced
         from positions left join markets using (exchange, symbol) where book = %(book)s
     ), marked as (

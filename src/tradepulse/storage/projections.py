@@ -1,12 +1,13 @@
 """What a step means for the book's tables: facts and intents in, SQL statements with their values out. No I/O."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, get_args
 
 from pydantic import TypeAdapter
 
-from tradepulse.domain.commands import CancelProtection, PlaceEntry, PlaceExit, PlaceProtection
+from tradepulse.domain.client_ids import ClientId, IdRole
+from tradepulse.domain.commands import CancelOrder, CancelProtection, PlaceEntry, PlaceExit, PlaceProtection, PlaceStop
 from tradepulse.domain.events import (
     EngineEvent,
     EntryPlanned,
@@ -18,6 +19,7 @@ from tradepulse.domain.events import (
     OrderRejected,
     PositionClosed,
     PositionOpened,
+    PositionResized,
     SetupDropped,
     SetupEvaluated,
 )
@@ -26,6 +28,7 @@ from tradepulse.domain.orders import EntryPlan, OrderRole, OrderStatus
 from tradepulse.domain.portfolio import LedgerEntry, Position
 from tradepulse.domain.signals import Condition, Setup, Verdict
 from tradepulse.ports import StepRecord
+from tradepulse.shared.errors import RefusedError
 
 Statement = tuple[str, Mapping[str, Any]]
 
@@ -61,22 +64,25 @@ INSERT_ORDER = """
     insert into orders (book, client_id, setup_id, exchange, symbol, role, status, side, lots, stop_ticks, limit_ticks,
         plan, intended_at, updated)
     values (%(book)s, %(client_id)s, coalesce(
-            %(setup_id)s,
-            (select setup_id from orders where book = %(book)s and client_id = %(sibling)s),
-            (select setup_id from positions where book = %(book)s and exchange = %(exchange)s and symbol = %(symbol)s
-                and direction = - %(side)s and lots = %(lots)s order by "row" desc limit 1)),
+            %(setup_id)s, (select setup_id from orders where book = %(book)s and client_id = %(entry)s)),
         %(exchange)s, %(symbol)s, %(role)s, 'intended', %(side)s, %(lots)s, %(stop_ticks)s, %(limit_ticks)s, %(plan)s,
         %(time)s, %(time)s)
     on conflict (book, client_id) do nothing
 """
+# A fill may be heard of after the end of its order, and an order that is asked about again still rests: neither takes
+# back what is known already.
 UPDATE_ORDER = (
-    "update orders set status = %(status)s, verdict = %(verdict)s, reason = %(reason)s, "
-    "fill_id = coalesce(%(fill_id)s, fill_id), updated = %(time)s where book = %(book)s and client_id = %(client_id)s"
+    "update orders set status = %(status)s, verdict = %(verdict)s, reason = %(reason)s, updated = %(time)s "
+    "where book = %(book)s and client_id = %(client_id)s and status in ('intended', 'open')"
 )
-CANCEL_ORDERS = (
-    "update orders set cancel_requested_at = %(time)s where book = %(book)s "
-    "and client_id in (%(stop_client_id)s, %(target_client_id)s)"
-)
+FILL_ORDER = """
+    update orders set filled_lots = heard.lots, fill_id = %(fill_id)s, updated = %(time)s, status = case
+        when heard.lots >= orders.lots then 'filled' when status = 'intended' then 'open' else status end
+    from (select coalesce(sum(lots), 0) as lots from fills
+        where book = %(book)s and client_id = %(client_id)s) as heard
+    where book = %(book)s and client_id = %(client_id)s
+"""
+CANCEL_ORDER = "update orders set cancel_requested_at = %(time)s where book = %(book)s and client_id = %(client_id)s"
 INSERT_FILL = """
     insert into fills (book, fill_id, client_id, exchange, symbol, role, side, ticks, lots, price, quantity, fee,
         funding, time)
@@ -87,12 +93,22 @@ INSERT_FILL = """
 INSERT_POSITION = """
     insert into positions (book, position_id, setup_id, strategy, parameters_id, exchange, symbol, timeframe, direction,
         lots, entry_ticks, entry_time, entry_fee, stop_ticks, target_ticks, close_after, regime, risk, quantity,
-        entry_price, stop_price, target_price)
+        entry_price, stop_price, target_price, entry_units, open_units, exit_units, paid_fees)
     select %(book)s, %(position_id)s, %(setup_id)s, %(strategy)s, %(parameters_id)s, %(exchange)s, %(symbol)s,
         %(timeframe)s, %(direction)s, %(lots)s, %(entry_ticks)s, %(entry_time)s, %(entry_fee)s, %(stop_ticks)s,
         %(target_ticks)s, %(close_after)s, %(regime)s, %(risk)s, lot_size * %(lots)s, tick_size * %(entry_ticks)s,
-        tick_size * %(stop_ticks)s, tick_size * %(target_ticks)s
+        tick_size * %(stop_ticks)s, tick_size * %(target_ticks)s, %(entry_units)s, %(open_units)s, %(exit_units)s,
+        %(paid_fees)s
     from (select 1) as always left join markets on exchange = %(exchange)s and symbol = %(symbol)s
+"""
+UPDATE_POSITION = """
+    update positions set lots = %(lots)s, entry_ticks = %(entry_ticks)s, entry_fee = %(entry_fee)s, risk = %(risk)s,
+        stop_ticks = %(stop_ticks)s, target_ticks = %(target_ticks)s, quantity = lot_size * %(lots)s,
+        entry_price = tick_size * %(entry_units)s / %(entry_lots)s, stop_price = tick_size * %(stop_ticks)s,
+        target_price = tick_size * %(target_ticks)s, entry_units = %(entry_units)s, open_units = %(open_units)s,
+        exit_units = %(exit_units)s, paid_fees = %(paid_fees)s
+    from (select 1) as always left join markets on exchange = %(exchange)s and symbol = %(symbol)s
+    where book = %(book)s and position_id = %(position_id)s
 """
 DELETE_POSITION = (
     "delete from positions where book = %(book)s and (position_id = %(trade_id)s or setup_id = %(setup_id)s)"
@@ -118,7 +134,6 @@ class _Step:
     time: int
     planned: Mapping[str, str]
     """Setup of an entry, by client id."""
-    opened: tuple[Position, ...]
 
 
 def event_json(event: EngineEvent) -> str:
@@ -132,7 +147,6 @@ def statements(record: StepRecord) -> Iterator[Statement]:
         record.sequence,
         record.time,
         {event.client_id: event.setup_id for event in record.events if isinstance(event, EntryPlanned)},
-        tuple(event.position for event in record.events if isinstance(event, PositionOpened)),
     )
     yield from _intents(step, record)
     for event in record.events:
@@ -140,7 +154,6 @@ def statements(record: StepRecord) -> Iterator[Statement]:
 
 
 def _intents(step: _Step, record: StepRecord) -> Iterator[Statement]:
-    cancelled: dict[MarketKey, str] = {}
     for command in record.commands:
         match command:
             case PlaceEntry():
@@ -152,34 +165,31 @@ def _intents(step: _Step, record: StepRecord) -> Iterator[Statement]:
             case PlaceProtection():
                 yield from _protection(step, command)
             case CancelProtection():
-                cancelled[command.market] = command.stop_client_id
-                identity = {"stop_client_id": command.stop_client_id, "target_client_id": command.target_client_id}
-                yield CANCEL_ORDERS, {"book": step.book, "time": step.time, **identity}
+                for client_id in (command.stop_client_id, command.target_client_id):
+                    yield CANCEL_ORDER, {"book": step.book, "time": step.time, "client_id": client_id}
+            case CancelOrder():
+                yield CANCEL_ORDER, {"book": step.book, "time": step.time, "client_id": command.client_id}
+            case PlaceStop():
+                yield _order(
+                    step, command.client_id, command.market, OrderRole.STOP, -int(command.direction), command.lots,
+                    stop_ticks=command.stop_ticks,
+                )  # fmt: skip
             case PlaceExit():
                 yield _order(
                     step, command.client_id, command.market, OrderRole.EXIT, -int(command.direction), command.lots,
-                    sibling=cancelled.get(command.market),
+                    limit_ticks=command.limit_ticks,
                 )  # fmt: skip
 
 
 def _protection(step: _Step, command: PlaceProtection) -> Iterator[Statement]:
-    setup_id = next(
-        (
-            position.setup_id
-            for position in step.opened
-            if position.series.market == command.market
-            and (position.lots, position.stop_ticks) == (command.lots, command.stop_ticks)
-        ),
-        None,
-    )
     side = -int(command.direction)
     yield _order(
         step, command.stop_client_id, command.market, OrderRole.STOP, side, command.lots,
-        setup_id=setup_id, stop_ticks=command.stop_ticks,
+        stop_ticks=command.stop_ticks,
     )  # fmt: skip
     yield _order(
         step, command.target_client_id, command.market, OrderRole.TARGET, side, command.lots,
-        setup_id=setup_id, sibling=command.stop_client_id, limit_ticks=command.target_ticks,
+        limit_ticks=command.target_ticks,
     )  # fmt: skip
 
 
@@ -192,13 +202,12 @@ def _order(
     lots: int,
     *,
     setup_id: str | None = None,
-    sibling: str | None = None,
     plan: str | None = None,
     stop_ticks: int | None = None,
     limit_ticks: int | None = None,
 ) -> Statement:
     return INSERT_ORDER, {
-        "book": step.book, "client_id": client_id, "setup_id": setup_id, "sibling": sibling,
+        "book": step.book, "client_id": client_id, "setup_id": setup_id, "entry": _entry_of(client_id),
         "exchange": market.exchange, "symbol": market.symbol, "role": role.value, "side": side, "lots": lots,
         "stop_ticks": stop_ticks, "limit_ticks": limit_ticks, "plan": plan, "time": step.time,
     }  # fmt: skip
@@ -214,9 +223,11 @@ def _projected(step: _Step, event: EngineEvent) -> Iterator[Statement]:
         case OrderAccepted() | OrderRejected() | OrderEnded() | OrderFilled():
             yield from _order_fact(step, event)
         case PositionOpened(position, time):
-            yield INSERT_POSITION, book | _plain(position)
+            yield INSERT_POSITION, book | _position(position)
             identity = {"setup_id": position.setup_id, "time": time, "verdict": Verdict.ACCEPTED.value}
             yield OPEN_SETUP, book | identity
+        case PositionResized(position):
+            yield UPDATE_POSITION, book | _position(position)
         case PositionClosed(trade):
             yield DELETE_POSITION, book | {"trade_id": trade.trade_id, "setup_id": trade.setup_id}
             yield INSERT_TRADE, book | _plain(trade)
@@ -228,22 +239,32 @@ def _projected(step: _Step, event: EngineEvent) -> Iterator[Statement]:
 
 
 def _order_fact(step: _Step, event: OrderAccepted | OrderRejected | OrderEnded | OrderFilled) -> Iterator[Statement]:
-    nothing = {"book": step.book, "verdict": None, "reason": None, "fill_id": None}
+    nothing = {"book": step.book, "verdict": None, "reason": None}
     match event:
         case OrderAccepted(client_id, time):
             yield UPDATE_ORDER, nothing | {"client_id": client_id, "time": time, "status": OrderStatus.OPEN.value}
         case OrderRejected(client_id, reason, time):
             told = {"client_id": client_id, "time": time, "reason": reason}
             yield UPDATE_ORDER, nothing | told | {"status": OrderStatus.REJECTED.value}
-        case OrderEnded(client_id, verdict, reason, time):
-            # A verdict says that the market decided (not worth it any more); without one somebody cancelled.
-            status = OrderStatus.CANCELLED if verdict is None else OrderStatus.EXPIRED
+        case OrderEnded(client_id, verdict, reason, time, status):
             told = {"client_id": client_id, "time": time, "reason": reason, "verdict": verdict and verdict.value}
             yield UPDATE_ORDER, nothing | told | {"status": status.value}
         case OrderFilled(fill):
             yield INSERT_FILL, {"book": step.book, **_plain(fill)}
             told = {"client_id": fill.client_id, "time": fill.time, "fill_id": fill.fill_id}
-            yield UPDATE_ORDER, nothing | told | {"status": OrderStatus.FILLED.value}
+            yield FILL_ORDER, {"book": step.book} | told
+
+
+def _entry_of(client_id: str) -> str | None:
+    """All orders of a trade bear its name; the setup that it came from is known of its entry."""
+    try:
+        return str(replace(ClientId.parse(client_id), role=IdRole.ENTRY, generation=0))
+    except RefusedError:
+        return None
+
+
+def _position(position: Position) -> dict[str, Any]:
+    return _plain(position) | {"paid_fees": position.entry_fee + position.exit_fees + position.funding}
 
 
 def _setup(setup: Setup) -> dict[str, Any]:

@@ -147,6 +147,7 @@ orders = Table(
     *_columns(Text, "verdict", "reason", "fill_id", nullable=True),
     *_columns(BigInteger, "intended_at", "updated"),
     Column("cancel_requested_at", BigInteger, nullable=True),
+    Column("filled_lots", BigInteger, nullable=False, server_default="0"),
     Index(None, "book", "setup_id"),
 )
 
@@ -179,6 +180,7 @@ positions = Table(
     Column("regime", Text, nullable=False),
     Column("risk", Numeric, nullable=False),
     *_columns(Numeric, "quantity", "entry_price", "stop_price", "target_price", nullable=True),
+    *_columns(Numeric, "entry_units", "open_units", "exit_units", "paid_fees", nullable=True),
     Index(None, "book", "setup_id"),
 )
 

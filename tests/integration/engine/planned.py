@@ -8,6 +8,7 @@ from tests.integration.engine.scripted import CASH, START, ScriptedStrategy, spe
 from tests.integration.engine.test_recovery import Fuse, FusedJournal, FusedVenueStore, Killed
 
 from tradepulse.core.engine import Engine, EngineConfig
+from tradepulse.core.protection import WORD_IS_FINAL
 from tradepulse.core.risk_manager import RiskLimits
 from tradepulse.core.runner import Runner
 from tradepulse.core.signal_library import Subscription
@@ -107,7 +108,7 @@ class Scene:
             for market in self.prices
             for strategy in self._strategies()
         ]
-        config = EngineConfig(BOOK, LIMITS, account=self.account)
+        config = EngineConfig(BOOK, LIMITS, account=self.account, patience=WORD_IS_FINAL)
         return Engine(config, tape.specs, dict.fromkeys(tape.specs, self.timeframe), subscriptions)
 
     def _series(self, market: MarketKey) -> SeriesKey:

@@ -11,6 +11,7 @@ from tradepulse.bootstrap.backtests import replay
 from tradepulse.core.backtest import backtest_history
 from tradepulse.core.engine import Engine, EngineConfig
 from tradepulse.core.event_system import EventBus
+from tradepulse.core.protection import WORD_IS_FINAL
 from tradepulse.core.risk_manager import RiskLimits
 from tradepulse.core.runner import Runner
 from tradepulse.core.signal_library import Subscription
@@ -52,7 +53,7 @@ async def _book_after(
     market = spec(kind)
     exchange = SimulatedExchange(StoredTape(timeframe, {MARKET: market}, {MARKET: candles}), {"USD": CASH})
     engine = Engine(
-        EngineConfig("book", LIMITS),
+        EngineConfig("book", LIMITS, patience=WORD_IS_FINAL),
         {MARKET: market},
         {MARKET: timeframe},
         [Subscription(STRATEGY, STRATEGY.parameters(), series(timeframe))],

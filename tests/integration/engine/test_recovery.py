@@ -12,6 +12,7 @@ from tests.integration.engine.scripted import CASH, MARKET, OTHER, ScriptedStrat
 
 from tradepulse.bootstrap.reliability import ReliabilityAdviser
 from tradepulse.core.engine import Engine, EngineConfig, Step
+from tradepulse.core.protection import WORD_IS_FINAL
 from tradepulse.core.risk_manager import RiskLimits
 from tradepulse.core.runner import Adviser, Runner
 from tradepulse.core.signal_library import Subscription
@@ -113,7 +114,10 @@ async def _live_through(
     while True:
         exchange = SimulatedExchange(tape, {"USD": CASH}, store=store, venue="book")
         engine = Engine(
-            EngineConfig("book", LIMITS), tape.specs, dict.fromkeys(tape.specs, Timeframe.M1), subscriptions
+            EngineConfig("book", LIMITS, patience=WORD_IS_FINAL),
+            tape.specs,
+            dict.fromkeys(tape.specs, Timeframe.M1),
+            subscriptions,
         )
         await exchange.recover()
         runner = kind_of_runner(

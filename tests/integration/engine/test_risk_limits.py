@@ -15,6 +15,7 @@ from tests.integration.engine.scripted import CASH, MARKET, OTHER, START, Script
 
 from tradepulse.core.engine import Engine, EngineConfig, Step
 from tradepulse.core.exposure import exposures
+from tradepulse.core.protection import WORD_IS_FINAL
 from tradepulse.core.runner import Runner
 from tradepulse.core.signal_library import Subscription
 from tradepulse.domain.commands import PlaceEntry, PlaceProtection
@@ -411,7 +412,7 @@ async def _played(
         for market in MARKETS
         for timeframe in (Timeframe.M1, Timeframe.M5)
     ]
-    config = EngineConfig("book", replace(LIMITS, risk_ppm=10_000), account=account)
+    config = EngineConfig("book", replace(LIMITS, risk_ppm=10_000), account=account, patience=WORD_IS_FINAL)
     engine = Watched(config, specs, dict.fromkeys(specs, Timeframe.M1), subscriptions)
     journal = InMemoryJournal()
     runner: type[Runner] = taking(orders)

@@ -11,6 +11,7 @@ from tradepulse.core.backtest import EXIT_BY_CODE, backtest_history
 from tradepulse.core.data_handler import DataHandler
 from tradepulse.core.engine import Engine, EngineConfig
 from tradepulse.core.event_system import EventBus
+from tradepulse.core.protection import WORD_IS_FINAL
 from tradepulse.core.risk_manager import RiskLimits
 from tradepulse.core.runner import Runner
 from tradepulse.core.signal_library import SignalLibrary, Subscription
@@ -92,7 +93,9 @@ async def test_shadow_trades_on_finer_candles_with_gaps_are_the_trades_of_the_en
     parameters = STRATEGY.parameters(max_bars_in_trade=10, min_reward_risk=1.0)
     subscription = Subscription(STRATEGY, parameters, key)
     exchange = SimulatedExchange(StoredTape(Timeframe.M1, {MARKET: market}, {MARKET: candles}), {"USD": CASH})
-    engine = Engine(EngineConfig("book", LIMITS), {MARKET: market}, {MARKET: Timeframe.M1}, [subscription])
+    engine = Engine(
+        EngineConfig("book", LIMITS, patience=WORD_IS_FINAL), {MARKET: market}, {MARKET: Timeframe.M1}, [subscription]
+    )
     bus, told = EventBus(), list[EngineEvent]()
     bus.subscribe(told.append)
     await Runner(engine, exchange, exchange, InMemoryJournal(), exchange.clock, observers=bus).run(CASH)

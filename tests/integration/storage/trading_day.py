@@ -114,7 +114,8 @@ class TradingDay:
         fill = Fill(
             f"{name}-out", self.id(name, role), spec.key, role, side, ticks, position.lots, fee, funding, self.time
         )
-        trade, entries = self.portfolio.close(position, fill, ExitReason.TIME)
+        entries = self.portfolio.reduce(position, fill)
+        trade = self.portfolio.close(self.portfolio.positions[name], ExitReason.TIME, self.time)
         ended = [
             OrderEnded(other, None, "the other leg filled", self.time)
             for other in (stop, target)

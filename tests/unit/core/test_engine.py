@@ -12,6 +12,7 @@ from tests.integration.engine.scripted import CASH, MARKET, ScriptedStrategy, ro
 
 from tradepulse.core.engine import Engine, EngineConfig, Step
 from tradepulse.core.event_system import EventBus
+from tradepulse.core.protection import WORD_IS_FINAL
 from tradepulse.core.risk_manager import RiskLimits
 from tradepulse.core.runner import Runner
 from tradepulse.core.signal_library import Subscription
@@ -46,7 +47,12 @@ STRATEGY = ScriptedStrategy()
 
 def engine(kind: MarketKind, *timeframes: Timeframe) -> Engine:
     subscriptions = [Subscription(STRATEGY, STRATEGY.parameters(), series(timeframe)) for timeframe in timeframes]
-    return Engine(EngineConfig("book", LIMITS), {MARKET: spec(kind)}, {MARKET: Timeframe.M1}, subscriptions)
+    return Engine(
+        EngineConfig("book", LIMITS, patience=WORD_IS_FINAL),
+        {MARKET: spec(kind)},
+        {MARKET: Timeframe.M1},
+        subscriptions,
+    )
 
 
 def market(kind: MarketKind, candles: Candles, store: InMemoryVenueStore | None = None) -> SimulatedExchange:
@@ -59,7 +65,7 @@ class Recorder(Engine):
 
     def __init__(self, kind: MarketKind) -> None:
         super().__init__(
-            EngineConfig("book", LIMITS),
+            EngineConfig("book", LIMITS, patience=WORD_IS_FINAL),
             {MARKET: spec(kind)},
             {MARKET: Timeframe.M1},
             [Subscription(STRATEGY, STRATEGY.parameters(), series(Timeframe.M1))],
@@ -136,7 +142,7 @@ class WideStops(ScriptedStrategy):
 async def test_short_when_its_target_would_be_below_zero_then_protected_all_the_same() -> None:
     strategy, kind = WideStops(), MarketKind.SWAP
     subject = Engine(
-        EngineConfig("book", LIMITS),
+        EngineConfig("book", LIMITS, patience=WORD_IS_FINAL),
         {MARKET: spec(kind)},
         {MARKET: Timeframe.M1},
         [Subscription(strategy, strategy.parameters(reward_risk=5.0), series(Timeframe.M1))],

@@ -40,7 +40,7 @@ def book() -> Portfolio:
 
 
 def pending(lots: int, market: MarketKey = MARKET, plan: EntryPlan = PLAN) -> PendingEntry:
-    return PendingEntry(f"{market}", found(market), SizedEntry(lots, plan))
+    return PendingEntry.intended(f"{market}", found(market), SizedEntry(lots, plan))
 
 
 def found(market: MarketKey, name: str = "other") -> Setup:
@@ -85,7 +85,7 @@ def test_open_position_counts_at_its_last_price() -> None:
     core = ExecutionCore("book", portfolio)
     _, (command,) = core.enter(found(MARKET), SizedEntry(20_000, PLAN))
     assert isinstance(command, PlaceEntry)
-    core.on_filled(OrderFilled(entry_fill(specs()[MARKET], command, 10_002)))
+    core.on_order(OrderFilled(entry_fill(specs()[MARKET], command, 10_002)))
     portfolio.mark(MARKET, 110.0)
     assert [one.value for one in exposures(portfolio, [])] == [Decimal(2_200)]
     # Paid were 20 x 100.02 and a fee of 0.1 %: 10,000 - 2,000.4 - 2.0004 + 2,200.
@@ -100,7 +100,7 @@ def test_reservation_ends_with_the_entry() -> None:
     _, (command,) = core.enter(found(MARKET), SizedEntry(20_000, PLAN))
     assert isinstance(command, PlaceEntry)
     assert [one.value for one in exposures(portfolio, core.state.entries.values())] == [Decimal("2010.4")]
-    core.on_rejected(OrderRejected(command.client_id, "no", START))
+    core.on_order(OrderRejected(command.client_id, "no", START))
     assert exposures(portfolio, core.state.entries.values()) == []
 
 

@@ -56,8 +56,8 @@ def test_ledger_and_trades_account_for_every_unit_of_cash(
             fills.funding_units(bought * lots, market.funding_ppm, direction, START, START + 9 * HOUR)
         )
         left = fill(market, f"{number}s", OrderRole.STOP, Direction(-direction), sold, lots, funding=funding)
-        trade, entries = portfolio.close(position, left, ExitReason.STOP)
-        ledger += entries
+        ledger += portfolio.reduce(position, left)
+        trade = portfolio.close(portfolio.positions[str(number)], ExitReason.STOP, left.time)
         profit += trade.profit
         assert (
             trade.profit == direction * (trade.exit_price - trade.entry_price) * trade.quantity - trade.fees - funding
@@ -103,7 +103,8 @@ def test_funding_is_an_entry_of_its_own() -> None:
     position = _position("one", Direction.SHORT, 5_000, 10_000, entry.fee)
     portfolio.open(position, entry)
     left = fill(market, "s", OrderRole.STOP, Direction.LONG, 10_100, 5_000, funding=Decimal("-0.05"))
-    trade, entries = portfolio.close(position, left, ExitReason.STOP)
+    entries = portfolio.reduce(position, left)
+    trade = portfolio.close(portfolio.positions["one"], ExitReason.STOP, left.time)
     assert [(line.kind, line.cash) for line in entries] == [
         (LedgerKind.BUY, Decimal(-5)),
         (LedgerKind.FEE, Decimal("-0.505")),
