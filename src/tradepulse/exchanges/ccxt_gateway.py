@@ -47,7 +47,15 @@ from tradepulse.exchanges.order_intents import (
     role_of,
     unpriced_legs,
 )
-from tradepulse.exchanges.outcomes import REFUSED_FOR_THE_RATE, WRONG_TIME, Outcome, order_id_in, outcome_of, reason_of
+from tradepulse.exchanges.outcomes import (
+    REFUSED_FOR_THE_RATE,
+    WRONG_TIME,
+    Outcome,
+    order_id_in,
+    outcome_of,
+    reason_of,
+    wants_funds,
+)
 from tradepulse.exchanges.price_watch import PriceWatch
 from tradepulse.exchanges.rate_budget import Urgency
 from tradepulse.exchanges.tracked_orders import TrackedOrder
@@ -228,7 +236,8 @@ class CcxtGateway:
             await self._taken(intent, call, result)
             return self._kept(orders)
         if outcome is Outcome.REFUSED:
-            return self._refused(orders, reason_of(result))
+            free = await self._free_lots(orders[0]) if wants_funds(result) else None
+            return self._refused(orders, reason_of(result), free)
         if outcome is Outcome.NOT_EXECUTED and orders[0].role is OrderRole.ENTRY:
             return self._refused(orders, f"not sent: {reason_of(result)}")
         if outcome is Outcome.UNKNOWN and Found.FOUND in [await self._inquiry.about(order) for order in orders]:
@@ -276,9 +285,22 @@ class CcxtGateway:
         except TimeoutError:
             return
 
-    def _refused(self, orders: tuple[TrackedOrder, ...], reason: str) -> Sequence[OrderEvent]:
+    async def _free_lots(self, order: TrackedOrder) -> int | None:
+        """What there is to be sold after a sale was refused for want of it; ``None`` for purchases, or if not told."""
+        if order.role is OrderRole.ENTRY:
+            return None
+        try:
+            held = (await self.holdings()).get(order.spec.base)
+        except FAILURES as error:
+            logger.warning("What is free of %s was not told: %s", order.spec.base, reason_of(error))
+            return None
+        return 0 if held is None else int(held.free // order.spec.lot_size)
+
+    def _refused(
+        self, orders: tuple[TrackedOrder, ...], reason: str, free_lots: int | None = None
+    ) -> Sequence[OrderEvent]:
         for order in orders:
-            order.reject(reason, self._connection.now())
+            order.reject(reason, self._connection.now(), free_lots)
         return self._kept(orders)
 
     def _in_doubt(self, orders: Iterable[TrackedOrder], reason: str) -> Sequence[OrderEvent]:

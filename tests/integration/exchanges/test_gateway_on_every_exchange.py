@@ -264,4 +264,5 @@ async def test_funds_when_they_do_not_suffice_then_refused_for_certain(
         facts = await desk.execute(desk.stop(1, quantity="2"))
         assert kinds(facts) == ["rejected"]
         assert "nsufficient" in facts[0].reason or "INSUFFICIENT" in facts[0].reason
+        assert desk.spec.quantity(facts[0].free_lots) == 1
     assert exchange.orders() == []
