@@ -41,6 +41,8 @@ _ONE_AT_A_TIME = frozenset({"kraken", "bitfinex"})
 PASSING = (ccxtpro.OperationFailed, TypeError, KeyError, ValueError, IndexError, AttributeError)
 _urgency: ContextVar[tuple[Urgency, int]] = ContextVar("urgency", default=(Urgency.QUESTIONS, 0))
 
+_paid: ContextVar[bool] = ContextVar("paid", default=False)
+
 
 @dataclass(frozen=True, slots=True)
 class ApiKeys:
@@ -65,14 +67,17 @@ class ExchangeConnection:
         self._clock = clock
         self._sleep = sleep
         self._clock_measured_at = -CLOCK_GOOD_FOR_MS
-        self._turn = asyncio.Lock() if client.id in _ONE_AT_A_TIME and client.apiKey else None
         client.throttle = self._throttle
+        if client.id in _ONE_AT_A_TIME and client.apiKey:
+            client.fetch2 = _one_at_a_time(client)
 
     def now(self) -> int:
         """The exchange's time as far as we know it."""
         return self._clock.now() + self.skew_ms
 
     async def _throttle(self, cost: float | None = None) -> None:
+        if _paid.get():
+            return
         urgency, patience_ms = _urgency.get()
         await self.budget.take(1.0 if cost is None else float(cost), urgency, patience_ms)
 
@@ -83,7 +88,7 @@ class ExchangeConnection:
         """
         try:
             with at_urgency(urgency, patience_ms):
-                return await self._performed(call)
+                return await getattr(self.client, call.method)(*call.arguments)
         except REFUSED_FOR_THE_RATE as error:
             self.budget.note_refusal(self.client.last_response_headers or {}, str(error))
             raise
@@ -91,13 +96,6 @@ class ExchangeConnection:
             if call.method != "fetch_time":
                 await self._suspect_the_clock()
             raise
-
-    async def _performed(self, call: Call) -> Any:
-        method = getattr(self.client, call.method)
-        if self._turn is None:
-            return await method(*call.arguments)
-        async with self._turn:
-            return await method(*call.arguments)
 
     async def asked(self, call: Call, urgency: Urgency = Urgency.QUESTIONS) -> Any:
         """The answer to a harmless question, asked again while the failure may pass."""
@@ -155,10 +153,36 @@ class ExchangeConnection:
     def drop_streams(self, why: str, silent_ms: int = 0) -> None:
         """Close the streams that said nothing, not even an answer to a ping, for so long; watchers hear an error."""
         for stream in list((self.client.clients or {}).values()):
-            heard_at = max(stream.last_message_at or 0, stream.connectionEstablished or stream.connectionStarted or 0)
-            if not stream.connecting and self.client.milliseconds() - heard_at >= silent_ms:
+            begun = stream.connectionEstablished
+            if begun is None:
+                continue
+            if self.client.milliseconds() - max(stream.last_message_at or 0, begun) >= silent_ms:
                 logger.warning("A stream of %s is closed to be opened again: %s", self.exchange, why)
                 stream.on_error(ccxtpro.NetworkError(f"closed by us: {why}"))
+
+
+def _one_at_a_time(client: Any) -> Callable[..., Awaitable[Any]]:
+    """Private requests wait for each other, so that each nonce arrives after all that were made before it.
+
+    The budget is asked before the turn is taken: who waits for the budget must not hold up an order.
+    """
+    turn, request = asyncio.Lock(), client.fetch2
+
+    async def in_turn(
+        path: str, api: Any = "public", method: str = "GET", params: Any = None, config: Any = None
+    ) -> Any:
+        asked = (path, api, method, {} if params is None else params, {} if config is None else config)
+        if "private" not in str(api):
+            return await request(*asked)
+        await client.throttle(client.calculate_rate_limiter_cost(api, method, path, asked[3], asked[4]))
+        async with turn:
+            token = _paid.set(True)
+            try:
+                return await request(*asked)
+            finally:
+                _paid.reset(token)
+
+    return in_turn
 
 
 @contextmanager

@@ -47,7 +47,15 @@ from tradepulse.exchanges.order_intents import (
     role_of,
     unpriced_legs,
 )
-from tradepulse.exchanges.outcomes import REFUSED_FOR_THE_RATE, WRONG_TIME, Outcome, order_id_in, outcome_of, reason_of
+from tradepulse.exchanges.outcomes import (
+    REFUSED_FOR_THE_RATE,
+    WRONG_TIME,
+    Outcome,
+    order_id_in,
+    outcome_of,
+    reason_of,
+    wants_funds,
+)
 from tradepulse.exchanges.price_watch import PriceWatch
 from tradepulse.exchanges.rate_budget import Urgency
 from tradepulse.exchanges.tracked_orders import TrackedOrder
@@ -64,6 +72,8 @@ POLL_SECONDS, MARKETS_SECONDS = 10.0, 600.0
 AFTER_A_BREAK_SECONDS = (0.5, 3.0)
 MAINTENANCE_MS = 30_000
 """For how long a word of maintenance keeps entries away, unless it is repeated."""
+STREAM_SECONDS = 0.5
+"""How long the stream may take to tell what became of an order that traded at once, before the exchange is asked."""
 ORDERS_KEPT = 2_000
 
 
@@ -108,6 +118,7 @@ class CcxtGateway:
         self._early: deque[SeenTrade] = deque(maxlen=500)
         """Executions of orders whose exchange ids we have not been told yet."""
         self._closely = asyncio.Event()
+        self._changed = asyncio.Event()
         self._maintenance = ("", 0)
 
     # --- the markets
@@ -225,7 +236,8 @@ class CcxtGateway:
             await self._taken(intent, call, result)
             return self._kept(orders)
         if outcome is Outcome.REFUSED:
-            return self._refused(orders, reason_of(result))
+            free = await self._free_lots(orders[0]) if wants_funds(result) else None
+            return self._refused(orders, reason_of(result), free)
         if outcome is Outcome.NOT_EXECUTED and orders[0].role is OrderRole.ENTRY:
             return self._refused(orders, f"not sent: {reason_of(result)}")
         if outcome is Outcome.UNKNOWN and Found.FOUND in [await self._inquiry.about(order) for order in orders]:
@@ -256,15 +268,39 @@ class CcxtGateway:
                 for seen in orders_in(self._connection.client, call, answer, first.spec.key.symbol):
                     await self._inquiry.absorb(first, seen)
             if intent.at_once and not first.settled:
+                await self._settled_by_the_stream(first)
                 await self._inquiry.about(first)
         except FAILURES as error:
             logger.warning("What became of %s is looked for later: %s", first.client_id, reason_of(error))
         if intent.at_once and not first.settled:
             self._closely.set()
 
-    def _refused(self, orders: tuple[TrackedOrder, ...], reason: str) -> Sequence[OrderEvent]:
+    async def _settled_by_the_stream(self, order: TrackedOrder) -> None:
+        """Wait a moment for what the stream will tell anyway: on some exchanges questions are dear."""
+        try:
+            async with asyncio.timeout(STREAM_SECONDS if self._listening else 0):
+                while not order.settled:
+                    self._changed.clear()
+                    await self._changed.wait()
+        except TimeoutError:
+            return
+
+    async def _free_lots(self, order: TrackedOrder) -> int | None:
+        """What there is to be sold after a sale was refused for want of it; ``None`` for purchases, or if not told."""
+        if order.role is OrderRole.ENTRY:
+            return None
+        try:
+            held = (await self.holdings()).get(order.spec.base)
+        except FAILURES as error:
+            logger.warning("What is free of %s was not told: %s", order.spec.base, reason_of(error))
+            return None
+        return 0 if held is None else int(held.free // order.spec.lot_size)
+
+    def _refused(
+        self, orders: tuple[TrackedOrder, ...], reason: str, free_lots: int | None = None
+    ) -> Sequence[OrderEvent]:
         for order in orders:
-            order.reject(reason, self._connection.now())
+            order.reject(reason, self._connection.now(), free_lots)
         return self._kept(orders)
 
     def _in_doubt(self, orders: Iterable[TrackedOrder], reason: str) -> Sequence[OrderEvent]:
@@ -452,6 +488,7 @@ class CcxtGateway:
     def _heard(self, order: TrackedOrder) -> None:
         if not order.short:
             order.finish(self._connection.now())
+        self._changed.set()
         fresh = order.facts[order.published :]
         order.published = len(order.facts)
         if fresh:
@@ -459,9 +496,9 @@ class CcxtGateway:
             self._told.set()
 
     def _order_with(self, symbol: str, exchange_id: str) -> TrackedOrder | None:
-        return next(
-            (o for o in self._orders.values() if exchange_id in o.exchange_ids and o.spec.key.symbol == symbol), None
-        )
+        """Ids may repeat from market to market; Kraken's stream does not name the market of an order that ends."""
+        known = [order for order in self._orders.values() if exchange_id in order.exchange_ids]
+        return next((order for order in known if symbol in ("", order.spec.key.symbol)), None)
 
     async def _look(self) -> None:
         """Ask about everything that is not settled: after a break, where something does not add up, regularly."""

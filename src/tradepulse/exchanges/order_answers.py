@@ -93,7 +93,7 @@ def seen_order(order: Mapping[str, Any], raw: Any = None) -> SeenOrder:
         status = OrderStatus.EXPIRED
     return SeenOrder(
         exchange_id=_placed_by_trigger(info) or str(order["id"]),
-        wire_id=str(info.get("algoClOrdId") or order.get("clientOrderId") or ""),
+        wire_id=str(info.get("algoClOrdId") or order.get("clientOrderId") or info.get("cl_ord_id") or ""),
         symbol=str(order.get("symbol") or ""),
         status=status,
         quantity=quantity,

@@ -163,7 +163,7 @@ class Inquiry:
                 # Its legs are among the open orders.
                 continue
             try:
-                answer = await self._connection.call(call, Urgency.ORDERS)
+                answer = await self._connection.call(call, Urgency.QUESTIONS)
                 found += orders_in(self._connection.client, call, answer, market.symbol)
                 told = not call.unified or self._proves_absence(call, answer)
             except FAILURES as error:

@@ -81,6 +81,13 @@ def _outcome_of_failure(answer: Any) -> Outcome:
     return Outcome.REFUSED
 
 
+def wants_funds(result: object) -> bool:
+    """Whether a refusal is one for want of money or coins."""
+    return isinstance(result, ccxt.InsufficientFunds) or (
+        _says_failure(result) and "INSUFFICIENT_FUND" in str(result).upper()
+    )
+
+
 def order_id_in(answer: object) -> str:
     """The exchange's id in the answer to placing an order, '' where there is none. The shapes exclude each other."""
     if isinstance(answer, Mapping):

@@ -26,7 +26,11 @@ Sleep = Callable[[float], Awaitable[None]]
 LONGEST_BAN_MS = 3 * 86_400_000
 USUAL_PAUSE_MS = 5_000
 """After a refusal for the rate that names no time."""
-BURST_SECONDS = 5.0
+SHARE = 0.8
+"""Of an exchange's rate: what is saved up for a burst comes on top of it."""
+BURST_SECONDS = 0.25
+BURSTS = {"binance": 200.0, "binanceus": 20.0, "kraken": 30.0, "okx": 15.0}
+"""Where an exchange counts over a minute or keeps a counter, more may be saved up than where it counts each second."""
 STATE_BYTES = 120
 _BANNED_UNTIL = re.compile(r"banned until (\d{12,14})")
 
@@ -61,7 +65,7 @@ class _State:
 
 
 class RateBudget:
-    """A bucket of ``capacity`` units that fills with ``per_second``; ``file`` is what all processes share."""
+    """A bucket of ``capacity`` units; ``per_second`` is the exchange's own limit, ``file`` what all processes share."""
 
     def __init__(
         self,
@@ -73,8 +77,9 @@ class RateBudget:
         capacity: float | None = None,
     ) -> None:
         self.exchange = exchange
-        self.per_second = per_second
-        self.capacity = max(1.0, per_second * BURST_SECONDS) if capacity is None else capacity
+        usual = BURSTS.get(exchange, max(1.0, per_second * BURST_SECONDS))
+        self.capacity = usual if capacity is None else capacity
+        self.per_second = per_second * SHARE
         self._file = file
         self._clock = clock
         self._sleep = sleep

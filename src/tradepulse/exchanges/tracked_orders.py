@@ -78,11 +78,11 @@ class TrackedOrder:
             self.accepted = True
             self.facts += [OrderAccepted(name, now) for name in self.names]
 
-    def reject(self, reason: str, now: int) -> None:
+    def reject(self, reason: str, now: int, free_lots: int | None = None) -> None:
         if self.accepted or self.rejected:
             return
         self.rejected = True
-        self.facts += [OrderRejected(name, reason, now) for name in self.names]
+        self.facts += [OrderRejected(name, reason, now, free_lots) for name in self.names]
 
     def drop(self, verdict: Verdict, now: int) -> None:
         """Ended before it was ever sent."""

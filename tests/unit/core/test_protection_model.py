@@ -42,8 +42,8 @@ from tradepulse.domain.portfolio import Position
 from tradepulse.domain.signals import ExitReason
 from tradepulse.shared.errors import RefusedError
 
-RUNS = int(os.environ.get("PROTECTION_RUNS", "150"))
-STEPS = int(os.environ.get("PROTECTION_STEPS", "40"))
+RUNS = int(os.environ.get("PROTECTION_RUNS", "120"))
+STEPS = int(os.environ.get("PROTECTION_STEPS", "30"))
 MUTANT_RUNS = int(os.environ.get("PROTECTION_MUTANT_RUNS", "1500"))
 LOTS = 1_000
 STOP = 9_800

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tradepulse.exchanges.rate_budget import BannedError, RateBudget, Urgency, retry_after_ms
+from tradepulse.exchanges.rate_budget import SHARE, BannedError, RateBudget, Urgency, retry_after_ms
 from tradepulse.shared.clock import ManualClock
 
 BEGIN = 1_767_225_600_000
@@ -32,7 +32,7 @@ class Sleeper:
 def budget(folder: Path, per_second: float = 10.0, capacity: float | None = None) -> tuple[RateBudget, Sleeper]:
     clock = ManualClock(BEGIN)
     sleeper = Sleeper(clock)
-    return RateBudget("binance", folder / "binance.json", per_second, clock, sleeper, capacity), sleeper
+    return RateBudget("binance", folder / "binance.json", per_second / SHARE, clock, sleeper, capacity), sleeper
 
 
 async def test_take_when_the_bucket_is_full_then_nobody_waits_and_then_at_the_rate(tmp_path: Path) -> None:
