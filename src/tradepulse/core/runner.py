@@ -133,6 +133,9 @@ class Runner:
             for advice in adviser.standing():
                 await self.take(advice)
         await self._settle_orders()
+        if remembered is not None:
+            # How old a missed candle is shows by the time it is now, not by when the engine last heard of anything.
+            await self.take(TimePassed(self._clock.now()))
         # Before what was missed: whoever asked to halt meanwhile wants nothing of it entered.
         await self._obey_requests()
         await self._catch_up()

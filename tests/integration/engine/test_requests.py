@@ -18,7 +18,6 @@ from tradepulse.domain.events import (
     SetupDropped,
 )
 from tradepulse.domain.inbox import Request, RequestKind, RequestStatus
-from tradepulse.domain.market import Candles, SeriesKey
 from tradepulse.domain.risk import AccountLimits, RiskState
 from tradepulse.domain.signals import ExitReason, Verdict
 from tradepulse.exchanges.simulated_exchange import SimulatedExchange
@@ -173,27 +172,24 @@ async def test_request_that_the_engine_does_not_answer_stops_the_trader() -> Non
         await Life(replace(plain, requests=requests, runner=Deaf)).live()
 
 
-class Silent:
-    """A feed on which nothing happens until the test says so."""
+class Silent(SimulatedExchange):
+    """An exchange on which nothing happens until the test says so."""
 
-    def __init__(self, feed: SimulatedExchange) -> None:
-        self._feed = feed
+    def __init__(self, scene: Scene) -> None:
+        super().__init__(scene.tape(), {"USD": CASH})
         self.spoken = asyncio.Event()
 
     async def events(self) -> AsyncIterator[MarketEvent]:
         await self.spoken.wait()
-        async for event in self._feed.events():
+        async for event in super().events():
             yield event
-
-    async def history(self, series: SeriesKey, since: int, until: int) -> Candles:
-        return await self._feed.history(series, since, until)
 
 
 async def test_request_while_the_market_is_silent_is_obeyed_at_once(database: Database) -> None:
     plain = scene(Wish(MARKET, 1), Wish(OTHER, 1))
-    exchange, inbox = SimulatedExchange(plain.tape(), {"USD": CASH}), PostgresCommandInbox(database)
-    feed, journal, engine = Silent(exchange), PostgresJournal(database), plain.engine()
-    runner = Runner(engine, feed, exchange, journal, exchange.clock, inbox=inbox)
+    exchange, inbox = Silent(plain), PostgresCommandInbox(database)
+    journal, engine = PostgresJournal(database), plain.engine()
+    runner = Runner(engine, exchange, exchange, journal, exchange.clock, inbox=inbox)
     trading = asyncio.create_task(runner.run(CASH))
     await asyncio.sleep(0.5)
     posted = await inbox.post(asked(RequestKind.HALT))
@@ -204,18 +200,16 @@ async def test_request_while_the_market_is_silent_is_obeyed_at_once(database: Da
             break
         await asyncio.sleep(0.02)
     assert (found.status, found.outcome) == (RequestStatus.DONE, "trading is halted")
-    feed.spoken.set()
+    exchange.spoken.set()
     await trading
     assert not engine.portfolio.positions
 
 
 async def test_trader_that_is_stopped_while_it_waits_leaves_nothing_running(database: Database) -> None:
     plain = scene(Wish(MARKET, 1))
-    exchange, engine = SimulatedExchange(plain.tape(), {"USD": CASH}), plain.engine()
-    runner = Runner(
-        engine, Silent(exchange), exchange, PostgresJournal(database), exchange.clock,
-        inbox=PostgresCommandInbox(database),
-    )  # fmt: skip
+    exchange, engine = Silent(plain), plain.engine()
+    inbox = PostgresCommandInbox(database)
+    runner = Runner(engine, exchange, exchange, PostgresJournal(database), exchange.clock, inbox=inbox)
     before = asyncio.all_tasks()
     trading = asyncio.create_task(runner.run(CASH))
     await asyncio.sleep(0.5)
