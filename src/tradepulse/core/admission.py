@@ -69,11 +69,13 @@ class Admission:
         return Denied(Verdict.STALE_CANDLES, f"the last candle closed {age:.1f} candles ago, the limit is {most}")
 
     def _sensible(self, sized: SizedEntry, spec: MarketSpec) -> Answer:
-        """Against the last price seen: what follows from a wrong price must not become an order."""
+        """What follows from a wrong price must not become an order. The plan comes from the last close, so it is the
+        close before that says whether it can be right."""
         last, plan, limits = self.portfolio.marks.get(spec.key, 0), sized.plan, self.limits
+        before = self.portfolio.marks_before.get(spec.key, last)
         worst = fills.worst_entry(plan.planned_ticks, plan.stop_ticks)
-        if _beyond(plan.planned_ticks, last, limits.price_band_ppm):
-            told = f"planned at {spec.price(plan.planned_ticks):f}, the last price is {spec.price(last):f}"
+        if _beyond(plan.planned_ticks, before, limits.price_band_ppm):
+            told = f"planned at {spec.price(plan.planned_ticks):f}, the candle before closed at {spec.price(before):f}"
             return Denied(Verdict.PRICE_BAND, told)
         if _beyond(worst, last, limits.slippage_ppm):
             told = f"would be filled as far as {spec.price(worst):f}, the last price is {spec.price(last):f}"

@@ -44,7 +44,8 @@ class Correlations:
 
     def __init__(self, rule: CorrelationRule, bases: Mapping[MarketKey, Timeframe]) -> None:
         self._rule = rule
-        self._step = rule.timeframe.milliseconds
+        # Coarser candles have no closes in between.
+        self._step = max([rule.timeframe.milliseconds, *(base.milliseconds for base in bases.values())])
         self._closes = {market: _Closes(rule.bars + 1) for market in bases} if rule.limits else {}
 
     def history_needed(self, base: Timeframe) -> int:

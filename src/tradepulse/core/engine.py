@@ -10,7 +10,7 @@ from decimal import Decimal
 from functools import cached_property
 from typing import Any
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from tradepulse.core.admission import Admission, Denied
 from tradepulse.core.correlation import Correlations
@@ -147,8 +147,8 @@ class Engine:
     def warm_up(self, series: SeriesKey, candles: Candles) -> None:
         self.correlations.fill(series, candles)
         self.data.warm_up(series, candles[max(0, len(candles) - self.data.history_needed(series)) :])
-        if len(candles):
-            self.portfolio.mark(series.market, float(candles.close[-1]))
+        for close in candles.close[-2:].tolist():
+            self.portfolio.mark(series.market, close)
 
     def history_needed(self, series: SeriesKey) -> int:
         return max(self.data.history_needed(series), self.correlations.history_needed(series.timeframe))
@@ -194,7 +194,14 @@ class Engine:
         return plain
 
     def restore(self, snapshot: JsonObject) -> None:
-        memory = self._memory.validate_python(snapshot)
+        try:
+            memory = self._memory.validate_python(snapshot)
+        except ValidationError as error:
+            raise ConfigurationError(
+                f"What is stored of book '{self.config.book}' was written by another version of the program: "
+                f"{error.error_count()} of its fields do not fit.",
+                "Go on with that version until its positions are closed, or begin a new book.",
+            ) from None
         self._refuse_orphans(memory.execution)
         self.portfolio.cash = memory.cash
         self.portfolio.positions = memory.positions

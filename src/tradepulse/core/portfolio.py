@@ -23,6 +23,8 @@ class Portfolio:
         self.reserved: dict[str, Decimal] = {}
         """Cash held back for entries on their way, by client order id."""
         self.marks: dict[MarketKey, int] = {}
+        self.marks_before: dict[MarketKey, int] = {}
+        """The close before the last one, by which the last one is judged."""
 
     def spec(self, market: MarketKey) -> MarketSpec:
         try:
@@ -35,6 +37,8 @@ class Portfolio:
         return LedgerEntry(f"deposit-{reason}", time, LedgerKind.DEPOSIT, None, amount, ZERO, reason)
 
     def mark(self, market: MarketKey, close: float) -> None:
+        if market in self.marks:
+            self.marks_before[market] = self.marks[market]
         self.marks[market] = fills.to_ticks(close, float(self.spec(market).tick_size))
 
     def reserve(self, client_id: str, market: MarketKey, lots: int, planned_ticks: int, stop_ticks: int) -> None:

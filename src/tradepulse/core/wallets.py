@@ -62,14 +62,15 @@ class Wallets:
     def loss_of(self, day: int) -> str:
         """Why nothing is entered on this day any more; empty while the limit is kept.
 
-        A book that has not seen the day begin yet has not lost anything of it.
+        Nothing is said before all books are known: the loss of one, measured against itself, would be a false alarm. A
+        book that has not seen the day begin yet has not lost anything of it, but counts as part of what it is lost of.
         """
-        if not self.limits.daily_loss_ppm:
+        if not self.limits.daily_loss_ppm or self.missing():
             return ""
-        states = [one for one in (state() for state in self._books.values()) if one.loaded and one.day == day]
-        baseline = sum((one.baseline for one in states), ZERO)
+        states = [state() for state in self._books.values()]
+        baseline = sum((one.baseline if one.day == day else one.equity for one in states), ZERO)
         loss = baseline - sum((one.equity for one in states), ZERO)
-        told = any(HoldCause.WALLETS_DAILY_LOSS in one.holds for one in states)
+        told = any(HoldCause.WALLETS_DAILY_LOSS in one.holds for one in states if one.day == day)
         if not told and loss * PPM < baseline * self.limits.daily_loss_ppm:
             return ""
         percent = Decimal(self.limits.daily_loss_ppm) / 10_000

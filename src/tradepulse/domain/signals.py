@@ -99,7 +99,7 @@ class Verdict(StrEnum):
     HEAT_LIMIT = "the risk that is open at the stops leaves no room"
     NOT_READY = "something that entries need is not ready"
     STALE_CANDLES = "the last candle is too old"
-    PRICE_BAND = "the planned price is too far from the last one"
+    PRICE_BAND = "the planned price is too far from the close before"
     SLIPPAGE_LIMIT = "the worst price of the entry is too far from the last one"
     ORDER_VALUE_LIMIT = "the largest order that is allowed is below the exchange's minimum"
     WALLETS_LIMIT = "the exposure limit of all wallets together leaves no room"

@@ -179,8 +179,9 @@ class RiskSettings(Section):
     max_candle_age: int = Field(default=2, ge=0, le=1000)
     """Base candles that may have passed since the last one closed."""
     price_band: Share = Decimal("0.05")
-    """This and the next: from the last price, of the planned price and of the worst one an entry may fill at."""
+    """Of the planned price from the close before the last one, which says whether the last one can be right."""
     max_slippage: Share = Decimal("0.05")
+    """Of the worst price that an entry may fill at from the last close."""
     max_order_value: Decimal = Field(default=Decimal(0), ge=0, le=Decimal(1_000_000_000_000))
     """In quote money."""
     max_correlation: Share = Decimal(0)

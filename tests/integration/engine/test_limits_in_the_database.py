@@ -87,6 +87,12 @@ def alone() -> tuple[Scene, Wish]:
     return Scene(NOTHING, {MARKET: FLAT}, [wish]), wish
 
 
+def at_a_wrong_price() -> tuple[Scene, Wish]:
+    """The plan follows from a close that is a tenth above the one before."""
+    wish = Wish(MARKET, 2)
+    return Scene(NOTHING, {MARKET: [100.0, 100.0, 110.0, *[110.0] * 6]}, [wish]), wish
+
+
 def falling() -> tuple[Scene, Wish]:
     """2.28 % are lost at 91."""
     prices = [*[100.0] * 4, 91, 91, 91, 91]
@@ -132,6 +138,7 @@ CASES = {
     ),
     "cool-down": (stopped(4), {"cool_down_ms": 6 * MINUTE}, {"cool_down_ms": 5 * MINUTE}, Verdict.COOL_DOWN),
     "price band": (alone(), {"price_band_ppm": 499}, {"price_band_ppm": 500}, Verdict.PRICE_BAND),
+    "wrong price": (at_a_wrong_price(), {"price_band_ppm": 100_000}, {"price_band_ppm": 101_000}, Verdict.PRICE_BAND),
     "slippage": (alone(), {"slippage_ppm": 25_499}, {"slippage_ppm": 25_500}, Verdict.SLIPPAGE_LIMIT),
     "order value": (
         alone(), {"order_value": Decimal(4)}, {"order_value": Decimal(10)}, Verdict.ORDER_VALUE_LIMIT

@@ -147,6 +147,19 @@ def test_cluster_is_everything_that_a_chain_of_correlations_leads_to() -> None:
     assert seen.cluster(specs["AAA"], [specs["CCC"], specs["DDD"]], now) == {MARKETS["AAA"]}
 
 
+def test_correlation_of_candles_coarser_than_the_rule_is_that_of_their_own_closes() -> None:
+    coarse = Timeframe.H4
+    seen = Correlations(RULE, dict.fromkeys(MARKETS.values(), coarse))
+    for name, sign in (("AAA", 1), ("BBB", -1)):
+        key = MARKETS[name]
+        for number in range(20):
+            close = exp(sign * 0.01 * (-1) ** number)
+            candle = Candle((number - 1) * coarse.milliseconds, close, close, close, close, 1.0)
+            seen.add(CandleClosed(SeriesKey(key.exchange, key.symbol, coarse), candle))
+    found = seen.between(market("AAA"), market("BBB"), 19 * coarse.milliseconds)
+    assert found == pytest.approx(-1.0)
+
+
 def test_nothing_is_kept_where_nothing_is_limited() -> None:
     seen = fed({"AAA": walk(1)}, replace(RULE, limit_ppm=0))
     assert seen.history_needed(BASE) == 0
