@@ -68,8 +68,10 @@ class ExchangeConnection:
         self._sleep = sleep
         self._clock_measured_at = -CLOCK_GOOD_FOR_MS
         client.throttle = self._throttle
+        client.milliseconds = clock.now
         if client.id in _ONE_AT_A_TIME and client.apiKey:
             client.fetch2 = _one_at_a_time(client)
+            client.nonce = _rising(client.nonce)
 
     def now(self) -> int:
         """The exchange's time as far as we know it."""
@@ -156,7 +158,8 @@ class ExchangeConnection:
             begun = stream.connectionEstablished
             if begun is None:
                 continue
-            if self.client.milliseconds() - max(stream.last_message_at or 0, begun) >= silent_ms:
+            # By ccxt's own clock, which these times are of.
+            if ccxtpro.Exchange.milliseconds() - max(stream.last_message_at or 0, begun) >= silent_ms:
                 logger.warning("A stream of %s is closed to be opened again: %s", self.exchange, why)
                 stream.on_error(ccxtpro.NetworkError(f"closed by us: {why}"))
 
@@ -183,6 +186,18 @@ def _one_at_a_time(client: Any) -> Callable[..., Awaitable[Any]]:
                 _paid.reset(token)
 
     return in_turn
+
+
+def _rising(nonce: Callable[[], Any]) -> Callable[[], int]:
+    """No two requests of one millisecond have the same nonce."""
+    last = 0
+
+    def risen() -> int:
+        nonlocal last
+        last = max(last + 1, int(nonce()))
+        return last
+
+    return risen
 
 
 @contextmanager

@@ -28,7 +28,7 @@ from tradepulse.domain.commands import (
 )
 from tradepulse.domain.events import OrderEvent, OrderInDoubt, OrderNotFound, PriceSeen
 from tradepulse.domain.market import MINUTE, MarketKey, MarketSpec
-from tradepulse.domain.orders import OrderRole
+from tradepulse.domain.orders import OrderRole, ProtectionMode
 from tradepulse.domain.signals import Verdict
 from tradepulse.exchanges.ccxt_exchange import ExchangeConnection, Sleep
 from tradepulse.exchanges.client_ids import id_from_wire
@@ -141,9 +141,10 @@ class CcxtGateway:
     async def markets(self) -> dict[MarketKey, MarketSpec]:
         return {key: market.spec for key, market in self._markets.items()}
 
-    def protects_with_pairs(self, market: MarketKey) -> bool:
-        """Whether stop and target may rest as one pair here; else the stop rests and the target is watched."""
-        return self._of(market).pairs
+    def modes(self) -> dict[MarketKey, ProtectionMode]:
+        """Whether stop and target may rest as one pair; else the stop rests and the target is watched."""
+        modes = {True: ProtectionMode.NATIVE, False: ProtectionMode.EMULATED}
+        return {key: modes[market.pairs] for key, market in self._markets.items()}
 
     def obstacle(self, market: MarketKey) -> str:
         """Why no entry is taken on this market now, '' when there is no reason. Exits are tried all the same."""
