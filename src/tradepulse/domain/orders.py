@@ -1,5 +1,6 @@
 """Words of orders. Prices are ticks and quantities lots of the market's ``MarketSpec``; money is Decimal."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
@@ -81,3 +82,26 @@ class OrderReport:
     status: OrderStatus
     reason: str
     fill: Fill | None
+
+
+@dataclass(frozen=True, slots=True)
+class RestingOrder:
+    """An open order as an exchange shows it. ``client_id`` is ``None`` for an order that is not ours."""
+
+    market: MarketKey
+    exchange_id: str
+    client_id: str | None
+    buys: bool
+    quantity: Decimal
+    """What is left of it, in the base asset."""
+
+
+@dataclass(frozen=True, slots=True)
+class AccountView:
+    """What an exchange says of an account at one time: everything that is held, and everything that rests."""
+
+    exchange: str
+    totals: Mapping[str, Decimal]
+    free: Mapping[str, Decimal]
+    resting: tuple[RestingOrder, ...]
+    time: int

@@ -32,6 +32,7 @@ REQUEST_TIMEOUT_MS = 10_000
 KEEP_ALIVE_MS = 15_000
 CLOCK_SAMPLES = 5
 CLOCK_GOOD_FOR_MS = 3_600_000
+SKEW_TOLD_MS = 1_000
 CLOCK_PAUSE_MS = 5_000
 """Between measurings that refusals of the time ask for."""
 ATTEMPTS = 5
@@ -138,6 +139,10 @@ class ExchangeConnection:
         self.skew_ms = round(statistics.median(leads))
         self._clock_measured_at = self._clock.now()
         self.client.options["timeDifference"] = -self.skew_ms
+        if abs(self.skew_ms) > SKEW_TOLD_MS:
+            logger.warning(
+                "The clock of %s is %s ms ahead of ours; requests are corrected", self.exchange, self.skew_ms
+            )
 
     async def _suspect_the_clock(self) -> None:
         if self._clock.now() - self._clock_measured_at < CLOCK_PAUSE_MS:

@@ -28,7 +28,7 @@ from tradepulse.domain.commands import (
 )
 from tradepulse.domain.events import OrderEvent, OrderInDoubt, OrderNotFound, PriceSeen
 from tradepulse.domain.market import MINUTE, MarketKey, MarketSpec
-from tradepulse.domain.orders import OrderRole, ProtectionMode
+from tradepulse.domain.orders import AccountView, OrderRole, ProtectionMode, RestingOrder
 from tradepulse.domain.signals import Verdict
 from tradepulse.exchanges.ccxt_exchange import ExchangeConnection, Sleep
 from tradepulse.exchanges.client_ids import id_from_wire
@@ -61,7 +61,7 @@ from tradepulse.exchanges.rate_budget import Urgency
 from tradepulse.exchanges.tracked_orders import TrackedOrder
 from tradepulse.exchanges.unified_calls import Call, OrderForm
 from tradepulse.exchanges.user_stream import UserStream
-from tradepulse.shared.errors import ConfigurationError, RefusedError
+from tradepulse.shared.errors import ConfigurationError, RefusedError, TransientError
 
 logger = logging.getLogger(__name__)
 RESEND_AFTER_MS = 10_000
@@ -576,6 +576,24 @@ class CcxtGateway:
 
     # --- for who compares the books
 
+    async def account(self) -> AccountView:
+        """Everything held and everything that rests on our markets, ours or not. Errors: ``TransientError``."""
+        now, resting = self._connection.now(), []
+        for market in self._markets:
+            seen = await self._inquiry.resting(market)
+            if seen is None:
+                raise TransientError(f"{market} did not tell all of its open orders.", "Ask again later.")
+            resting += [
+                RestingOrder(
+                    market, each.exchange_id, self.our_id(each), each.side == "buy", each.quantity - each.filled
+                )
+                for each in seen
+            ]
+        held = await self.holdings()
+        totals = {asset: each.total for asset, each in held.items()}
+        free = {asset: each.free for asset, each in held.items()}
+        return AccountView(self._connection.exchange, totals, free, tuple(resting), now)
+
     async def holdings(self) -> dict[str, Holding]:
         """Total and free amount per currency, as the exchange has them."""
         told = await self._connection.asked(Call("fetch_balance", ()))
@@ -585,10 +603,6 @@ class CcxtGateway:
             for currency, total in totals.items()
             if total
         }
-
-    async def resting(self, market: MarketKey) -> list[SeenOrder] | None:
-        """Everything that rests on a market, ours or not; ``None`` when not all of it was told."""
-        return await self._inquiry.resting(market)
 
     def our_id(self, seen: SeenOrder) -> str | None:
         """Our id of an order that the exchange shows; ``None`` when it is not ours."""

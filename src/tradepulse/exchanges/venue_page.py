@@ -19,7 +19,8 @@ describe ccxt {CCXT_VERSION}: what it sends for every call is recorded in `tests
 
 A market or an account can take a mode away, never grant one: where an exchange says that a market has no pairs, or the
 probe that an entry names has not been made, the mode is emulated. An exchange that is not listed is unknown and
-emulated, and no orders are built for it. Orders are built for spot only.
+emulated, and no orders are built for it. Orders are built for spot only. What happens to an order on its way, and how
+candles and fills come back: [the gateway](gateway.md).
 """
 
 

@@ -160,7 +160,7 @@ _KRAKEN = Venue(
     ),
     market_buy=_BY_QUANTITY,
     rounding=_TICKS,
-    streams=(_NO_REPLAY, "fills have been missed by watchOrders"),
+    streams=(_NO_REPLAY, "fills have been missed by watchOrders", "an order that ends does not name its market"),
     quirks=(
         "ccxt sends triggerPrice through unread: what was meant as a stop is a plain market order",
         "a nonce in milliseconds: one ccxt client per key",
@@ -195,6 +195,7 @@ _COINBASE = Venue(
         "a refusal comes with HTTP 200 and success: false, which raw calls do not raise",
         "ccxt makes a sell with stopPrice a STOP_UP: only stop_direction STOP_DIRECTION_STOP_DOWN is a stop-loss",
         "reading open orders gives the first 100",
+        "ccxt reads no amount and no levels of a bracket",
     ),
     probe="preview a trigger_bracket_gtc of this product (POST /api/v3/brokerage/orders/preview)",
 )
@@ -228,6 +229,8 @@ _OKX = Venue(
         "a triggered algo order is 'closed' to ccxt: that is no fill, the order in ordIdList is",
         "open algo orders are listed for one ordType at a time, and without one only 'trigger' is",
         "ccxt sends stops and pairs with tdMode cross, having seen cash refused; cross may borrow, so ours is cash",
+        "an order that a trigger placed has the id of the triggered one in ccxt; its own is ordId",
+        "the stream gives a fee as a change of the balance: what was paid is negative",
     ),
     probe="a far oco of the smallest size, cancelled at once: which tdMode an account takes for stops and pairs is not "
     "documented",

@@ -562,9 +562,13 @@ async def test_stream_when_orders_of_others_pass_by_then_they_are_not_told(
         exchange.place("buy", "0.01")
         await asyncio.sleep(0.3)
         assert desk.heard == []
-        (foreign,) = await desk.gateway.resting(desk.market) or []
-        assert (desk.gateway.our_id(foreign), foreign.quantity) == (None, Decimal("0.1"))
-        assert (await desk.gateway.holdings())["BTC"].free == Decimal("0.90999")
+        await desk.execute(desk.stop(1))
+        account = await desk.gateway.account()
+        assert [(each.client_id, each.buys, each.quantity) for each in account.resting] == [
+            (None, False, Decimal("0.1")),
+            (name(1, IdRole.STOP), False, Decimal("0.01")),
+        ]
+        assert (account.totals["BTC"], account.free["BTC"]) == (Decimal("1.00999"), Decimal("0.89999"))
 
 
 # --- the rate and the time
