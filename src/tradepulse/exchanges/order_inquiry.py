@@ -114,9 +114,12 @@ class Inquiry:
 
     async def _absorb_child(self, order: TrackedOrder, child: str) -> None:
         call = Call("fetch_order", (child, order.spec.key.symbol))
-        answer = await self._connection.call(call, Urgency.ORDERS, PATIENCE_MS)
-        for seen in orders_in(self._connection.client, call, answer, order.spec.key.symbol):
-            order.absorb_child(seen, self._connection.now())
+        try:
+            answer = await self._connection.call(call, Urgency.ORDERS, PATIENCE_MS)
+            for seen in orders_in(self._connection.client, call, answer, order.spec.key.symbol):
+                order.absorb_child(seen, self._connection.now())
+        except FAILURES as error:
+            logger.warning("What %s placed is looked for later: %s", order.client_id, reason_of(error))
 
     async def _find_trades(self, order: TrackedOrder) -> None:
         """Ask for the executions until they add up, but not for long: the rest is looked for later."""

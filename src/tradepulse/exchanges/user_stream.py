@@ -8,9 +8,9 @@ here: whoever reads asks by REST after every connection and from time to time.
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 import ccxt.pro as ccxtpro
 
@@ -19,6 +19,7 @@ from tradepulse.exchanges.order_answers import SeenOrder, SeenTrade, seen_order,
 from tradepulse.exchanges.outcomes import reason_of
 
 logger = logging.getLogger(__name__)
+Seen = TypeVar("Seen", SeenOrder, SeenTrade)
 FIRST_PAUSE, LONGEST_PAUSE = 0.25, 15.0
 SILENT_MS = 45_000
 """No message and no answer to three pings."""
@@ -105,7 +106,7 @@ class UserStream:
             state = (order.get("status"), order.get("filled"), order.get("lastUpdateTimestamp"))
             now_seen[key] = state
             if self._orders.get(key) != state and order.get("id"):
-                changed.append(seen_order(order))
+                changed += _readable(seen_order, order)
         self._orders = now_seen
         return changed
 
@@ -114,11 +115,22 @@ class UserStream:
         found = {
             (str(each.get("symbol")), str(each.get("id"))): each for each in _all(self._connection.client.myTrades)
         }
-        fresh = [seen_trade(trade) for key, trade in found.items() if key not in self._trades]
+        fresh = [
+            seen for key, trade in found.items() if key not in self._trades for seen in _readable(seen_trade, trade)
+        ]
         self._trades = set(found)
         if self._connection.exchange not in _FEES_AS_CHANGES:
             return fresh
         return [replace(each, fees=tuple((currency, -cost) for currency, cost in each.fees)) for each in fresh]
+
+
+def _readable(read: Callable[[dict[str, Any]], Seen], told: dict[str, Any]) -> list[Seen]:
+    """Nothing where it cannot be read: asking will find what it was about."""
+    try:
+        return [read(told)]
+    except PASSING as error:
+        logger.error("A message of the stream cannot be read: %s", reason_of(error))
+        return []
 
 
 def _all(cache: Iterable[dict[str, Any]] | None) -> list[dict[str, Any]]:

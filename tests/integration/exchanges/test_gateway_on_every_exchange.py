@@ -266,3 +266,32 @@ async def test_funds_when_they_do_not_suffice_then_refused_for_certain(
         assert "nsufficient" in facts[0].reason or "INSUFFICIENT" in facts[0].reason
         assert desk.spec.quantity(facts[0].free_lots) == 1
     assert exchange.orders() == []
+
+
+@every([PLACES[1]])
+async def test_stop_when_nothing_is_told_of_the_order_that_it_placed_then_its_end_comes_later(
+    place: Place, exchange: RunningExchange, tmp_path: Path
+) -> None:
+    exchange.stream_faults(silent=True)
+    async with on(place, exchange, tmp_path) as desk:
+        await desk.execute(desk.stop(1))
+        exchange.fault(html(path=r"/trade/order$", method="GET", times=3))
+        exchange.price("48990", symbol=place.symbol)
+        asked = await desk.execute(desk.query(1, IdRole.STOP))
+        await desk.until_heard(OrderEnded, name(1, IdRole.STOP), seconds=10)
+        fills = fills_in([*asked, *desk.heard])
+        assert sum(desk.spec.quantity(fill.lots) for fill in fills) == Decimal("0.01")
+
+
+@every([PLACES[0]])
+async def test_stream_when_a_message_cannot_be_read_then_the_gateway_goes_on_and_asks(
+    place: Place, exchange: RunningExchange, tmp_path: Path
+) -> None:
+    async with on(place, exchange, tmp_path) as desk:
+        await desk.execute(desk.stop(1))
+        await desk.until(lambda: bool(desk.connection.client.orders))
+        for order in list(desk.connection.client.orders):
+            order["filled"] = "not a number"
+        exchange.price("48990", symbol=place.symbol)
+        await desk.until_heard(OrderEnded, name(1, IdRole.STOP))
+        assert len(desk.fills_heard()) == 1
