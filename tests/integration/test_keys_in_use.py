@@ -8,13 +8,12 @@ from tests.canary import Canaries
 
 from tradepulse.bootstrap.exchange_keys import add_key, recheck_keys
 from tradepulse.domain.market import DAY, HOUR, MarketKind
-from tradepulse.domain.risk import UNLIMITED
+from tradepulse.domain.risk import UNLIMITED, WalletLimits
 from tradepulse.domain.wallets import (
     KeyAnswer,
     KeyPermissions,
     KeySource,
     KeyVerdict,
-    TotalLimits,
     Wallet,
     WalletMode,
     Wallets,
@@ -36,7 +35,7 @@ def wallet(name: str, exchange: str = "kraken") -> Wallet:
     return Wallet(name, exchange, MarketKind.SPOT, WalletMode.LIVE, "USDT", name, (), UNLIMITED)
 
 
-WALLETS = Wallets((wallet("one"), wallet("two")), TotalLimits())
+WALLETS = Wallets((wallet("one"), wallet("two")), WalletLimits())
 
 
 @dataclass
@@ -149,7 +148,7 @@ async def test_recheck_when_one_row_was_tampered_with_then_it_alone_is_refused(
 
 async def test_recheck_when_the_wallet_trades_elsewhere_now_then_refused_without_asking(keys: ExchangeKeys) -> None:
     await add_key(keys, wallet("one"), key("one"), NOW, ask=Exchange())
-    moved = Wallets((wallet("one", "binance"),), TotalLimits())
+    moved = Wallets((wallet("one", "binance"),), WalletLimits())
     exchange = Exchange()
     (news,) = await recheck_keys(keys, moved, ManualClock(NOW + DAY), ask=exchange)
     assert news.alarm

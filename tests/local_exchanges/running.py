@@ -317,6 +317,7 @@ def _thread(setup: Setup) -> Iterator[RunningExchange]:
         try:
             loop.run_until_complete(serve())
         except BaseException as error:
+            # Raised again by whoever waits for the server in the other thread.
             if ready.is_set():
                 raise
             told.append(error)

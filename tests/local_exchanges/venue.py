@@ -10,12 +10,15 @@ from decimal import Decimal
 from typing import Any, ClassVar
 
 from aiohttp import web
+from pydantic import SecretStr
 from tests.local_exchanges.clock import SteeredClock
 from tests.local_exchanges.fault_rules import Broken, FaultRule, Faults
 from tests.local_exchanges.spot_exchange import Rules, SpotExchange
 from tests.local_exchanges.spot_markets import Market
 from tests.local_exchanges.spot_orders import Event, Instrument
 from tests.local_exchanges.streams import StreamHub
+
+from tradepulse.shared.secrets import Credentials
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -44,6 +47,13 @@ class Keys:
     api_key: str
     secret: str
     password: str = ""
+
+    def credentials(self) -> Credentials:
+        return Credentials(
+            api_key=SecretStr(self.api_key),
+            secret=SecretStr(self.secret),
+            password=SecretStr(self.password) if self.password else None,
+        )
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from tradepulse.bootstrap.application import account_limits
 from tradepulse.domain.market import TRADED_TIMEFRAMES, MarketKind, SeriesKey, Timeframe
-from tradepulse.domain.wallets import PPM, Assignment, TotalLimits, Wallet, WalletMode, Wallets
+from tradepulse.domain.risk import WalletLimits
+from tradepulse.domain.wallets import PPM, Assignment, Wallet, WalletMode, Wallets
 from tradepulse.exchanges.venues import VENUES
 from tradepulse.shared.errors import ConfigurationError
 from tradepulse.shared.settings import Exposure, RiskSettings, Settings, Share, nearest
@@ -92,7 +93,7 @@ def parse_wallets(text: str, file: Path, risk: RiskSettings) -> Wallets:
     wallets = tuple(
         _wallet(entry, allowed) for entry, (_, allowed) in zip(read.wallets, limits, strict=True) if allowed
     )
-    return Wallets(wallets, TotalLimits(_ppm(read.totals.max_exposure), _ppm(read.totals.daily_loss)))
+    return Wallets(wallets, WalletLimits(_ppm(read.totals.max_exposure), _ppm(read.totals.daily_loss)))
 
 
 def _refuse(file: Path, faults: Iterable[_Fault]) -> None:

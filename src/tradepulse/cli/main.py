@@ -78,6 +78,7 @@ def run(arguments: Sequence[str]) -> int:
         show_error(Redactor()(str(error)))
         return error.exit_code
     except Exception as error:
+        # An edge: nobody above would tell it without its secrets.
         if debug:
             raise
         show_error(Redactor()(f"Unexpected {type(error).__name__}: {error}. Run it again with --debug to see where."))

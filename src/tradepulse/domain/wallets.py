@@ -2,11 +2,10 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from decimal import Decimal
 from enum import StrEnum
 
 from tradepulse.domain.market import DAY, MarketKind, SeriesKey
-from tradepulse.domain.risk import AccountLimits, HaltTrading
+from tradepulse.domain.risk import AccountLimits, HaltTrading, WalletLimits
 
 CHECKED_EVERY = DAY
 ASKED_AGAIN_AFTER = 3_600_000
@@ -45,40 +44,11 @@ class Wallet:
 
 
 @dataclass(frozen=True, slots=True)
-class WalletMoney:
-    """What a wallet is worth, in the base currency that all counted wallets share."""
-
-    equity: Decimal
-    equity_at_midnight: Decimal
-    exposure: Decimal
-    """Open positions and entries on their way."""
-
-
-@dataclass(frozen=True, slots=True)
-class TotalLimits:
-    """Over all wallets of one mode together; parts per million of their equity, 0 is no limit."""
-
-    exposure_ppm: int = 0
-    daily_loss_ppm: int = 0
-
-    def refusal(self, wallets: Iterable[WalletMoney], entry: Decimal = Decimal(0)) -> str | None:
-        """Why nothing, or not this ``entry`` (its value), may be entered; ``None`` when it may."""
-        counted = tuple(wallets)
-        equity, before = sum(one.equity for one in counted), sum(one.equity_at_midnight for one in counted)
-        exposure = sum((one.exposure for one in counted), entry)
-        if self.daily_loss_ppm and (before - equity) * PPM >= before * self.daily_loss_ppm:
-            return f"all wallets lost {before - equity} of {before} today, which reaches {_share(self.daily_loss_ppm)}"
-        if self.exposure_ppm and exposure * PPM > equity * self.exposure_ppm:
-            return f"all wallets would hold {exposure} of {equity}, which is more than {_share(self.exposure_ppm)}"
-        return None
-
-
-@dataclass(frozen=True, slots=True)
 class Wallets:
     """All wallets of this process."""
 
     wallets: tuple[Wallet, ...]
-    totals: TotalLimits
+    totals: WalletLimits
 
     def named(self, name: str) -> Wallet | None:
         return next((wallet for wallet in self.wallets if wallet.name == name), None)
@@ -231,10 +201,6 @@ def after_check(state: KeyState, answer: KeyAnswer, now: int) -> KeyState:
         checked_at=now,
         asked_at=now,
     )
-
-
-def _share(ppm: int) -> str:
-    return f"{Decimal(ppm) * 100 / PPM:f} %"
 
 
 def due_keys(states: Sequence[KeyState], now: int) -> list[KeyState]:

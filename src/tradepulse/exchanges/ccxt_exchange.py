@@ -11,7 +11,6 @@ import statistics
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +24,7 @@ from tradepulse.exchanges.unified_calls import Call
 from tradepulse.exchanges.venues import venue_of
 from tradepulse.ports import Clock
 from tradepulse.shared.errors import ConfigurationError, TransientError
+from tradepulse.shared.secrets import Credentials
 
 logger = logging.getLogger(__name__)
 Sleep = Callable[[float], Awaitable[None]]
@@ -43,15 +43,6 @@ PASSING = (ccxtpro.OperationFailed, TypeError, KeyError, ValueError, IndexError,
 _urgency: ContextVar[tuple[Urgency, int]] = ContextVar("urgency", default=(Urgency.QUESTIONS, 0))
 
 _paid: ContextVar[bool] = ContextVar("paid", default=False)
-
-
-@dataclass(frozen=True, slots=True)
-class ApiKeys:
-    """Never shown: neither in a log nor in an error."""
-
-    api_key: str = field(repr=False)
-    secret: str = field(repr=False)
-    password: str = field(default="", repr=False)
 
 
 class ExchangeConnection:
@@ -222,7 +213,7 @@ async def connected_exchange(
     session: aiohttp.ClientSession,
     clock: Clock,
     budgets: Path,
-    keys: ApiKeys | None = None,
+    keys: Credentials | None = None,
     *,
     options: dict[str, Any] | None = None,
     timeout_ms: int = REQUEST_TIMEOUT_MS,
@@ -243,13 +234,13 @@ def _client(
     exchange: str,
     kind: MarketKind,
     session: aiohttp.ClientSession,
-    keys: ApiKeys | None,
+    keys: Credentials | None,
     options: dict[str, Any],
     timeout_ms: int,
 ) -> Any:
     if exchange not in ccxtpro.exchanges:
         raise ConfigurationError(f"There is no exchange '{exchange}' with streams.", "See docs/exchanges.md.")
-    named = {} if keys is None else {"apiKey": keys.api_key, "secret": keys.secret, "password": keys.password}
+    named = {} if keys is None else dict(zip(("apiKey", "secret", "password"), keys.texts(), strict=False))
     ours: dict[str, Any] = {
         "maxRetriesOnFailure": 0,
         "defaultType": str(kind),

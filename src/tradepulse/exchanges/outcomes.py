@@ -12,6 +12,7 @@ from typing import Any
 import ccxt.async_support as ccxt
 
 from tradepulse.exchanges.rate_budget import BannedError
+from tradepulse.shared.secrets import scrub
 
 LONGEST_REASON = 300
 
@@ -131,4 +132,4 @@ def reason_of(result: object) -> str:
         text = str(result.get("error_response") or result)
     else:
         text = "the answer names no order"
-    return _QUERY_OF_URL.sub(r"\1", text)[:LONGEST_REASON]
+    return scrub(_QUERY_OF_URL.sub(r"\1", text))[:LONGEST_REASON]

@@ -90,6 +90,7 @@ class EmbeddedServer:
                 "Choose another one with TRADEPULSE__DATA_DIRECTORY, or make it writable and free some space.",
             ) from error
         except BaseException:
+            # A Ctrl-C too must not leave a server behind that nobody holds.
             self.stop()
             raise
 

@@ -109,6 +109,7 @@ class ExchangeKeys:
         try:
             yield
         except BaseException:
+            # A cancellation too must not leave a key file behind that no row names.
             if record.source is KeySource.FILE:
                 self._folder.drop(record.key_id)
             raise

@@ -25,7 +25,7 @@ from tradepulse.core.runner import Runner
 from tradepulse.core.signal_library import Subscription
 from tradepulse.domain.events import CandleClosed, EngineEvent, OrderFilled, PositionClosed, PositionOpened, TimePassed
 from tradepulse.domain.market import MINUTE, MarketKey, MarketKind, SeriesKey, Timeframe
-from tradepulse.exchanges.ccxt_exchange import ApiKeys, connected_exchange
+from tradepulse.exchanges.ccxt_exchange import connected_exchange
 from tradepulse.exchanges.ccxt_feed import CcxtFeed
 from tradepulse.exchanges.ccxt_gateway import CcxtGateway
 from tradepulse.exchanges.rate_budget import BURSTS
@@ -73,7 +73,7 @@ class Trader:
                 session,
                 clock,
                 self.folder,
-                ApiKeys(keys.api_key, keys.secret, keys.password),
+                keys.credentials(),
                 options=dict(self.exchange.reach.options),
                 timeout_ms=1_000,
                 sleep=quickly,

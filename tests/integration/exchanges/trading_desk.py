@@ -23,7 +23,7 @@ from tradepulse.domain.events import OrderAccepted, OrderEnded, OrderFilled, Ord
 from tradepulse.domain.market import MarketKey, MarketKind, MarketSpec
 from tradepulse.domain.orders import EntryPlan, Fill
 from tradepulse.domain.signals import Direction
-from tradepulse.exchanges.ccxt_exchange import ApiKeys, ExchangeConnection, connected_exchange
+from tradepulse.exchanges.ccxt_exchange import ExchangeConnection, connected_exchange
 from tradepulse.exchanges.ccxt_gateway import CcxtGateway
 from tradepulse.ports import Clock
 from tradepulse.shared.clock import SystemClock
@@ -172,7 +172,7 @@ async def desk_on(
             session,
             clock or SystemClock(),
             folder,
-            ApiKeys(keys.api_key, keys.secret, keys.password),
+            keys.credentials(),
             options=dict(exchange.reach.options),
             timeout_ms=TIMEOUT_MS,
             sleep=quickly,

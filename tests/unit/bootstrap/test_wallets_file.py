@@ -41,7 +41,7 @@ def refusal(content: Any) -> str:
 def test_example_when_parsed_then_it_is_valid_and_practises_only() -> None:
     wallets = parse_wallets(EXAMPLE.read_text(encoding="utf-8"), EXAMPLE, RiskSettings())
     assert [wallet.mode for wallet in wallets.wallets] == [WalletMode.PAPER, WalletMode.PAPER]
-    assert (wallets.totals.exposure_ppm, wallets.totals.daily_loss_ppm) == (1_500_000, 40_000)
+    assert (wallets.totals.total_ppm, wallets.totals.daily_loss_ppm) == (1_500_000, 40_000)
 
 
 def test_wallet_when_parsed_then_everything_is_in_our_words() -> None:

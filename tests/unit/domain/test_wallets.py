@@ -1,9 +1,7 @@
 """What a key's permissions mean, what silence means, and when a wallet enters nothing more."""
 
 from dataclasses import replace
-from decimal import Decimal
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,8 +13,6 @@ from tradepulse.domain.wallets import (
     KeyPermissions,
     KeyState,
     KeyVerdict,
-    TotalLimits,
-    WalletMoney,
     after_check,
     judge_answer,
     judge_key,
@@ -106,25 +102,3 @@ def test_key_when_answered_then_due_a_day_later_and_when_silent_then_an_hour_lat
     silent = after_check(STATE, SILENCE, NOW + CHECKED_EVERY)
     assert not silent.due(NOW + CHECKED_EVERY + ASKED_AGAIN_AFTER - 1)
     assert silent.due(NOW + CHECKED_EVERY + ASKED_AGAIN_AFTER)
-
-
-def money(equity: int, before: int, exposure: int) -> WalletMoney:
-    return WalletMoney(Decimal(equity), Decimal(before), Decimal(exposure))
-
-
-@pytest.mark.parametrize(
-    ("wallets", "entry", "refused"),
-    [
-        ([money(600, 600, 300), money(400, 400, 150)], 50, False),
-        ([money(600, 600, 300), money(400, 400, 150)], 51, True),
-        ([money(560, 600, 0), money(391, 400, 0)], 0, False),
-        ([money(560, 600, 0), money(390, 400, 0)], 0, True),
-        ([money(500, 600, 0), money(500, 400, 0)], 500, False),
-    ],
-)
-def test_totals_when_wallets_together_reach_them_then_nothing_is_entered(
-    wallets: list[WalletMoney], entry: int, refused: bool
-) -> None:
-    limits = TotalLimits(exposure_ppm=500_000, daily_loss_ppm=50_000)
-    assert (limits.refusal(wallets, Decimal(entry)) is not None) is refused
-    assert TotalLimits().refusal(wallets, Decimal(10**9)) is None
