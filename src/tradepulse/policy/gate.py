@@ -178,7 +178,10 @@ def _plateau_of(design: Design, training: FloatArray, least_trades: FloatArray |
     eligible = training[:, N] >= least_trades
     eligible[design.defaults + 1 :] = False
     score = t_statistic(training)
-    neighbours = relevant_neighbours(design.cube, score, eligible)
+    # The defaults may be judged where nobody may choose them.
+    asked = eligible.copy()
+    asked[design.defaults] = True
+    neighbours = relevant_neighbours(design.cube, score, eligible, asked)
     return Plateau(plateau(score, eligible, neighbours), neighbours, score, eligible)
 
 
