@@ -204,7 +204,15 @@ async def run_training(
             await work(lanes=cluster.lanes, evaluate=cluster.evaluate)
     while not (stop is not None and stop.is_set()):
         await training_job.judge(
-            job.job_id, worker, app.training, load, ReplayInEngine(), deploy, progress=judging, stop=stop
+            job.job_id,
+            worker,
+            app.training,
+            load,
+            ReplayInEngine(),
+            deploy,
+            threads=threads or cores(),
+            progress=judging,
+            stop=stop,
         )
         job = await find_job(app, job.job_id)
         if job.state.ended:

@@ -1,4 +1,4 @@
-"""The nearest points of a set by looking at all of them: in a dozen dimensions a search tree looks at most of them too."""
+"""The nearest points of a set by looking at all of them: in a dozen dimensions a search tree looks at most of them."""
 
 import numpy as np
 import numpy.typing as npt

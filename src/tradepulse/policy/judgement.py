@@ -1,6 +1,7 @@
 """The judgement of a job: every family and every combination through the gate, and the report of it."""
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field, fields, replace
 from typing import Protocol
 
@@ -104,21 +105,23 @@ def judge_job(
     rules: GateRules | None = None,
     reports: bool = True,
     progress: Progress | None = None,
+    threads: int = 1,
 ) -> JsonObject:
     """The report of a job: a verdict with all its figures for every family and every combination.
 
-    ``replay`` checks step F's last clause in the engine. ``reports=False`` leaves out what only people read.
+    ``replay`` checks step F's last clause in the engine. ``reports=False`` leaves out what only people read. So many
+    ``threads`` judge a family each, and then ``result_of`` and ``data_of`` must bear to be called by several at once;
+    the same report for any number.
     """
     rules = rules or GateRules()
     wanted = [regime for regime in Regime if not request.regimes or regime in request.regimes]
     slots = [*sorted(SLOTS.index(str(regime)) for regime in wanted), ANY]
-    work: list[_FamilyAtWork] = []
-    for row, family in enumerate(plan["families"]):
+
+    def at_work_on(family: JsonObject) -> _FamilyAtWork:
         members = tuple(units[index] for index in family["units"])
-        work.append(_at_work(family, members, request, result_of, data_of, slots, rules, reports=reports))
-        if progress is not None:
-            progress(row + 1, len(plan["families"]))
-    work = _looked_at_together(work, rules)
+        return _at_work(family, members, request, result_of, data_of, slots, rules, reports=reports)
+
+    work = _looked_at_together(_each(at_work_on, plan["families"], threads, progress), rules)
     _judge_precision(work, rules)
     for at_work in work:
         for cell in at_work.cells:
@@ -139,6 +142,24 @@ def judge_job(
             "families": len(families),
         },
     }
+
+
+def _each(
+    judged: Callable[[JsonObject], _FamilyAtWork],
+    families: Sequence[JsonObject],
+    threads: int,
+    progress: Progress | None,
+) -> list[_FamilyAtWork]:
+    with ThreadPoolExecutor(max(threads, 1), thread_name_prefix="gate") as pool:
+        running = [pool.submit(judged, family) for family in families]
+        try:
+            for done, future in enumerate(as_completed(running), start=1):
+                future.result()
+                if progress is not None:
+                    progress(done, len(families))
+            return [future.result() for future in running]
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
 
 
 def _at_work(
