@@ -223,13 +223,22 @@ class BookReader(Protocol):
 
 
 class ResultStore(Protocol):
-    """Finished backtests, opened again by id: request, data hash, code version, figures, trades, equity."""
+    """Finished backtests, opened again by id: request, data hash, code version, figures, trades, equity.
+
+    Walks forward likewise: request, data hashes, code version, folds. An id of one kind is unknown to the other.
+    """
 
     async def save_backtest(self, report: JsonObject, trades: Sequence[JsonObject]) -> str: ...
 
     async def backtests(self, *, limit: int = 50) -> list[JsonObject]: ...
 
     async def backtest(self, backtest_id: str) -> JsonObject | None: ...
+
+    async def save_walk_forward(self, report: JsonObject) -> str: ...
+
+    async def walk_forwards(self, *, limit: int = 50) -> list[JsonObject]: ...
+
+    async def walk_forward(self, walk_forward_id: str) -> JsonObject | None: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -266,7 +266,7 @@ async def walk_forward(
     threads: int = 0,
     progress: Callable[[int, int, str], None] | None = None,
 ) -> JsonObject:
-    """What choosing parameters again and again, each time on the past only, would have made. Stores nothing."""
+    """What choosing parameters again and again, each time on the past only, would have made. The result is stored."""
     coverage = await trainable(app)
     regimes = [str(regime) for regime in Regime]
     request = checked_request(
@@ -289,17 +289,21 @@ async def walk_forward(
         results[unit.index] = await _evaluated(unit, load, request, plan, threads or cores(), len(units), progress)
     family = plan["families"][0]
     rows = walk_forward_of(request, family, lambda index: results[index], folds)
-    return {
+    report: JsonObject = {
         "strategy": strategy,
         "timeframe": timeframe,
         "series": family["series"],
         "left_out": plan["left_out"],
+        "since": since,
+        "until": until,
         "points": points,
         "seed": seed,
         "code_version": code_version(),
         "data": {str(unit.series): results[unit.index].data_hash for unit in units},
         "folds": rows,
     }
+    report["id"] = await app.results.save_walk_forward(report)
+    return report
 
 
 async def _evaluated(

@@ -197,7 +197,8 @@ def _at_work(
     equity: list[tuple[int, str, float]] = []
     for row, unit in enumerate(units):
         data = data_of(unit.series)
-        trades_of = TradesOfPoints(strategy, data.history, data.spec, columns)
+        expected = family.design.points[_points_asked(choices[row], judgement, family.design.defaults)]
+        trades_of = TradesOfPoints(strategy, data.history, data.spec, columns, expected=expected)
         cells += [
             _cell(family, judgement, unit, row, slot, choices[row], splits[slot], trades_of, rules, results[row])
             for slot in slots
@@ -209,6 +210,13 @@ def _at_work(
     at_work = _FamilyAtWork(strategy, family, judgement, units, columns, _equity(equity), tuple(cells), trials, alike)
     report = _family_report(at_work, request, challenger, reports=reports)
     return replace(at_work, family=replace(family, stats=()), report=report)
+
+
+def _points_asked(choices: Sequence[gate.Choice], judgement: FamilyJudgement, defaults: int) -> list[int]:
+    """Rows of the design whose trades one series is asked for."""
+    chosen = [judgement.chosen_without, *(choice.without for choice in choices)]
+    points = {defaults, *(choice.point for choice in choices), *(row for rows in chosen for row in rows)}
+    return sorted(row for row in points if row is not None)
 
 
 def _with_challenger(

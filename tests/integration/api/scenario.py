@@ -420,6 +420,15 @@ class StoredResults:
     async def backtest(self, backtest_id: str) -> JsonObject | None:
         return self.ROW if backtest_id == "bt-1" else None
 
+    async def save_walk_forward(self, report: JsonObject) -> str:
+        raise NotImplementedError
+
+    async def walk_forwards(self, *, limit: int = 50) -> list[JsonObject]:
+        return []
+
+    async def walk_forward(self, walk_forward_id: str) -> JsonObject | None:
+        return None
+
 
 class Scenario:
     """The whole day: three strategies on BTC, some setups taken, one position open at the end."""

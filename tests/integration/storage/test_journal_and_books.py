@@ -324,3 +324,21 @@ async def test_backtest_when_saved_then_it_opens_again_by_id_and_lists_without_i
     assert opened | report == opened
     assert opened["trades"] == trades
     assert [row["backtest_id"] for row in await store.backtests(limit=1)] == [second]
+
+
+async def test_walk_forward_when_saved_then_it_opens_again_by_id_and_is_no_backtest(database: Database) -> None:
+    store = PostgresResultStore(database)
+    report = {"strategy": "volume_breakout", "timeframe": "1h", "folds": [{"from": 1, "until": 2, "point": None}]}
+    assert await store.walk_forwards() == []
+    tested = await store.save_backtest({"request": {}}, [])
+    first = await store.save_walk_forward(report)
+    second = await store.save_walk_forward(report | {"timeframe": "4h"})
+    listed = await store.walk_forwards()
+    assert [row["walk_forward_id"] for row in listed] == [second, first]
+    opened = await store.walk_forward(first)
+    assert opened is not None
+    assert opened == report | {"walk_forward_id": first, "created_at": opened["created_at"]}
+    assert await store.walk_forward(tested) is None
+    assert await store.backtest(first) is None
+    assert [row["backtest_id"] for row in await store.backtests()] == [tested]
+    assert [row["walk_forward_id"] for row in await store.walk_forwards(limit=1)] == [second]
