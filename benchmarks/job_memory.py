@@ -1,8 +1,8 @@
-"""Memory of a whole training job by the product's own path: import, database, workers' threads, gate, report.
+"""Memory of a whole training job by the product's own path: import, database, threads, gate, report.
 
-``python -m benchmarks.job_memory [--symbols 10] [--points 2048]``. Symbols are copies of one year of 1m candles
-under other names: what a job holds depends on the number of candles, not on their prices. It takes minutes, so ``make bench``
-leaves it out.
+``python -m benchmarks.job_memory [--symbols 10] [--points 2048]``. The symbols are copies of one year of 1m candles
+under other names: what a job holds depends on the number of candles, not on their prices. It takes minutes, so
+``make bench`` leaves it out.
 """
 
 import argparse

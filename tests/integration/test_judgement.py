@@ -41,7 +41,9 @@ class Job:
     async def _load(self, series: SeriesKey) -> SeriesData:
         return self.data[series]
 
-    def report(self, *, challenger: bool = False, replay: str | None = None, threads: int = 1) -> JsonObject:
+    def report(
+        self, *, challenger: bool = False, replay: str | None = None, threads: int = 1, evaluated: int | None = None
+    ) -> JsonObject:
         request = replace(self.request, challenger=challenger)
         return judge_job(
             request,
@@ -51,6 +53,7 @@ class Job:
             self.data.__getitem__,
             replay=None if replay is None else lambda *_: replay,
             threads=threads,
+            evaluated=None if evaluated is None else lambda *_: evaluated,
         )
 
 
@@ -124,6 +127,18 @@ def test_judge_job_when_several_threads_judge_its_families_then_the_report_is_th
     report = job.report()
     assert [family["strategy"] for family in report["families"]] == list(STRATEGIES)
     assert job.report(threads=3) == report
+
+
+def test_judge_job_when_other_trials_were_made_before_then_the_deflated_sharpe_ratio_reckons_with_them() -> None:
+    def step_g(report: JsonObject) -> JsonObject:
+        return next(step["figures"] for step in report["families"][0]["steps"] if step["step"] == "G")
+
+    alone, after_many = step_g(without_edge().report()), step_g(without_edge().report(evaluated=50_000))
+    assert alone["trials"] == 257
+    assert after_many["trials"] == 50_000
+    assert after_many["effective_trials"] > alone["effective_trials"]
+    assert after_many["deflated_sharpe"] < alone["deflated_sharpe"]
+    assert step_g(without_edge().report(evaluated=10)) == alone
 
 
 def test_judge_job_when_a_challenger_is_asked_for_then_its_trials_are_counted_and_its_fate_is_told() -> None:

@@ -106,12 +106,14 @@ def judge_job(
     reports: bool = True,
     progress: Progress | None = None,
     threads: int = 1,
+    evaluated: Callable[[SeriesKey, str], int] | None = None,
 ) -> JsonObject:
     """The report of a job: a verdict with all its figures for every family and every combination.
 
     ``replay`` checks step F's last clause in the engine. ``reports=False`` leaves out what only people read. So many
     ``threads`` judge a family each, and then ``result_of`` and ``data_of`` must bear to be called by several at once;
-    the same report for any number.
+    the same report for any number. ``evaluated``: trials that were ever made on a series with a strategy, this job's
+    included; the deflated Sharpe ratio reckons with all of them.
     """
     rules = rules or GateRules()
     wanted = [regime for regime in Regime if not request.regimes or regime in request.regimes]
@@ -119,7 +121,8 @@ def judge_job(
 
     def at_work_on(family: JsonObject) -> _FamilyAtWork:
         members = tuple(units[index] for index in family["units"])
-        return _at_work(family, members, request, result_of, data_of, slots, rules, reports=reports)
+        ever = max((evaluated(unit.series, unit.strategy) for unit in members), default=0) if evaluated else 0
+        return _at_work(family, members, request, result_of, data_of, slots, rules, ever, reports=reports)
 
     work = _looked_at_together(_each(at_work_on, plan["families"], threads, progress), rules)
     _judge_precision(work, rules)
@@ -170,6 +173,7 @@ def _at_work(
     data_of: Callable[[SeriesKey], SeriesData],
     slots: Sequence[int],
     rules: GateRules,
+    ever: int,
     *,
     reports: bool,
 ) -> _FamilyAtWork:
@@ -183,7 +187,7 @@ def _at_work(
     folds = folds_of(columns, longest_holds(strategy, design.points, duration))
     family = Family(strategy.strategy_id, plan["timeframe"], stats, design, folds)
     trials = len(design.points)
-    judgement = gate.judge_family(family, rules, seed=request.seed, trials=trials, reports=reports)
+    judgement = gate.judge_family(family, rules, seed=request.seed, trials=max(trials, ever), reports=reports)
     challenger = None
     if request.challenger and judgement.point is not None:
         extended, found = _with_challenger(family, judgement, strategy, columns, units, data_of, request, rules)

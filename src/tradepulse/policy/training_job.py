@@ -386,7 +386,11 @@ class _Bench:
             replay=replay,
             progress=progress,
             threads=threads,
+            evaluated=self._evaluated,
         )
+
+    def _evaluated(self, series: SeriesKey, strategy: str) -> int:
+        return self._wait_for(self._store.trials_evaluated((str(series), strategy)))
 
     def _result_of(self, index: int) -> UnitResult:
         """Read from the store each time: the statistics of all units together would not fit a small machine."""
