@@ -11,6 +11,8 @@ from tradepulse.domain.market import DAY, MINUTE, Timeframe
 from tradepulse.domain.risk import AccountLimits, CorrelationRule, Protection, WalletLimits
 from tradepulse.kernels.fills import PPM
 from tradepulse.ports import (
+    AccountStore,
+    AnswerStore,
     BookReader,
     CandleStore,
     Clock,
@@ -23,6 +25,7 @@ from tradepulse.ports import (
 )
 from tradepulse.shared.clock import SystemClock
 from tradepulse.shared.settings import RiskSettings, Settings, TradingSettings
+from tradepulse.storage.answers import PostgresAnswers
 from tradepulse.storage.books import PostgresBookReader
 from tradepulse.storage.candles import PostgresCandleStore
 from tradepulse.storage.configurations import PostgresConfigurationStore
@@ -32,6 +35,7 @@ from tradepulse.storage.journal import PostgresJournal
 from tradepulse.storage.results import PostgresResultStore
 from tradepulse.storage.schema import sync_schema
 from tradepulse.storage.training import PostgresTrainingStore
+from tradepulse.storage.users import PostgresAccounts
 from tradepulse.storage.venues import PostgresVenueStore
 
 
@@ -51,6 +55,8 @@ class Application:
     inbox: CommandInbox
     training: TrainingStore
     configurations: ConfigurationStore
+    accounts: AccountStore
+    answers: AnswerStore
 
 
 @asynccontextmanager
@@ -75,6 +81,8 @@ async def open_application(settings: Settings) -> AsyncIterator[Application]:
             inbox=PostgresCommandInbox(database),
             training=PostgresTrainingStore(database),
             configurations=PostgresConfigurationStore(database),
+            accounts=PostgresAccounts(database),
+            answers=PostgresAnswers(database),
         )
 
 

@@ -1,9 +1,8 @@
 """Open positions, closed trades, and what they add up to."""
 
-from fastapi import APIRouter
-
 from tradepulse.api.candle_source import finest_of
-from tradepulse.api.deps import BookDep, CursorDep, LimitDep, NotFoundError, Services, ServicesDep
+from tradepulse.api.deps import BookDep, CursorDep, LimitDep, Services, ServicesDep
+from tradepulse.api.errors import NotFoundError
 from tradepulse.api.figures import explained, page_of, statistics, valued
 from tradepulse.api.models import (
     ActivePosition,
@@ -17,9 +16,10 @@ from tradepulse.api.models import (
     TradeStatistics,
     TradeStory,
 )
+from tradepulse.api.routing import noun_router
 from tradepulse.domain.market import SeriesKey
 
-router = APIRouter(prefix="/api/trades", tags=["trades"])
+router = noun_router("trades")
 STATISTICS_PAGE = 1000
 
 
