@@ -117,5 +117,16 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
             described = model.model_json_schema(ref_template="#/components/schemas/{model}")
             schemas.update(described.pop("$defs", {}))
             schemas[model.__name__] = described
+        _name_problems(schema)
         app.openapi_schema = schema
     return app.openapi_schema
+
+
+def _name_problems(schema: dict[str, Any]) -> None:
+    """Each status of a problem is described once."""
+    schema["components"]["responses"] = {f"Problem{status}": told for status, told in PROBLEM_RESPONSES.items()}
+    for operations in schema["paths"].values():
+        for operation in operations.values():
+            for status in PROBLEM_RESPONSES:
+                if str(status) in operation["responses"]:
+                    operation["responses"][str(status)] = {"$ref": f"#/components/responses/Problem{status}"}

@@ -37,7 +37,7 @@ class AccessTokens:
             raise ValueError(f"a signing key of {len(key)} bytes is shorter than {SHORTEST_KEY}")
         self._key = key
         self._clock = clock
-        self._seconds = minutes * 60
+        self.seconds = minutes * 60
 
     def issue(self, user: User, session: Session) -> AccessToken:
         now = self._clock.now() // 1000
@@ -50,7 +50,7 @@ class AccessTokens:
             "jti": str(uuid4()),
             "iat": now,
             "nbf": now,
-            "exp": now + self._seconds,
+            "exp": now + self.seconds,
         }
         return AccessToken(jwt.encode(claims, self._key, ALGORITHM), claims["exp"] * 1000)  # type: ignore[operator]
 

@@ -65,6 +65,7 @@ class Tokens(View):
     access_token: str
     token_type: Literal["bearer"] = "bearer"  # noqa: S105 - the name of a scheme
     expires_at: Time
+    expires_in: int = Field(description="seconds from now")
     user: UserLine
     refresh_token: str | None = Field(description="null where it is in the cookie")
 
@@ -319,6 +320,7 @@ def _tokens(request: Request, response: Response, door: Doorkeeper, begun: Begun
     return Tokens(
         access_token=access.text,
         expires_at=access.expires_at,
+        expires_in=door.tokens.seconds,
         user=UserLine.of(begun.user),
         refresh_token=None if cookie else begun.refresh_token,
     )

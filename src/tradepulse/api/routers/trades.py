@@ -99,10 +99,12 @@ async def kill_switch(
     """Halt every book, and close what is open where that is asked for. Never asks for the password: it is urgent."""
     named = [body.book] if body.book is not None else [str(one["book"]) for one in await services.books.books()]
     posted = [await desk.left(who, RequestKind.HALT, body.reason, book=book) for book in named]
-    if body.close_positions:
-        for book, position in [(book, one) for book in named for one in await services.books.positions(book)]:
-            subject = str(position["position_id"])
-            posted.append(await desk.left(who, RequestKind.CLOSE_POSITION, body.reason, book=book, subject=subject))
+    for book in named if body.close_positions else ():
+        open_now = [str(one["position_id"]) for one in await services.books.positions(book)]
+        posted += [
+            await desk.left(who, RequestKind.CLOSE_POSITION, body.reason, book=book, subject=position_id)
+            for position_id in open_now
+        ]
     return await desk.outcomes(posted, wait)
 
 
