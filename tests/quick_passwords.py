@@ -12,4 +12,6 @@ from tradepulse.shared import passwords
 def quick_passwords() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(passwords, "_hasher", PasswordHasher(time_cost=1, memory_cost=64, parallelism=1))
+        passwords._nobodys.cache_clear()
         yield
+    passwords._nobodys.cache_clear()

@@ -1,37 +1,28 @@
 """Users and the audit log from the terminal."""
 
+import io
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import psycopg
 import pytest
 
+from tradepulse.cli import main
+
 PASSWORD = "four random words"
 
 
-@pytest.fixture
-def home(tmp_path: Path) -> Path:
-    return tmp_path
+def test_users_and_the_audit_log_from_the_terminal(
+    tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("DATABASE_URL", database_url)
+    monkeypatch.chdir(tmp_path)
 
-
-def told(home: Path, database_url: str, *arguments: str, given: str = "") -> tuple[int, str, str]:
-    done = subprocess.run(
-        [sys.executable, "-m", "tradepulse", *arguments],
-        env={
-            "HOME": str(home), "PATH": os.environ["PATH"], "PYTHONPATH": os.environ.get("PYTHONPATH", ""),
-            "DATABASE_URL": database_url,
-        },
-        input=given, capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
-    return done.returncode, done.stdout, done.stderr
-
-
-def test_users_and_the_audit_log_from_the_terminal(home: Path, database_url: str) -> None:
     def do(*arguments: str, given: str = "") -> tuple[int, str, str]:
-        return told(home, database_url, *arguments, given=given)
+        monkeypatch.setattr("sys.stdin", io.StringIO(given))
+        code = main.run(arguments)
+        return (code, *capsys.readouterr())
 
     assert do("users", "add", "Ada", "--role", "admin", given=f"{PASSWORD}\n")[:2] == (0, "Ada (admin) added.\n")
     code, _, problem = do("users", "add", "ada", given=f"{PASSWORD}\n")

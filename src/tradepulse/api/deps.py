@@ -23,6 +23,7 @@ from tradepulse.ports import (
     CandleStore,
     Clock,
     CommandInbox,
+    DatabaseFacts,
     JsonObject,
     ResultStore,
 )
@@ -34,6 +35,14 @@ from tradepulse.strategies.base_strategy import Strategy
 
 async def _nobody(_book: str) -> bool:
     return False
+
+
+async def _no_report(_book: str | None) -> JsonObject:
+    return {}
+
+
+async def _no_facts() -> DatabaseFacts:
+    return DatabaseFacts(schema_problem="", clock_offset_ms=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +64,9 @@ class Services:
     """What the trader of this process is doing."""
     is_traded: Callable[[str], Awaitable[bool]] = _nobody
     """Whether any process trades the book now."""
+    risk_report: Callable[[str | None], Awaitable[JsonObject]] = _no_report
+    """State, holds, locks and what is not ready of a book."""
+    database_facts: Callable[[], Awaitable[DatabaseFacts]] = _no_facts
 
 
 @dataclass(frozen=True, slots=True)
