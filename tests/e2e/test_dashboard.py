@@ -230,9 +230,8 @@ def test_page_when_nobody_is_logged_in_then_it_asks_and_tells_what_is_wrong(brow
     page.keyboard.press("Enter")
     expect(page.get_by_test_id("user")).to_contain_text("Tom (trader)")
     expect(page.get_by_test_id("connection")).to_contain_text("Live")
-    assert page.evaluate("JSON.stringify([document.cookie, {...localStorage}, {...sessionStorage}])") == (
-        '["",{"tradepulse.known":"yes"},{}]'
-    ), "no script can read a token"
+    kept = page.evaluate("[document.cookie, {...localStorage}, {...sessionStorage}]")
+    assert kept == ["", {"theme": "dark", "tradepulse.known": "yes"}, {}], "no script can read a token"
     page.reload()
     expect(page.get_by_test_id("user")).to_contain_text("Tom (trader)")
     page.get_by_role("button", name="Log out").click()

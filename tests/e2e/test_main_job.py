@@ -35,7 +35,13 @@ def _main_job(home: Path, settings: Mapping[str, str]) -> Iterator[str]:
     with (home / "up.log").open("a") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "tradepulse", "up", "--port", address.rsplit(":", 1)[1]],
-            env={"HOME": str(home), "PATH": os.environ["PATH"], **QUICK_TRAINING, **settings},
+            env={
+                "HOME": str(home),
+                "PATH": os.environ["PATH"],
+                "PYTHONPATH": os.environ.get("PYTHONPATH", ""),
+                **QUICK_TRAINING,
+                **settings,
+            },
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,

@@ -147,6 +147,13 @@ class LiveHub:
     def client_count(self) -> int:
         return len(self._clients)
 
+    async def is_following(self) -> None:
+        """Returns once what is committed reaches the watchers."""
+        await self._following.wait()
+
+    def admit(self, client: Client) -> None:
+        self._clients.add(client)
+
     def silence_seconds(self) -> float | None:
         """Since the last candle or event; ``None`` where none came since the start."""
         return None if self._heard_at is None else (self._clock.now() - self._heard_at) / 1000
@@ -246,7 +253,7 @@ class LiveHub:
             session_id=grant["session_id"],
             key_id=grant["key_id"],
         )
-        self._clients.add(client)
+        self.admit(client)
         try:
             await self._run_client(socket, client, request)
         finally:
