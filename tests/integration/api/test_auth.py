@@ -355,3 +355,21 @@ def test_routes_that_answer_a_secret_are_not_kept_for_a_second_request() -> None
     ]
     assert len(found) >= 4
     assert not [route.path for route in found if isinstance(route, OnceRoute)]
+
+
+def test_no_route_takes_a_url(app: FastAPI) -> None:
+    """Nor code, nor a file: nothing that a caller names is fetched, run or imported."""
+    document = app.openapi()
+    named = {name for told in document["components"]["schemas"].values() for name in told.get("properties", {})}
+    named |= {
+        given["name"]
+        for operations in document["paths"].values()
+        for told in operations.values()
+        for given in told.get("parameters", ())
+    }
+    suspicious = ("url", "uri", "webhook", "callback", "code", "script", "module", "path", "file")
+    assert len(named) > 100
+    assert {name for name in named if name.lower().endswith(suspicious)} == {"code"}, "code: of a problem"
+    assert not [
+        body for body in str(document).split("'") if body in ("multipart/form-data", "application/octet-stream")
+    ]
