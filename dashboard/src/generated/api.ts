@@ -1539,7 +1539,7 @@ export interface components {
          * Phase
          * @enum {string}
          */
-        Phase: "starting" | "training" | "trading" | "nothing to trade";
+        Phase: "starting" | "training" | "trading" | "nothing to trade" | "elsewhere";
         /** PortfolioSummary */
         PortfolioSummary: {
             /** Book */
