@@ -15,6 +15,7 @@ from tradepulse.api.models import Given, Time, View
 from tradepulse.api.routing import idempotency_key
 from tradepulse.domain.inbox import SUBJECTS, RequestKind, RequestStatus
 from tradepulse.domain.inbox import Request as Asked
+from tradepulse.domain.users import Note
 
 logger = logging.getLogger(__name__)
 LONGEST_WAIT = 60.0
@@ -75,6 +76,8 @@ class CommandDesk:
         key = str(uuid4()) if self._given is None else f"{self._given}:{kind}:{name}:{subject}"
         now = self._services.clock.now()
         posted = await self._services.inbox.post(Asked(name, kind, who.actor.name, reason, key, now, payload))
+        facts = {"command_id": posted.request_id, "book": name, "reason": reason}
+        await self._services.accounts.note(Note(now, who.actor.name, f"asked to {kind}", subject, who.address, facts))
         logger.info("command posted", extra={"command_id": posted.request_id, "kind": kind.value, "book": name})
         return posted
 

@@ -32,6 +32,9 @@ from tradepulse.shared.passwords import token_hash
 from tradepulse.shared.settings import Settings
 from tradepulse.strategies.base_strategy import Strategy
 
+USED_AGAIN_MS = 60_000
+"""How exactly it is known when a key was last used: not every request is a write."""
+
 
 async def _nobody(_book: str) -> bool:
     return False
@@ -162,6 +165,9 @@ async def _script(request: Request, token: str) -> Principal:
     found = await services.accounts.key_owner(key_id, services.clock.now())
     if found is None or not compare_digest(found[1].secret_hash, token_hash(secret)):
         raise not_authenticated("This key is not known, has expired, or was removed.", "Make another one.")
+    now, last = services.clock.now(), found[1].last_used_at
+    if last is None or now - last > USED_AGAIN_MS:
+        await services.accounts.key_used(key_id, now)
     return Principal(found[0], address_of(request), key_id=key_id, scopes=found[1].scopes)
 
 

@@ -28,6 +28,8 @@ from tradepulse.shared.passwords import token_hash
 logger = logging.getLogger(__name__)
 
 QUEUE_LIMIT = 1000
+MOST_CONNECTIONS = 500
+"""Those that have not shown a ticket yet among them."""
 REPLAY_PAGE = 1000
 REPLAY_LIMIT = 5000
 HEARTBEAT_SECONDS = 3.0
@@ -139,6 +141,7 @@ class LiveHub:
         self._clock = clock
         self._heartbeat_seconds = heartbeat_seconds
         self._clients: set[Client] = set()
+        self._connections = 0
         self._sequence = 0
         self._following = asyncio.Event()
         self._heard_at: int | None = None
@@ -233,6 +236,16 @@ class LiveHub:
     async def serve(self, socket: WebSocket) -> None:
         """One connection, from its subscription to its end."""
         await socket.accept()
+        if self._connections >= MOST_CONNECTIONS:
+            await socket.close(TRY_AGAIN_LATER, "too many connections")
+            return
+        self._connections += 1
+        try:
+            await self._serve(socket)
+        finally:
+            self._connections -= 1
+
+    async def _serve(self, socket: WebSocket) -> None:
         request = await _read_request(socket)
         if request is None:
             return

@@ -31,6 +31,8 @@ Train = Annotated[
     typer.Option("--train/--no-train", help="Train before trading, or not; default: where nothing was trained yet."),
 ]
 HIGHEST_PORT = 65_535
+LARGEST_MESSAGE = 1 << 16
+"""That a watcher may send over the live socket."""
 
 
 def register(app: typer.Typer) -> None:
@@ -147,6 +149,7 @@ def _server(app: "Application", settings: Settings, ready: Callable[[], None], b
         log_config=None,
         log_level="warning",
         access_log=False,
+        ws_max_size=LARGEST_MESSAGE,
         timeout_graceful_shutdown=SECONDS_TO_CLOSE,
         ssl_certfile=settings.api.tls_certificate,
         ssl_keyfile=settings.api.tls_key,

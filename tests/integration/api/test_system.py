@@ -55,6 +55,8 @@ async def test_request_id_is_in_the_answer_in_the_log_and_with_the_command(
     taken = await scenario.inbox.take("paper")
     assert taken is not None
     assert (taken.request_id, taken.payload["trace"]) == (command_id, "mine-1")
+    [entry] = await scenario.accounts.notes(limit=1)
+    assert (entry.note.actor, entry.note.action, entry.note.facts["command_id"]) == ("Tom", "asked to halt", command_id)
 
 
 async def test_request_id_when_unfit_for_a_log_then_replaced(client: httpx.AsyncClient) -> None:
