@@ -11,11 +11,14 @@ from tradepulse.domain.market import DAY, MINUTE, Timeframe
 from tradepulse.domain.risk import AccountLimits, CorrelationRule, Protection, WalletLimits
 from tradepulse.kernels.fills import PPM
 from tradepulse.ports import (
+    AccountStore,
+    AnswerStore,
     BookReader,
     CandleStore,
     Clock,
     CommandInbox,
     ConfigurationStore,
+    DatabaseFacts,
     Journal,
     ResultStore,
     TrainingStore,
@@ -23,6 +26,7 @@ from tradepulse.ports import (
 )
 from tradepulse.shared.clock import SystemClock
 from tradepulse.shared.settings import RiskSettings, Settings, TradingSettings
+from tradepulse.storage.answers import PostgresAnswers
 from tradepulse.storage.books import PostgresBookReader
 from tradepulse.storage.candles import PostgresCandleStore
 from tradepulse.storage.configurations import PostgresConfigurationStore
@@ -30,8 +34,9 @@ from tradepulse.storage.db import Database, open_database
 from tradepulse.storage.inbox import PostgresCommandInbox
 from tradepulse.storage.journal import PostgresJournal
 from tradepulse.storage.results import PostgresResultStore
-from tradepulse.storage.schema import sync_schema
+from tradepulse.storage.schema import schema_problem, sync_schema
 from tradepulse.storage.training import PostgresTrainingStore
+from tradepulse.storage.users import PostgresAccounts
 from tradepulse.storage.venues import PostgresVenueStore
 
 
@@ -51,6 +56,8 @@ class Application:
     inbox: CommandInbox
     training: TrainingStore
     configurations: ConfigurationStore
+    accounts: AccountStore
+    answers: AnswerStore
 
 
 @asynccontextmanager
@@ -75,7 +82,20 @@ async def open_application(settings: Settings) -> AsyncIterator[Application]:
             inbox=PostgresCommandInbox(database),
             training=PostgresTrainingStore(database),
             configurations=PostgresConfigurationStore(database),
+            accounts=PostgresAccounts(database),
+            answers=PostgresAnswers(database),
         )
+
+
+async def database_facts(app: Application) -> DatabaseFacts:
+    """Asks the database; ``TransientError`` where it does not answer."""
+    async with app.database.transaction() as connection:
+        problem = await schema_problem(connection)
+        asked_at = app.clock.now()
+        row = await (await connection.execute("select extract(epoch from clock_timestamp()) * 1000")).fetchone()
+        answered_at = app.clock.now()
+    theirs = answered_at if row is None else int(row[0])
+    return DatabaseFacts(problem, theirs - (asked_at + answered_at) // 2)
 
 
 async def sync_database_schema(settings: Settings, *, dry_run: bool) -> list[str]:

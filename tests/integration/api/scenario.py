@@ -7,12 +7,15 @@ import random
 import threading
 from collections.abc import AsyncIterator, Sequence
 from decimal import Decimal
+from functools import cache
 from typing import Any
 
 from tradepulse.api.deps import Services
 from tradepulse.domain.market import Candle, Candles, MarketKey, MarketKind, MarketSpec, SeriesKey, Timeframe
 from tradepulse.ports import JsonObject, LedgerCheck, SeriesCoverage, WriteResult
 from tradepulse.shared.clock import ManualClock
+from tradepulse.storage.in_memory import InMemoryCommandInbox
+from tradepulse.storage.in_memory_users import InMemoryAccounts, InMemoryAnswers
 
 BOOK = "paper"
 EXCHANGE = "simulated"
@@ -24,11 +27,17 @@ START = 1_767_225_600_000
 """2026-01-01 00:00 UTC."""
 CANDLE_COUNT = 30 * 1440
 LAST_DAY = CANDLE_COUNT - 1440
+SIGNING_KEY = bytes(range(32))
 STRATEGIES = ("htf_sweep", "volume_breakout", "divergence_capitulation")
 
 
 def walk(seed: int, count: int, price: float, step: int, digits: int) -> list[Candle]:
-    """Prices in waves, so that all three regimes come by; a pure function of its arguments."""
+    """Prices in waves, so that all three regimes come by; a pure function of its arguments, walked once."""
+    return list(_walked(seed, count, price, step, digits))
+
+
+@cache
+def _walked(seed: int, count: int, price: float, step: int, digits: int) -> tuple[Candle, ...]:
     chance = random.Random(seed)  # noqa: S311 - a picture, not a secret
     rows = []
     for index in range(count):
@@ -48,7 +57,7 @@ def walk(seed: int, count: int, price: float, step: int, digits: int) -> list[Ca
             )
         )
         price = close
-    return rows
+    return tuple(rows)
 
 
 def joined(rows: list[Candle], count: int) -> list[Candle]:
@@ -447,7 +456,19 @@ class Scenario:
         )
         self.book = PaperBook(self.candles, self.clock)
         self._live_through_the_day()
-        self.services = Services(self.book, self.candles, StoredResults(), self.clock, "in memory")
+        self.accounts = InMemoryAccounts()
+        self.inbox = InMemoryCommandInbox()
+        self.services = Services(
+            self.book,
+            self.candles,
+            StoredResults(),
+            self.clock,
+            "in memory",
+            accounts=self.accounts,
+            answers=InMemoryAnswers(),
+            inbox=self.inbox,
+            signing_key=SIGNING_KEY,
+        )
 
     def _live_through_the_day(self) -> None:
         chance = random.Random(11)  # noqa: S311 - a picture, not a secret
