@@ -17,16 +17,28 @@ from tradepulse.api.live import HEARTBEAT_SECONDS, POLICY_VIOLATION, LiveHub
 from tradepulse.api.models import LiveMessage, LiveRequest
 from tradepulse.api.pages import STATIC, page_router
 from tradepulse.api.problems import PROBLEM_RESPONSES, Problem, install_problem_handlers
-from tradepulse.api.routers import analytics, auth, backtests, data, patterns, portfolio, system, trades, users
+from tradepulse.api.routers import (
+    analytics,
+    auth,
+    backtests,
+    data,
+    exchanges,
+    patterns,
+    portfolio,
+    system,
+    trades,
+    users,
+)
 from tradepulse.api.security import SecurityHeaders, allowed_hosts, same_origin
 from tradepulse.api.throttle import LoginThrottle
 from tradepulse.api.tokens import AccessTokens
 from tradepulse.domain.users import Role
 from tradepulse.shared.settings import ApiSettings, Settings
 
-NOUNS = (auth, users, system, portfolio, trades, patterns, analytics, data, backtests)
+NOUNS = (auth, users, system, portfolio, trades, patterns, analytics, exchanges, data, backtests)
 """Their routes are for those who are logged in, whatever else a route asks for."""
-OPEN = (system.health_router, auth.open_router)
+APART = (system.health_router, auth.open_router, exchanges.secret_router)
+"""Open to all, or with doors of their own."""
 
 DESCRIPTION = """Read what TradePulse IQ saw, decided and did.
 
@@ -61,7 +73,7 @@ def create_app(
     install_problem_handlers(app)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=allowed_hosts(settings.api.host), www_redirect=False)
     app.add_middleware(SecurityHeaders)
-    for router in OPEN:
+    for router in APART:
         app.include_router(router, responses=PROBLEM_RESPONSES)
     for noun in NOUNS:
         app.include_router(noun.router, responses=PROBLEM_RESPONSES, dependencies=[Depends(require(Role.VIEWER))])

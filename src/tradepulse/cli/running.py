@@ -102,6 +102,7 @@ def _server(app: "Application", settings: Settings, ready: Callable[[], None], b
         inbox=app.inbox,
         signing_key=bootstrap.signing_key(settings),
         is_traded=partial(bootstrap.is_traded, app),
+        installation=bootstrap.Installation(app),
         strategies=tuple(STRATEGIES.values()),
         trading=lambda: board.state,
     )
