@@ -253,6 +253,14 @@ class BookReader(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class DatabaseFacts:
+    """``clock_offset_ms``: by how much the database's clock is ahead of this machine's."""
+
+    schema_problem: str
+    clock_offset_ms: int
+
+
 class ResultStore(Protocol):
     """Finished backtests, opened again by id: request, data hash, code version, figures, trades, equity."""
 

@@ -83,4 +83,3 @@ async def test_facts_when_asked_for_then_every_exchange_and_no_secret(database_u
         values = {line["name"]: line["value"] for line in hall.configuration()}
         assert database_url not in str(values)
         assert values["data_directory"] == str(tmp_path)
-        assert (await hall.risk(None))["begun"] is False

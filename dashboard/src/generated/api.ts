@@ -924,6 +924,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/system/readiness": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Explained Readiness
+         * @description As `/health/ready`, with what was found.
+         */
+        get: operations["explained_readiness_api_system_readiness_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/system/resources": {
         parameters: {
             query?: never;
@@ -1210,6 +1230,46 @@ export interface paths {
          * @description The process answers. What it depends on is in `/api/system/status`.
          */
         get: operations["health_health_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/health/ready": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Ready
+         * @description 503 where a check failed. Why is told to who is logged in, at `/api/system/readiness`.
+         */
+        get: operations["ready_health_ready_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/metrics": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Metrics
+         * @description For Prometheus: of this process and of the books as stored. A key with the scope `metrics` is enough.
+         */
+        get: operations["metrics_metrics_get"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1514,6 +1574,14 @@ export interface components {
              * @description empty: every entry follows from the one before it
              */
             problem: string;
+        };
+        /** CheckLine */
+        CheckLine: {
+            /** Detail */
+            detail: string;
+            /** Name */
+            name: string;
+            state: components["schemas"]["State"];
         };
         /**
          * Code
@@ -2326,6 +2394,22 @@ export interface components {
              */
             type: string;
         };
+        /** Readiness */
+        Readiness: {
+            /** Checks */
+            checks: {
+                [key: string]: components["schemas"]["State"];
+            };
+            /** Ready */
+            ready: boolean;
+        };
+        /** ReadinessReport */
+        ReadinessReport: {
+            /** Checks */
+            checks: components["schemas"]["CheckLine"][];
+            /** Ready */
+            ready: boolean;
+        };
         /** Refresh */
         Refresh: {
             /**
@@ -2561,6 +2645,11 @@ export interface components {
              */
             needed: boolean;
         };
+        /**
+         * State
+         * @enum {string}
+         */
+        State: "ok" | "failed" | "unknown";
         /** StoredKey */
         StoredKey: {
             /**
@@ -3302,6 +3391,7 @@ export type BookLine = components['schemas']['BookLine'];
 export type CandleBar = components['schemas']['CandleBar'];
 export type CandleSeries = components['schemas']['CandleSeries'];
 export type ChainState = components['schemas']['ChainState'];
+export type CheckLine = components['schemas']['CheckLine'];
 export type Code = components['schemas']['Code'];
 export type CommandState = components['schemas']['CommandState'];
 export type ConditionLine = components['schemas']['ConditionLine'];
@@ -3351,6 +3441,8 @@ export type Performance = components['schemas']['Performance'];
 export type Phase = components['schemas']['Phase'];
 export type PortfolioSummary = components['schemas']['PortfolioSummary'];
 export type Problem = components['schemas']['Problem'];
+export type Readiness = components['schemas']['Readiness'];
+export type ReadinessReport = components['schemas']['ReadinessReport'];
 export type Refresh = components['schemas']['Refresh'];
 export type Regime = components['schemas']['Regime'];
 export type RequestKind = components['schemas']['RequestKind'];
@@ -3364,6 +3456,7 @@ export type SettingLine = components['schemas']['SettingLine'];
 export type SetUp = components['schemas']['SetUp'];
 export type SetupLine = components['schemas']['SetupLine'];
 export type SetUpState = components['schemas']['SetUpState'];
+export type State = components['schemas']['State'];
 export type StoredKey = components['schemas']['StoredKey'];
 export type StrategyLine = components['schemas']['StrategyLine'];
 export type StrategyPerformance = components['schemas']['StrategyPerformance'];
@@ -5124,6 +5217,37 @@ export interface operations {
             503: components["responses"]["Problem503"];
         };
     };
+    explained_readiness_api_system_readiness_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReadinessReport"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
     resources_api_system_resources_get: {
         parameters: {
             query?: never;
@@ -5514,7 +5638,7 @@ export interface operations {
                 book?: string | null;
                 /** @description `next_cursor` of the page before */
                 cursor?: number | null;
-                /** @description only these, e.g. OrderFilled; repeatable */
+                /** @description only these, e.g. order_filled; repeatable */
                 kind?: string[] | null;
                 /** @description rows of one page */
                 limit?: number;
@@ -5700,6 +5824,68 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Health"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    ready_health_ready_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Readiness"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    metrics_metrics_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
                 };
             };
             400: components["responses"]["Problem400"];

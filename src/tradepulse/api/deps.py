@@ -23,6 +23,7 @@ from tradepulse.ports import (
     CandleStore,
     Clock,
     CommandInbox,
+    DatabaseFacts,
     JsonObject,
     ResultStore,
 )
@@ -38,9 +39,7 @@ async def _nobody(_book: str) -> bool:
 
 
 class Installation(Protocol):
-    """What the hall knows beyond the stores: wallets, keys, exchanges, risk. See ``bootstrap.Installation``."""
-
-    async def risk(self, book: str | None) -> JsonObject: ...
+    """What the hall knows beyond the stores: wallets, keys, exchanges, settings. See ``bootstrap.Installation``."""
 
     async def wallets(self) -> list[JsonObject]: ...
 
@@ -55,6 +54,14 @@ class Installation(Protocol):
     def exchanges(self) -> list[JsonObject]: ...
 
     def configuration(self) -> list[JsonObject]: ...
+
+
+async def _no_report(_book: str | None) -> JsonObject:
+    return {}
+
+
+async def _no_facts() -> DatabaseFacts:
+    return DatabaseFacts(schema_problem="", clock_offset_ms=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +84,9 @@ class Services:
     """What the trader of this process is doing."""
     is_traded: Callable[[str], Awaitable[bool]] = _nobody
     """Whether any process trades the book now."""
+    risk_report: Callable[[str | None], Awaitable[JsonObject]] = _no_report
+    """State, holds, locks and what is not ready of a book."""
+    database_facts: Callable[[], Awaitable[DatabaseFacts]] = _no_facts
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from pydantic import ValidationError
 from starlette.websockets import WebSocketDisconnect
 
 from tradepulse.api.figures import explained
+from tradepulse.api.metrics import Metrics
 from tradepulse.api.models import LiveMessage, LiveRequest, SetupRow, Topic
 from tradepulse.domain.signals import Verdict
 from tradepulse.ports import AccountStore, BookReader, Clock, JsonObject
@@ -74,6 +75,11 @@ def kind_in_words(kind: str) -> str:
     return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", kind).lower()
 
 
+def kind_as_written(words: str) -> str:
+    """``PositionOpened`` for ``position_opened``, and for itself."""
+    return "".join(part[:1].upper() + part[1:] for part in words.split("_"))
+
+
 def event_message(event: JsonObject) -> LiveMessage:
     """An evaluated setup is told as the setups list answers it, so that a watcher need not ask for it."""
     kind = kind_in_words(str(event["kind"]))
@@ -128,20 +134,27 @@ class LiveHub:
         books: BookReader,
         accounts: AccountStore,
         clock: Clock,
+        metrics: Metrics,
         *,
         heartbeat_seconds: float = HEARTBEAT_SECONDS,
     ) -> None:
         self._books = books
         self._accounts = accounts
+        self._metrics = metrics
         self._clock = clock
         self._heartbeat_seconds = heartbeat_seconds
         self._clients: set[Client] = set()
         self._sequence = 0
         self._following = asyncio.Event()
+        self._heard_at: int | None = None
 
     @property
     def client_count(self) -> int:
         return len(self._clients)
+
+    def silence_seconds(self) -> float | None:
+        """Since the last candle or event; ``None`` where none came since the start."""
+        return None if self._heard_at is None else (self._clock.now() - self._heard_at) / 1000
 
     async def run(self) -> None:
         await asyncio.gather(self._follow_for_ever(), self._look_for_ever())
@@ -187,6 +200,7 @@ class LiveHub:
         self._sequence = await self._books.last_sequence()
         self._following.set()
         async for change in changes:
+            self._heard_at = self._clock.now()
             if change["kind"] == "candle":
                 self._tell(LiveMessage(topic=Topic.CANDLES, sequence=None, data=change))
             else:
@@ -242,6 +256,8 @@ class LiveHub:
             await self._run_client(socket, client, request)
         finally:
             self._clients.discard(client)
+            if client.close_code is not None:
+                self._metrics.live_dropped.labels(str(client.close_code)).inc()
 
     async def _grant_of(self, socket: WebSocket, request: LiveRequest) -> JsonObject | None:
         grant = await self._accounts.take_ticket(token_hash(request.ticket), self._clock.now())

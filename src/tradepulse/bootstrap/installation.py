@@ -1,11 +1,10 @@
-"""What the API asks of the hall: risk, wallets, their keys, exchanges and the configuration in force, as plain JSON."""
+"""What the API asks of the hall: wallets, their keys, exchanges and the configuration in force, as plain JSON."""
 
 import asyncio
 from typing import Any
 
 from tradepulse.bootstrap.application import Application
 from tradepulse.bootstrap.exchange_keys import Ask, add_key, keys_of, recheck_keys
-from tradepulse.bootstrap.requests import risk_report
 from tradepulse.bootstrap.wallets_file import load_wallets
 from tradepulse.domain.wallets import KeyState, Wallet, Wallets
 from tradepulse.exchanges.key_permissions import ask_permissions
@@ -23,9 +22,6 @@ class Installation:
     def __init__(self, app: Application, ask: Ask = ask_permissions) -> None:
         self._app = app
         self._ask = ask
-
-    async def risk(self, book: str | None) -> JsonObject:
-        return await risk_report(self._app, book)
 
     async def wallets(self) -> list[JsonObject]:
         """Empty where there is no wallets file; ``ConfigurationError`` for one that is wrong."""

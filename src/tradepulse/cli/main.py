@@ -12,6 +12,7 @@ from types import TracebackType
 import typer
 
 from tradepulse.cli import (
+    accounts,
     backtesting,
     candles,
     configurations,
@@ -45,7 +46,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for family in (running, risk, training, worker, configurations, wallets, backtesting, candles, database, installation):
+FAMILIES = (
+    running, risk, training, worker, configurations, wallets, accounts, backtesting, candles, database, installation,
+)  # fmt: skip
+for family in FAMILIES:
     family.register(app)
 
 

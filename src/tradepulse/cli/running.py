@@ -42,11 +42,14 @@ def up(host: Host = None, port: Port = None, train: Train = None, as_json: AsJso
 
     The first start trains on the stored history before it trades; what passes the gate is traded.
     """
+    from tradepulse.api.security import check_exposure
+
     settings = load_settings()
     configure_logging(settings.logging, known_secrets(settings))
     if port is not None and not 1 <= port <= HIGHEST_PORT:
         raise ConfigurationError(f"--port {port} is not a port.", f"Choose one from 1 to {HIGHEST_PORT}.")
     api = settings.api.model_copy(update={"host": host or settings.api.host, "port": port or settings.api.port})
+    check_exposure(api)
     run(_up(settings.model_copy(update={"api": api}), train=train, as_json=as_json))
 
 
@@ -103,12 +106,20 @@ def _server(app: "Application", settings: Settings, ready: Callable[[], None], b
         signing_key=bootstrap.signing_key(settings),
         is_traded=partial(bootstrap.is_traded, app),
         installation=bootstrap.Installation(app),
+        risk_report=partial(bootstrap.risk_report, app),
+        database_facts=partial(bootstrap.database_facts, app),
         strategies=tuple(STRATEGIES.values()),
         trading=lambda: board.state,
     )
     web = create_app(services, settings=settings)
     config = uvicorn.Config(
-        web, log_config=None, log_level="warning", access_log=False, timeout_graceful_shutdown=SECONDS_TO_CLOSE
+        web,
+        log_config=None,
+        log_level="warning",
+        access_log=False,
+        timeout_graceful_shutdown=SECONDS_TO_CLOSE,
+        ssl_certfile=settings.api.tls_certificate,
+        ssl_keyfile=settings.api.tls_key,
     )
     return _Server(config, ready)
 
@@ -174,7 +185,8 @@ async def _signals_to(stop: asyncio.Event) -> AsyncIterator[None]:
 
 
 def _announce(settings: Settings, database: str, set_up: str | None, *, as_json: bool) -> None:
-    url = f"http://{settings.api.host}:{settings.api.port}"
+    scheme = "http" if settings.api.tls_certificate is None else "https"
+    url = f"{scheme}://{settings.api.host}:{settings.api.port}"
     # Behind the #, so that no server and no log ever sees it.
     link = None if set_up is None else f"{url}/set-up#{set_up}"
     mode, exchange = settings.trading.mode, settings.exchange

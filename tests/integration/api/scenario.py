@@ -7,6 +7,7 @@ import random
 import threading
 from collections.abc import AsyncIterator, Sequence
 from decimal import Decimal
+from functools import cache
 from typing import Any
 
 from tradepulse.api.deps import Services
@@ -34,7 +35,12 @@ STRATEGIES = ("htf_sweep", "volume_breakout", "divergence_capitulation")
 
 
 def walk(seed: int, count: int, price: float, step: int, digits: int) -> list[Candle]:
-    """Prices in waves, so that all three regimes come by; a pure function of its arguments."""
+    """Prices in waves, so that all three regimes come by; a pure function of its arguments, walked once."""
+    return list(_walked(seed, count, price, step, digits))
+
+
+@cache
+def _walked(seed: int, count: int, price: float, step: int, digits: int) -> tuple[Candle, ...]:
     chance = random.Random(seed)  # noqa: S311 - a picture, not a secret
     rows = []
     for index in range(count):
@@ -54,7 +60,7 @@ def walk(seed: int, count: int, price: float, step: int, digits: int) -> list[Ca
             )
         )
         price = close
-    return rows
+    return tuple(rows)
 
 
 def joined(rows: list[Candle], count: int) -> list[Candle]:
@@ -483,14 +489,15 @@ class StoredResults:
         return self.ROW if backtest_id == "bt-1" else None
 
 
+async def risk_of(book: str | None) -> JsonObject:
+    return {"book": book, "state": "active", "holds": [], "locks": [], "not_ready": []}
+
+
 class Hall:
     """An ``Installation`` of one wallet, whose exchange takes every key but those that may withdraw."""
 
     def __init__(self) -> None:
         self.keys: dict[str, JsonObject] = {}
-
-    async def risk(self, book: str | None) -> JsonObject:
-        return {"book": book, "state": "active", "holds": [], "locks": []}
 
     async def wallets(self) -> list[JsonObject]:
         trades = [{"strategy": "htf_sweep", "symbol": "BTC/USDT", "timeframe": "1h"}]
@@ -567,6 +574,7 @@ class Scenario:
             inbox=self.inbox,
             signing_key=SIGNING_KEY,
             installation=Hall(),
+            risk_report=risk_of,
             strategies=tuple(KNOWN_STRATEGIES.values()),
         )
 

@@ -111,8 +111,8 @@ async def test_logs_when_paged_and_filtered_then_newest_first_and_only_those(
     assert [line["cursor"] for line in [*page["items"], *older]] == [
         event["sequence"] for event in reversed(scenario.book.events)
     ]
-    opened = (await client.get("/api/trades/logs", params={"kind": ["PositionOpened", "None"]})).json()["items"]
-    assert {line["kind"] for line in opened} == {"PositionOpened"}
+    opened = (await client.get("/api/trades/logs", params={"kind": ["position_opened", "none"]})).json()["items"]
+    assert {line["kind"] for line in opened} == {"position_opened"}
     assert (await client.get("/api/trades/logs", params={"limit": 0})).status_code == 422
 
 

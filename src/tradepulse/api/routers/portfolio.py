@@ -163,7 +163,7 @@ async def risk_management(services: ServicesDep, book: BookDep) -> JsonObject:
     """State of trading, what holds it, locks on entries, and the limits with the share of each that is used."""
     if book is None:
         raise NotFoundError("No book has begun yet.", "Start paper trading with: tradepulse up")
-    return await services.installation.risk(book)
+    return await services.risk_report(book)
 
 
 class WalletTrade(View):

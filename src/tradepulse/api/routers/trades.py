@@ -23,6 +23,7 @@ from tradepulse.api.deps import (
 )
 from tradepulse.api.errors import NotFoundError
 from tradepulse.api.figures import all_trades, explained, page_of, statistics, valued
+from tradepulse.api.live import kind_as_written, kind_in_words
 from tradepulse.api.models import (
     ActivePosition,
     FillLine,
@@ -140,15 +141,19 @@ class LogLine(View):
 async def logs(
     services: ServicesDep,
     book: BookDep,
-    kind: Annotated[list[str] | None, Query(description="only these, e.g. OrderFilled; repeatable")] = None,
+    kind: Annotated[list[str] | None, Query(description="only these, e.g. order_filled; repeatable")] = None,
     limit: LimitDep = 100,
     cursor: CursorDep = None,
 ) -> Page[LogLine]:
     """What the book's engine wrote down, newest first."""
-    found = (
-        [] if book is None else await services.books.events_before(book, limit=limit, before=cursor, kinds=kind or ())
-    )
-    return page_of(found, limit, LogLine.model_validate)
+    if book is None:
+        return Page(items=[], next_cursor=None)
+    kinds = [kind_as_written(word) for word in kind or ()]
+    return page_of(await services.books.events_before(book, limit=limit, before=cursor, kinds=kinds), limit, _log_line)
+
+
+def _log_line(row: JsonObject) -> LogLine:
+    return LogLine.model_validate({**row, "kind": kind_in_words(row["kind"])})
 
 
 class KillSwitch(Because):
