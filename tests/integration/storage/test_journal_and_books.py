@@ -115,6 +115,39 @@ async def test_story_when_a_trade_is_closed_then_it_reads_from_setup_to_ledger(
     assert await reader.equity("paper", since=marks[1]["time"]) == marks[:2]
 
 
+async def test_book_when_one_trade_is_open_and_one_closed_then_what_is_held_what_rests_and_what_was_logged(
+    journal: PostgresJournal, reader: PostgresBookReader
+) -> None:
+    day = TradingDay()
+    await commit(journal, [day.begin()])
+    await commit(journal, day.enter(SPOT, "one", 10_000, 700))
+    await commit(journal, day.enter(SPOT, "two", 10_000, 300))
+    await commit(journal, day.leave("one", 10_100, OrderRole.TARGET))
+
+    assert await reader.holdings("paper") == [
+        {"exchange": "simulated", "symbol": "BTC/USDT", "base": "BTC", "quantity": "0.00300"}
+    ]
+    resting = await reader.resting_orders("paper")
+    assert {(row["role"], row["setup_id"], row["price"], row["quantity"]) for row in resting} == {
+        ("stop", "two", "99.50", "0.00300"),
+        ("target", "two", "101.00", "0.00300"),
+    }
+    assert await reader.setup_counts("paper") == {"htf_sweep": {"accepted": 2}}
+
+    logged = await reader.events_before("paper", limit=100)
+    assert [row["cursor"] for row in logged] == sorted((row["cursor"] for row in logged), reverse=True)
+    fills = await reader.events_before("paper", limit=100, kinds=["OrderFilled"])
+    assert [row["data"]["fill_id"] for row in fills] == ["one-out", "two-in", "one-in"]
+    assert await reader.events_before("paper", limit=1, before=fills[0]["cursor"], kinds=["OrderFilled"]) == fills[1:2]
+    assert await reader.events_before("other", limit=5) == []
+
+    closed_at = (await reader.trades("paper", limit=1))[0]["exit_time"]
+    assert await reader.trades("paper", limit=5, symbol="ETH/USDT") == []
+    assert await reader.trades("paper", limit=5, strategy="htf_sweep", since=closed_at + 1) == []
+    chosen = await reader.trades("paper", limit=5, symbol="BTC/USDT", since=closed_at, until=closed_at + 1)
+    assert [row["trade_id"] for row in chosen] == ["one"]
+
+
 async def test_setups_when_dropped_later_then_the_reason_is_told_and_they_are_not_taken(
     journal: PostgresJournal, reader: PostgresBookReader
 ) -> None:
