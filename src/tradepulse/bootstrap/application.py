@@ -16,8 +16,10 @@ from tradepulse.ports import (
     Clock,
     CommandInbox,
     ConfigurationStore,
+    JobStore,
     Journal,
     ResultStore,
+    ScheduleStore,
     TrainingStore,
     VenueStore,
 )
@@ -28,8 +30,10 @@ from tradepulse.storage.candles import PostgresCandleStore
 from tradepulse.storage.configurations import PostgresConfigurationStore
 from tradepulse.storage.db import Database, open_database
 from tradepulse.storage.inbox import PostgresCommandInbox
+from tradepulse.storage.jobs import PostgresJobStore
 from tradepulse.storage.journal import PostgresJournal
 from tradepulse.storage.results import PostgresResultStore
+from tradepulse.storage.schedules import PostgresScheduleStore
 from tradepulse.storage.schema import sync_schema
 from tradepulse.storage.training import PostgresTrainingStore
 from tradepulse.storage.venues import PostgresVenueStore
@@ -51,6 +55,8 @@ class Application:
     inbox: CommandInbox
     training: TrainingStore
     configurations: ConfigurationStore
+    jobs: JobStore
+    schedules: ScheduleStore
 
 
 @asynccontextmanager
@@ -75,6 +81,8 @@ async def open_application(settings: Settings) -> AsyncIterator[Application]:
             inbox=PostgresCommandInbox(database),
             training=PostgresTrainingStore(database),
             configurations=PostgresConfigurationStore(database),
+            jobs=PostgresJobStore(database),
+            schedules=PostgresScheduleStore(database),
         )
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import socket
+import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
@@ -309,7 +310,13 @@ async def _evaluated(
         if progress is not None:
             progress(unit.index * total + done, units * total, str(unit.series))
 
-    return await asyncio.to_thread(evaluate_unit, unit, data, request, plan, threads=threads, progress=tell)
+    given_up = threading.Event()
+    try:
+        return await asyncio.to_thread(
+            evaluate_unit, unit, data, request, plan, threads=threads, progress=tell, cancelled=given_up.is_set
+        )
+    finally:
+        given_up.set()
 
 
 def worker_name() -> str:

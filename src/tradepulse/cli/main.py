@@ -17,8 +17,10 @@ from tradepulse.cli import (
     configurations,
     database,
     installation,
+    jobs,
     risk,
     running,
+    schedules,
     training,
     wallets,
     worker,
@@ -45,7 +47,21 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for family in (running, risk, training, worker, configurations, wallets, backtesting, candles, database, installation):
+FAMILIES = (
+    running,
+    risk,
+    training,
+    jobs,
+    schedules,
+    worker,
+    configurations,
+    wallets,
+    backtesting,
+    candles,
+    database,
+    installation,
+)
+for family in FAMILIES:
     family.register(app)
 
 

@@ -52,6 +52,7 @@ def up(host: Host = None, port: Port = None, train: Train = None, as_json: AsJso
 
 async def _up(settings: Settings, *, train: bool | None, as_json: bool) -> None:
     from tradepulse import bootstrap
+    from tradepulse.bootstrap import beside_trading
 
     board = _Board()
 
@@ -64,10 +65,11 @@ async def _up(settings: Settings, *, train: bool | None, as_json: bool) -> None:
                 server = _server(app, settings, ready, board)
                 serving = asyncio.create_task(server.serve(sockets=[listener]))
                 trading = asyncio.create_task(bootstrap.run_paper(app, told=board.show, train=train))
+                working = asyncio.create_task(beside_trading.keep_working_beside())
                 try:
                     await _until_one_ends(serving, trading, stop)
                 finally:
-                    await _end(server, serving, trading)
+                    await _end(server, serving, trading, working)
     tell("Stopped. Everything is stored; the next start goes on from here.")
 
 
@@ -188,9 +190,12 @@ async def _until_one_ends(serving: asyncio.Task[None], trading: asyncio.Task[Non
     raise InvariantError("The paper trader or the web server ended by itself.", "See the log above; start again.")
 
 
-async def _end(server: uvicorn.Server, serving: asyncio.Task[None], trading: asyncio.Task[None]) -> None:
+async def _end(
+    server: uvicorn.Server, serving: asyncio.Task[None], trading: asyncio.Task[None], working: asyncio.Task[None]
+) -> None:
     """The trader first, so that nothing is traded any more while watchers are let go."""
     trading.cancel()
-    await asyncio.gather(trading, return_exceptions=True)
+    working.cancel()
+    await asyncio.gather(trading, working, return_exceptions=True)
     server.should_exit = True
     await asyncio.gather(serving, return_exceptions=True)

@@ -18,15 +18,21 @@ class PostgresResultStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def save_backtest(self, report: JsonObject, trades: Sequence[JsonObject]) -> str:
+    async def save_backtest(
+        self, report: JsonObject, trades: Sequence[JsonObject], *, backtest_id: str | None = None
+    ) -> str:
         async with self._database.transaction() as connection:
             made = await connection.execute(
-                "insert into backtests (backtest_id, created_at, report) values (gen_random_uuid()::text, "
-                "(extract(epoch from clock_timestamp()) * 1000)::bigint, %s) returning backtest_id",
-                (Json(report),),
+                "insert into backtests (backtest_id, created_at, report) "
+                "values (coalesce(%s, gen_random_uuid()::text), "
+                "(extract(epoch from clock_timestamp()) * 1000)::bigint, %s) "
+                "on conflict (backtest_id) do nothing returning backtest_id",
+                (backtest_id, Json(report)),
             )
             row = await made.fetchone()
-            backtest_id = str(row[0]) if row is not None else ""
+            if row is None:
+                return backtest_id or ""
+            backtest_id = str(row[0])
             async with connection.cursor() as cursor:
                 await cursor.executemany(
                     "insert into backtest_trades (backtest_id, position, trade) values (%s, %s, %s)",
@@ -63,3 +69,8 @@ class PostgresResultStore:
             listed = [trade for (trade,) in await trades.fetchall()]
         report: JsonObject = row[2]
         return report | {"backtest_id": row[0], "created_at": row[1], "trades": listed}
+
+    async def delete_backtest(self, backtest_id: str) -> bool:
+        async with self._database.transaction() as connection:
+            gone = await connection.execute("delete from backtests where backtest_id = %s", (backtest_id,))
+        return bool(gone.rowcount)

@@ -411,7 +411,12 @@ class StoredResults:
 
     ROW: JsonObject = {"backtest_id": "bt-1", "created_at": START, "figures": {"trades": 12}}  # noqa: RUF012
 
-    async def save_backtest(self, report: JsonObject, trades: Sequence[JsonObject]) -> str:
+    async def save_backtest(
+        self, report: JsonObject, trades: Sequence[JsonObject], *, backtest_id: str | None = None
+    ) -> str:
+        raise NotImplementedError
+
+    async def delete_backtest(self, backtest_id: str) -> bool:
         raise NotImplementedError
 
     async def backtests(self, *, limit: int = 50) -> list[JsonObject]:
