@@ -19,6 +19,7 @@ from tradepulse.domain.training import (
     TrainingRequest,
     TrainingUnit,
 )
+from tradepulse.domain.users import ApiKey, AuditEntry, Note, Session, User
 from tradepulse.shared.errors import RefusedError
 
 JsonObject = dict[str, Any]
@@ -446,4 +447,130 @@ class ConfigurationStore(Protocol):
 
     async def moves(self, configuration_id: str) -> list[StageMove]:
         """Oldest first."""
+        ...
+
+
+class NameTakenError(RefusedError):
+    """Somebody, or another key of the same user, has this name."""
+
+
+class LastAdminError(RefusedError):
+    """Nobody would be left who may administer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rotation:
+    """What became of a refresh token: the session it is of, or nothing; ``reused``: somebody had used it before."""
+
+    session: Session | None
+    reused: bool = False
+
+
+class AccountStore(Protocol):
+    """Users, sessions, keys for scripts and the audit log. Tokens come here as hashes only.
+
+    A change and its note are one transaction. Names are unique whatever their case.
+    """
+
+    async def users(self) -> list[User]:
+        """By name."""
+        ...
+
+    async def user(self, user_id: str) -> User | None: ...
+
+    async def user_named(self, name: str) -> User | None: ...
+
+    async def add_user(self, user: User, note: Note) -> None:
+        """``NameTakenError`` where the name is taken."""
+        ...
+
+    async def save_user(self, user: User, note: Note, *, end_sessions: bool, but: str | None = None) -> None:
+        """``LastAdminError`` where it was the last admin who is not disabled. ``but``: a session that goes on."""
+        ...
+
+    async def remove_user(self, user_id: str, note: Note) -> bool:
+        """With sessions and keys. ``False`` where there is none; ``LastAdminError`` as above."""
+        ...
+
+    async def offer_set_up(self, token_hash: str, expires_at: int) -> bool:
+        """The one token that makes the first user, in place of an earlier one. ``False`` where there are users."""
+        ...
+
+    async def set_up(self, token_hash: str, admin: User, note: Note) -> bool:
+        """``False`` where the token is wrong, used or expired at ``note.time``, or there are users."""
+        ...
+
+    async def begin_session(self, session: Session, token_hash: str, note: Note) -> None: ...
+
+    async def rotate(self, token_hash: str, new_hash: str, note: Note, *, idle_ms: int) -> Rotation:
+        """Use a refresh token up. One that was used before ends its whole session, which is noted."""
+        ...
+
+    async def active(self, session_id: str, now: int) -> tuple[User, Session] | None:
+        """The session and its user, where neither ended, expired nor was disabled."""
+        ...
+
+    async def active_sessions(self, session_ids: Sequence[str], now: int) -> set[str]: ...
+
+    async def sessions(self, user_id: str, now: int) -> list[Session]:
+        """Those not ended, newest first."""
+        ...
+
+    async def confirm(self, session_id: str, now: int) -> None: ...
+
+    async def end_sessions(self, user_id: str, note: Note, session_id: str | None = None) -> int:
+        """All of the user, or the one; how many that were."""
+        ...
+
+    async def add_key(self, key: ApiKey, note: Note) -> None:
+        """``NameTakenError`` where the user has a key of that name."""
+        ...
+
+    async def keys(self, user_id: str) -> list[ApiKey]: ...
+
+    async def key_owner(self, key_id: str, now: int) -> tuple[User, ApiKey] | None:
+        """The key and its user, where the key did not expire and the user is not disabled; marks it as used."""
+        ...
+
+    async def remove_key(self, user_id: str, key_id: str, note: Note) -> bool: ...
+
+    async def add_ticket(self, ticket_hash: str, grant: JsonObject, expires_at: int) -> None:
+        """What opens one live connection."""
+        ...
+
+    async def take_ticket(self, ticket_hash: str, now: int) -> JsonObject | None:
+        """Once only."""
+        ...
+
+    async def note(self, note: Note) -> None: ...
+
+    async def notes(self, *, limit: int, before: int | None = None) -> list[AuditEntry]:
+        """Newest first."""
+        ...
+
+    def chain(self) -> AsyncIterator[AuditEntry]:
+        """Every entry, oldest first."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class StoredAnswer:
+    """``status`` is ``None`` while the first request is still being worked on."""
+
+    request_hash: str
+    status: int | None = None
+    body: bytes = b""
+
+
+class AnswerStore(Protocol):
+    """Answers to writes by owner and key, so that a write that is sent twice is done once."""
+
+    async def begin(self, owner: str, key: str, request_hash: str, now: int) -> StoredAnswer | None:
+        """``None``: the caller is the first (or the first was lost) and goes on."""
+        ...
+
+    async def finish(self, owner: str, key: str, status: int, body: bytes) -> None: ...
+
+    async def forget(self, owner: str, key: str) -> None:
+        """Nothing was done: the next one is the first."""
         ...

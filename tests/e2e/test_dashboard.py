@@ -5,7 +5,7 @@ import re
 import httpx
 import pytest
 from playwright.sync_api import Browser, Page, expect
-from tests.e2e.conftest import Console
+from tests.e2e.conftest import Console, sign_in
 from tests.integration.api.scenario import BTC, BTC_5M, Scenario
 from tests.integration.api.serving import Server
 
@@ -190,10 +190,12 @@ def test_story_of_a_trade_opens_and_closes_by_keyboard(page: Page, server: Serve
 
 @pytest.mark.parametrize("width", [360, 768])
 def test_page_when_narrow_then_never_wider_than_the_screen(browser: Browser, server: Server, width: int) -> None:
-    page = browser.new_page(viewport={"width": width, "height": 800})
+    context = browser.new_context(viewport={"width": width, "height": 800})
+    sign_in(context, server)
+    page = context.new_page()
     open_page(page, server)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
-    page.close()
+    context.close()
 
 
 def test_page_when_nothing_has_happened_yet_then_says_what_to_do(page: Page, server: Server) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 from fastapi import APIRouter
 from fastapi.responses import FileResponse, PlainTextResponse, Response
 
-from tradepulse.api.deps import NotFoundError
+from tradepulse.api.errors import NotFoundError
 
 STATIC = Path(__file__).parent / "static"
 BUILD_COMMAND = "cd dashboard && npm ci && npm run build"

@@ -1,5 +1,6 @@
 """Guards for a loopback service: a foreign web page may neither rebind its name to us nor open our socket."""
 
+from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from starlette.datastructures import MutableHeaders
@@ -32,6 +33,14 @@ def same_origin(origin: str | None, host: str | None) -> bool:
         return True
     parts = urlsplit(origin)
     return parts.scheme in ("http", "https") and host is not None and parts.netloc.lower() == host.lower()
+
+
+def from_a_foreign_page(headers: Mapping[str, str]) -> bool:
+    """By what browsers say about where a request comes from; a client that says nothing is no browser."""
+    return not same_origin(headers.get("origin"), headers.get("host")) or headers.get("sec-fetch-site", "none") not in (
+        "same-origin",
+        "none",
+    )
 
 
 class SecurityHeaders:

@@ -6,6 +6,7 @@ from tradepulse.bootstrap.data import analyse_stored_series, download_data, impo
 from tradepulse.bootstrap.exchange_keys import KeyNews, add_key, keys_of, recheck_keys
 from tradepulse.bootstrap.paper import paper_book, run_paper
 from tradepulse.bootstrap.requests import answer_to, ask, is_traded, risk_report
+from tradepulse.bootstrap.signing_key import signing_key
 from tradepulse.bootstrap.wallets_file import load_wallets
 from tradepulse.exchanges.backfill_ohlcv import DownloadProgress, DownloadReport
 from tradepulse.storage.candle_files import FileReport, ImportReport
@@ -36,5 +37,6 @@ __all__ = [
     "risk_report",
     "run_backtest",
     "run_paper",
+    "signing_key",
     "sync_database_schema",
 ]

@@ -11,6 +11,8 @@ from tradepulse.domain.market import DAY, MINUTE, Timeframe
 from tradepulse.domain.risk import AccountLimits, CorrelationRule, Protection, WalletLimits
 from tradepulse.kernels.fills import PPM
 from tradepulse.ports import (
+    AccountStore,
+    AnswerStore,
     BookReader,
     CandleStore,
     Clock,
@@ -25,6 +27,7 @@ from tradepulse.ports import (
 )
 from tradepulse.shared.clock import SystemClock
 from tradepulse.shared.settings import RiskSettings, Settings, TradingSettings
+from tradepulse.storage.answers import PostgresAnswers
 from tradepulse.storage.books import PostgresBookReader
 from tradepulse.storage.candles import PostgresCandleStore
 from tradepulse.storage.configurations import PostgresConfigurationStore
@@ -36,6 +39,7 @@ from tradepulse.storage.results import PostgresResultStore
 from tradepulse.storage.schedules import PostgresScheduleStore
 from tradepulse.storage.schema import sync_schema
 from tradepulse.storage.training import PostgresTrainingStore
+from tradepulse.storage.users import PostgresAccounts
 from tradepulse.storage.venues import PostgresVenueStore
 
 
@@ -57,6 +61,8 @@ class Application:
     configurations: ConfigurationStore
     jobs: JobStore
     schedules: ScheduleStore
+    accounts: AccountStore
+    answers: AnswerStore
 
 
 @asynccontextmanager
@@ -83,6 +89,8 @@ async def open_application(settings: Settings) -> AsyncIterator[Application]:
             configurations=PostgresConfigurationStore(database),
             jobs=PostgresJobStore(database),
             schedules=PostgresScheduleStore(database),
+            accounts=PostgresAccounts(database),
+            answers=PostgresAnswers(database),
         )
 
 

@@ -46,12 +46,13 @@ def up(host: Host = None, port: Port = None, train: Train = None, as_json: AsJso
     configure_logging(settings.logging, known_secrets(settings))
     if port is not None and not 1 <= port <= HIGHEST_PORT:
         raise ConfigurationError(f"--port {port} is not a port.", f"Choose one from 1 to {HIGHEST_PORT}.")
-    api = ApiSettings(host=host or settings.api.host, port=port or settings.api.port)
+    api = settings.api.model_copy(update={"host": host or settings.api.host, "port": port or settings.api.port})
     run(_up(settings.model_copy(update={"api": api}), train=train, as_json=as_json))
 
 
 async def _up(settings: Settings, *, train: bool | None, as_json: bool) -> None:
     from tradepulse import bootstrap
+    from tradepulse.api.accounts import Accounts
     from tradepulse.bootstrap import beside_trading
 
     board = _Board()
@@ -61,7 +62,8 @@ async def _up(settings: Settings, *, train: bool | None, as_json: bool) -> None:
         async with _signals_to(stop):
             tell("Starting the database ...")
             async with bootstrap.open_application(settings) as app:
-                ready = partial(_announce, settings, app.database_label, as_json=as_json)
+                set_up = await Accounts(app.accounts, app.clock).offer_set_up()
+                ready = partial(_announce, settings, app.database_label, set_up, as_json=as_json)
                 server = _server(app, settings, ready, board)
                 serving = asyncio.create_task(server.serve(sockets=[listener]))
                 trading = asyncio.create_task(bootstrap.run_paper(app, told=board.show, train=train))
@@ -86,6 +88,7 @@ class _Board:
 
 
 def _server(app: "Application", settings: Settings, ready: Callable[[], None], board: _Board) -> uvicorn.Server:
+    from tradepulse import bootstrap
     from tradepulse.api.app import create_app
     from tradepulse.api.deps import Services
     from tradepulse.strategies import STRATEGIES
@@ -96,6 +99,11 @@ def _server(app: "Application", settings: Settings, ready: Callable[[], None], b
         results=app.results,
         clock=app.clock,
         database=app.database_label,
+        accounts=app.accounts,
+        answers=app.answers,
+        inbox=app.inbox,
+        signing_key=bootstrap.signing_key(settings),
+        is_traded=partial(bootstrap.is_traded, app),
         strategies=tuple(STRATEGIES.values()),
         trading=lambda: board.state,
     )
@@ -166,13 +174,17 @@ async def _signals_to(stop: asyncio.Event) -> AsyncIterator[None]:
             loop.remove_signal_handler(number)
 
 
-def _announce(settings: Settings, database: str, *, as_json: bool) -> None:
+def _announce(settings: Settings, database: str, set_up: str | None, *, as_json: bool) -> None:
     url = f"http://{settings.api.host}:{settings.api.port}"
+    # Behind the #, so that no server and no log ever sees it.
+    link = None if set_up is None else f"{url}/set-up#{set_up}"
     mode, exchange = settings.trading.mode, settings.exchange
     if as_json:
-        show_json({"url": url, "mode": mode, "exchange": exchange, "database": database})
-    else:
-        show_line(f"TradePulse IQ runs at {url} ({mode.upper()} trading, exchange: {exchange}). Ctrl-C ends it.")
+        show_json({"url": url, "mode": mode, "exchange": exchange, "database": database, "set_up": link})
+        return
+    show_line(f"TradePulse IQ runs at {url} ({mode.upper()} trading, exchange: {exchange}). Ctrl-C ends it.")
+    if link is not None:
+        show_line(f"Nobody may log in yet. Make the first user here, within an hour: {link}")
 
 
 async def _until_one_ends(serving: asyncio.Task[None], trading: asyncio.Task[None], stop: asyncio.Event) -> None:

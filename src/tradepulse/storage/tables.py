@@ -455,3 +455,83 @@ exchange_keys = Table(
     Column("consent_by", Text, nullable=True),
     Index("exchange_keys_owner_wallet_key", "owner", "wallet", unique=True),
 )
+
+# --- users, sessions, keys for scripts: tokens and secrets as hashes only
+
+users = Table(
+    "users",
+    metadata,
+    _key("user_id"),
+    *_columns(Text, "name", "role", "password_hash"),
+    Column("created_at", BigInteger, nullable=False),
+    Column("disabled", Boolean, nullable=False),
+    Index("users_name_key", text("lower(name)"), unique=True),
+)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    _key("session_id"),
+    Column("user_id", Text, ForeignKey("users.user_id", ondelete="CASCADE"), nullable=False),
+    *_columns(Text, "address", "agent"),
+    *_columns(BigInteger, "created_at", "confirmed_at", "expires_at"),
+    Column("ended_at", BigInteger, nullable=True),
+    Column("ended_because", Text, nullable=False),
+    Index(None, "user_id"),
+)
+
+refresh_tokens = Table(
+    "refresh_tokens",
+    metadata,
+    _key("token_hash"),
+    Column("session_id", Text, ForeignKey("sessions.session_id", ondelete="CASCADE"), nullable=False),
+    Column("issued_at", BigInteger, nullable=False),
+    Column("used_at", BigInteger, nullable=True),
+    Index(None, "session_id"),
+)
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    _key("key_id"),
+    Column("user_id", Text, ForeignKey("users.user_id", ondelete="CASCADE"), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("scopes", JSON, nullable=False),
+    Column("secret_hash", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    *_columns(BigInteger, "expires_at", "last_used_at", nullable=True),
+    Index("api_keys_name_key", "user_id", "name", unique=True),
+)
+
+one_time_tokens = Table(
+    "one_time_tokens",
+    metadata,
+    _key("token_hash"),
+    Column("purpose", Text, nullable=False),
+    Column("granted", JSON, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+)
+
+# Append-only by a trigger; each entry names the hash of the one before it.
+audit_log = Table(
+    "audit_log",
+    metadata,
+    _key("number", BigInteger),
+    Column("time", BigInteger, nullable=False),
+    *_columns(Text, "actor", "action", "subject", "address"),
+    # As text: the hash is over these very letters.
+    Column("facts", Text, nullable=False),
+    *_columns(Text, "previous_hash", "hash"),
+)
+
+stored_answers = Table(
+    "stored_answers",
+    metadata,
+    _key("owner"),
+    _key("key"),
+    Column("request_hash", Text, nullable=False),
+    Column("begun_at", BigInteger, nullable=False),
+    Column("status", Integer, nullable=True),
+    Column("body", LargeBinary, nullable=False),
+    Index(None, "begun_at"),
+)

@@ -13,6 +13,8 @@ from tradepulse.api.deps import Services
 from tradepulse.domain.market import Candle, Candles, MarketKey, MarketKind, MarketSpec, SeriesKey, Timeframe
 from tradepulse.ports import JsonObject, LedgerCheck, SeriesCoverage, WriteResult
 from tradepulse.shared.clock import ManualClock
+from tradepulse.storage.in_memory import InMemoryCommandInbox
+from tradepulse.storage.in_memory_users import InMemoryAccounts, InMemoryAnswers
 
 BOOK = "paper"
 EXCHANGE = "simulated"
@@ -24,6 +26,7 @@ START = 1_767_225_600_000
 """2026-01-01 00:00 UTC."""
 CANDLE_COUNT = 30 * 1440
 LAST_DAY = CANDLE_COUNT - 1440
+SIGNING_KEY = bytes(range(32))
 STRATEGIES = ("htf_sweep", "volume_breakout", "divergence_capitulation")
 
 
@@ -443,7 +446,19 @@ class Scenario:
         )
         self.book = PaperBook(self.candles, self.clock)
         self._live_through_the_day()
-        self.services = Services(self.book, self.candles, StoredResults(), self.clock, "in memory")
+        self.accounts = InMemoryAccounts()
+        self.inbox = InMemoryCommandInbox()
+        self.services = Services(
+            self.book,
+            self.candles,
+            StoredResults(),
+            self.clock,
+            "in memory",
+            accounts=self.accounts,
+            answers=InMemoryAnswers(),
+            inbox=self.inbox,
+            signing_key=SIGNING_KEY,
+        )
 
     def _live_through_the_day(self) -> None:
         chance = random.Random(11)  # noqa: S311 - a picture, not a secret

@@ -1,18 +1,17 @@
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
+from tests.integration.api.people import caller, token_for
 from tests.integration.api.scenario import BTC, Scenario
 
 from tradepulse.api.app import create_app
-from tradepulse.api.deps import Services
+from tradepulse.domain.users import Role
 from tradepulse.shared.errors import ConfigurationError, InvariantError, RefusedError, TransientError
 from tradepulse.shared.settings import Settings
 from tradepulse.strategies.volume_breakout import VolumeBreakout
-
-NOTHING: Any = None
 
 
 async def test_status_says_paper_and_simulated_and_when_the_heart_last_beat(
@@ -150,9 +149,8 @@ async def test_backtests_are_listed_and_opened_again(client: httpx.AsyncClient) 
 
 
 async def test_strategies_tell_their_parameters_and_conditions(scenario: Scenario, tmp_path: Path) -> None:
-    told = Services(scenario.book, scenario.candles, NOTHING, scenario.clock, "", strategies=(VolumeBreakout(),))
-    app = create_app(told, settings=Settings(), static=tmp_path)
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost") as client:
+    app = create_app(replace(scenario.services, strategies=(VolumeBreakout(),)), settings=Settings(), static=tmp_path)
+    async with caller(app, await token_for(app, Role.VIEWER)) as client:
         [strategy] = (await client.get("/api/patterns/strategies")).json()
     assert strategy["strategy"] == "volume_breakout"
     assert "reward_risk" in {parameter["name"] for parameter in strategy["parameters"]}

@@ -3,11 +3,13 @@
 import asyncio
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 
 from tradepulse.api.candle_source import joined_candles, source_of
-from tradepulse.api.deps import NotFoundError, ServicesDep, SymbolDep, TimeframeDep
+from tradepulse.api.deps import ServicesDep, SymbolDep, TimeframeDep
+from tradepulse.api.errors import NotFoundError
 from tradepulse.api.models import CandleBar, CandleSeries
+from tradepulse.api.routing import noun_router
 from tradepulse.domain.market import Candles, SeriesKey
 from tradepulse.domain.signals import Regime
 from tradepulse.ports import CandleStore
@@ -15,7 +17,7 @@ from tradepulse.strategies.base_strategy import regime_timeframe, regimes_of
 from tradepulse.strategies.regimes import regime_warmup_bars
 from tradepulse.strategies.setup_table import REGIMES, RegimeArray
 
-router = APIRouter(prefix="/api/analytics", tags=["analytics"])
+router = noun_router("analytics")
 
 
 @router.get("/candles")

@@ -2,12 +2,14 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 
-from tradepulse.api.deps import NotFoundError, ServicesDep
+from tradepulse.api.deps import ServicesDep
+from tradepulse.api.errors import NotFoundError
 from tradepulse.api.models import BacktestLine, Backtests
+from tradepulse.api.routing import noun_router
 
-router = APIRouter(prefix="/api/backtests", tags=["backtests"])
+router = noun_router("backtests")
 
 
 @router.get("")

@@ -1,13 +1,12 @@
 """Which candles are stored, and which are missing."""
 
-from fastapi import APIRouter
-
 from tradepulse.api.deps import Services, ServicesDep, SymbolDep, TimeframeDep
 from tradepulse.api.models import Coverage, CoverageLine, GapLine, Gaps
+from tradepulse.api.routing import noun_router
 from tradepulse.domain.market import SeriesKey
 from tradepulse.ports import SeriesCoverage
 
-router = APIRouter(prefix="/api/data", tags=["data"])
+router = noun_router("data")
 
 
 @router.get("/coverage")

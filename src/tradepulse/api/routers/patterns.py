@@ -3,15 +3,16 @@
 from dataclasses import asdict
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 
 from tradepulse.api.deps import BookDep, CursorDep, LimitDep, OptionalSymbolDep, ServicesDep
 from tradepulse.api.figures import explained, page_of
 from tradepulse.api.models import Page, ParameterLine, RequirementLine, SetupLine, SetupRow, StrategyLine
+from tradepulse.api.routing import noun_router
 from tradepulse.ports import JsonObject
 from tradepulse.strategies.base_strategy import Strategy
 
-router = APIRouter(prefix="/api/patterns", tags=["patterns"])
+router = noun_router("patterns")
 
 
 def _setup_line(row: JsonObject) -> SetupLine:

@@ -2,12 +2,14 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 
-from tradepulse.api.deps import BookDep, NotFoundError, ServicesDep
+from tradepulse.api.deps import BookDep, ServicesDep
+from tradepulse.api.errors import NotFoundError
 from tradepulse.api.models import EquityHistory, EquityPoint, PortfolioSummary
+from tradepulse.api.routing import noun_router
 
-router = APIRouter(prefix="/api/portfolio", tags=["portfolio"])
+router = noun_router("portfolio")
 
 
 @router.get("/summary")

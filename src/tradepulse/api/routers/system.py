@@ -6,10 +6,11 @@ from fastapi import APIRouter, Request
 
 from tradepulse.api.deps import Services, ServicesDep, SettingsDep
 from tradepulse.api.models import DatabaseState, Health, Mode, SystemStatus, TradingLine
+from tradepulse.api.routing import noun_router
 from tradepulse.ports import JsonObject
 from tradepulse.shared.errors import TransientError
 
-router = APIRouter(prefix="/api/system", tags=["system"])
+router = noun_router("system")
 health_router = APIRouter(tags=["system"])
 VERSION = version("tradepulse")
 

@@ -1,9 +1,11 @@
 """Open positions, closed trades, and what they add up to."""
 
-from fastapi import APIRouter
+from pydantic import Field
 
 from tradepulse.api.candle_source import finest_of
-from tradepulse.api.deps import BookDep, CursorDep, LimitDep, NotFoundError, Services, ServicesDep
+from tradepulse.api.commands import ON_ITS_WAY, Because, CommandDeskDep, CommandState, Wait, find_command
+from tradepulse.api.deps import BookDep, ConfirmedTrader, CursorDep, LimitDep, Services, ServicesDep, Trader
+from tradepulse.api.errors import NotFoundError
 from tradepulse.api.figures import explained, page_of, statistics, valued
 from tradepulse.api.models import (
     ActivePosition,
@@ -17,10 +19,16 @@ from tradepulse.api.models import (
     TradeStatistics,
     TradeStory,
 )
+from tradepulse.api.routing import noun_router
+from tradepulse.domain.inbox import RequestKind
 from tradepulse.domain.market import SeriesKey
 
-router = APIRouter(prefix="/api/trades", tags=["trades"])
+router = noun_router("trades")
 STATISTICS_PAGE = 1000
+
+
+class BookCommand(Because):
+    book: str | None = Field(default=None, description="null: the first book")
 
 
 @router.get("/active")
@@ -65,6 +73,51 @@ async def _all_trades(services: Services, book: str) -> list[TradeRow]:
         if len(rows) < STATISTICS_PAGE:
             return trades
         cursor = int(rows[-1]["cursor"])
+
+
+class KillSwitch(Because):
+    book: str | None = Field(default=None, description="null: every book there is")
+    close_positions: bool = Field(default=False, description="also close every open position at market")
+
+
+@router.post("/pause", responses=ON_ITS_WAY)
+async def pause(body: BookCommand, desk: CommandDeskDep, who: Trader, wait: Wait = 0) -> CommandState:
+    """Nothing new is entered in one book, entries on their way are withdrawn; stops and targets stay."""
+    return await desk.post(who, RequestKind.HALT, body.reason, book=body.book, wait=wait)
+
+
+@router.post("/resume", responses=ON_ITS_WAY)
+async def resume(body: BookCommand, desk: CommandDeskDep, who: ConfirmedTrader, wait: Wait = 0) -> CommandState:
+    """Lift what only a person may lift, the kill switch too. Needs the password given lately."""
+    return await desk.post(who, RequestKind.RESUME, body.reason, book=body.book, wait=wait)
+
+
+@router.post("/kill-switch", responses=ON_ITS_WAY)
+async def kill_switch(
+    body: KillSwitch, desk: CommandDeskDep, services: ServicesDep, who: Trader, wait: Wait = 0
+) -> list[CommandState]:
+    """Halt every book, and close what is open where that is asked for. Never asks for the password: it is urgent."""
+    named = [body.book] if body.book is not None else [str(one["book"]) for one in await services.books.books()]
+    posted = [await desk.left(who, RequestKind.HALT, body.reason, book=book) for book in named]
+    for book in named if body.close_positions else ():
+        open_now = [str(one["position_id"]) for one in await services.books.positions(book)]
+        posted += [
+            await desk.left(who, RequestKind.CLOSE_POSITION, body.reason, book=book, subject=position_id)
+            for position_id in open_now
+        ]
+    return await desk.outcomes(posted, wait)
+
+
+@router.get("/commands/{command_id}")
+async def command(command_id: str, services: ServicesDep, wait: Wait = 0) -> CommandState:
+    """What became of a command."""
+    return await find_command(services, command_id, wait)
+
+
+@router.post("/{position_id}/close", responses=ON_ITS_WAY)
+async def close(position_id: str, body: BookCommand, desk: CommandDeskDep, who: Trader, wait: Wait = 0) -> CommandState:
+    """Close one position at market; its stop and target are withdrawn in the same step."""
+    return await desk.post(who, RequestKind.CLOSE_POSITION, body.reason, book=body.book, subject=position_id, wait=wait)
 
 
 @router.get("/{trade_id}")
