@@ -13,7 +13,11 @@ from typing import Any
 from tradepulse.bootstrap.application import Application
 from tradepulse.bootstrap.backtests import BacktestRequest, run_backtest
 from tradepulse.bootstrap.data import download_data, import_data
-from tradepulse.bootstrap.job_parameters import (
+from tradepulse.bootstrap.training import everything_trainable, walk_forward
+from tradepulse.domain.jobs import Job, JobProgress, JsonObject
+from tradepulse.domain.market import DAY, SeriesKey, Timeframe
+from tradepulse.exchanges.backfill_ohlcv import DownloadProgress, DownloadReport
+from tradepulse.policy.job_requests import (
     AuditParameters,
     BackfillParameters,
     BacktestParameters,
@@ -21,10 +25,6 @@ from tradepulse.bootstrap.job_parameters import (
     JobParameters,
     WalkForwardParameters,
 )
-from tradepulse.bootstrap.training import everything_trainable, walk_forward
-from tradepulse.domain.jobs import Job, JobProgress, JsonObject
-from tradepulse.domain.market import DAY, SeriesKey, Timeframe
-from tradepulse.exchanges.backfill_ohlcv import DownloadProgress, DownloadReport
 from tradepulse.ports import SeriesCoverage
 from tradepulse.shared.errors import InvariantError, RefusedError
 
@@ -188,7 +188,7 @@ async def _import(app: Application, work: JobWork, asked: ImportParameters) -> J
 
 
 async def _walk_forward(app: Application, work: JobWork, asked: WalkForwardParameters) -> JsonObject:
-    symbols, exchanges, _ = await everything_trainable(app, asked.symbols, asked.exchanges, [asked.timeframe])
+    symbols, exchanges, _ = await everything_trainable(app.candles, asked.symbols, asked.exchanges, [asked.timeframe])
     return await walk_forward(
         app,
         asked.strategy,

@@ -6,8 +6,8 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from tradepulse.bootstrap.application import Application
 from tradepulse.bootstrap.job_kinds import JobKind, JobWork
-from tradepulse.bootstrap.job_parameters import checked
 from tradepulse.domain.jobs import Job, JsonObject, wait_before
+from tradepulse.policy.job_requests import checked
 from tradepulse.policy.leased_work import PULSE_SECONDS, in_words, patiently, vouched_for
 from tradepulse.shared.errors import TradePulseError, TransientError
 

@@ -1,7 +1,7 @@
 """What comes by the clock: which schedules there are, when each runs next, and asking for what is due."""
 
 import logging
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from croniter import CroniterBadCronError, CroniterBadDateError, croniter
@@ -9,7 +9,8 @@ from croniter import CroniterBadCronError, CroniterBadDateError, croniter
 from tradepulse.bootstrap.application import Application
 from tradepulse.bootstrap.jobs import order_for
 from tradepulse.domain.jobs import Job, JobOrder, JsonObject, Schedule
-from tradepulse.shared.errors import ConfigurationError, TradePulseError
+from tradepulse.ports import Clock, JobStore, ScheduleStore
+from tradepulse.shared.errors import ConfigurationError
 from tradepulse.shared.settings import nearest
 
 logger = logging.getLogger(__name__)
@@ -36,96 +37,75 @@ def next_run(cron: str, after: int) -> int:
     return round(found.timestamp()) * 1000
 
 
-async def schedules(app: Application) -> list[Schedule]:
-    """All of them, those that are shipped included."""
-    await _put_shipped(app)
-    return await app.schedules.schedules()
+@dataclass(frozen=True, slots=True)
+class Schedules:
+    """All schedules; those that are shipped are there as soon as anybody asks."""
+
+    store: ScheduleStore
+    jobs: JobStore
+    clock: Clock
+
+    async def list(self) -> list[Schedule]:
+        for shipped in SHIPPED:
+            coming = next_run(shipped.cron, self.clock.now()) if shipped.enabled else None
+            await self.store.put(replace(shipped, next_run=coming), replace=False)
+        return await self.store.schedules()
+
+    async def find(self, name: str) -> Schedule:
+        known = {schedule.name: schedule for schedule in await self.list()}
+        if name not in known:
+            near = nearest(name, known)
+            raise ConfigurationError(
+                f"There is no schedule '{name}'.",
+                f"Did you mean '{near}'?" if near else f"There are: {', '.join(known)}.",
+            )
+        return known[name]
+
+    async def put(self, name: str, kind: str, parameters: JsonObject, cron: str, *, by: str) -> Schedule:
+        """Make it, or change the one of that name; it is on from now on."""
+        order, coming = order_for(kind, parameters, by=by), next_run(cron, self.clock.now())
+        schedule = Schedule(name, kind, order.parameters, cron, enabled=True, requested_by=by, next_run=coming)
+        await self.store.put(schedule)
+        return schedule
+
+    async def switch(self, name: str, *, enabled: bool) -> Schedule:
+        schedule = await self.find(name)
+        if schedule.enabled is not enabled:
+            coming = next_run(schedule.cron, self.clock.now()) if enabled else None
+            await self.store.switch(name, enabled=enabled, next_run=coming)
+        return await self.find(name)
+
+    async def remove(self, name: str) -> None:
+        if name in {shipped.name for shipped in SHIPPED}:
+            raise ConfigurationError(
+                f"'{name}' comes with the program and would be there again.",
+                f"Switch it off: tradepulse schedules disable {name}",
+            )
+        await self.find(name)
+        await self.store.remove(name)
+
+    async def run_now(self, name: str, *, by: str) -> Job:
+        """Whether it is on or off; when it runs next stays as it is."""
+        return await self.jobs.create(_order(await self.find(name), by))
+
+    async def run_what_is_due(self) -> None:
+        """Ask for every job whose time has come: once, however often it was missed and whoever looks meanwhile."""
+        now = self.clock.now()
+        for schedule in await self.list():
+            if schedule.next_run is None or schedule.next_run > now:
+                continue
+            try:
+                order, coming = _order(schedule, BY_THE_CLOCK), next_run(schedule.cron, now)
+                await self.store.fire(schedule, order, now=now, next_run=coming)
+            except ConfigurationError as error:
+                # What an earlier version took may be wrong by now; it would be wrong again in five seconds.
+                logger.error("Schedule %s is switched off: %s", schedule.name, error)
+                await self.store.put(replace(schedule, enabled=False, next_run=None, problem=str(error)))
 
 
-async def find_schedule(app: Application, name: str) -> Schedule:
-    known = {schedule.name: schedule for schedule in await schedules(app)}
-    if name not in known:
-        near = nearest(name, known)
-        raise ConfigurationError(
-            f"There is no schedule '{name}'.",
-            f"Did you mean '{near}'?" if near else f"There are: {', '.join(known)}.",
-        )
-    return known[name]
-
-
-async def put_schedule(
-    app: Application, name: str, kind: str, parameters: JsonObject, cron: str, *, by: str
-) -> Schedule:
-    """Make it, or change the one of that name; it is on from now on."""
-    order = order_for(kind, parameters, by=by)
-    schedule = Schedule(
-        name,
-        order.kind,
-        order.parameters,
-        cron,
-        enabled=True,
-        requested_by=by,
-        next_run=next_run(cron, app.clock.now()),
-    )
-    await app.schedules.put(schedule)
-    return schedule
-
-
-async def switch_schedule(app: Application, name: str, *, enabled: bool) -> Schedule:
-    schedule = await find_schedule(app, name)
-    if schedule.enabled is not enabled or schedule.next_run is None:
-        coming = next_run(schedule.cron, app.clock.now()) if enabled else None
-        await app.schedules.switch(name, enabled=enabled, next_run=coming)
-    return await find_schedule(app, name)
-
-
-async def remove_schedule(app: Application, name: str) -> None:
-    if name in {shipped.name for shipped in SHIPPED}:
-        raise ConfigurationError(
-            f"'{name}' comes with the program and would be there again.",
-            f"Switch it off: tradepulse schedules disable {name}",
-        )
-    await find_schedule(app, name)
-    await app.schedules.remove(name)
-
-
-async def run_now(app: Application, name: str, *, by: str) -> Job:
-    """Whether it is on or off; when it runs next stays as it is."""
-    schedule = await find_schedule(app, name)
-    return await app.jobs.create(_order(schedule, by))
-
-
-async def run_what_is_due(app: Application) -> list[Job]:
-    """Ask for every job whose time has come: once, however often it was missed and whoever looks at the same time."""
-    now = app.clock.now()
-    made: list[Job] = []
-    for schedule in await schedules(app):
-        if not schedule.enabled:
-            continue
-        try:
-            job = await _run_if_due(app, schedule, now)
-        except TradePulseError as error:
-            logger.error("Schedule %s cannot be run: %s", schedule.name, error)
-            continue
-        made += [job] if job else []
-    return made
-
-
-async def _run_if_due(app: Application, schedule: Schedule, now: int) -> Job | None:
-    coming = next_run(schedule.cron, now)
-    if schedule.next_run is None:
-        await app.schedules.switch(schedule.name, enabled=True, next_run=coming)
-        return None
-    if schedule.next_run > now:
-        return None
-    return await app.schedules.fire(schedule, _order(schedule, BY_THE_CLOCK), now=now, next_run=coming)
+def schedules_of(app: Application) -> Schedules:
+    return Schedules(app.schedules, app.jobs, app.clock)
 
 
 def _order(schedule: Schedule, by: str) -> JobOrder:
     return order_for(schedule.kind, schedule.parameters, by=by, schedule=schedule.name)
-
-
-async def _put_shipped(app: Application) -> None:
-    for shipped in SHIPPED:
-        coming = next_run(shipped.cron, app.clock.now()) if shipped.enabled else None
-        await app.schedules.put(replace(shipped, next_run=coming), replace=False)

@@ -11,7 +11,7 @@ from tradepulse.bootstrap.backtests import code_version
 from tradepulse.bootstrap.job_kinds import KINDS, Beside
 from tradepulse.bootstrap.job_worker import JobWorker
 from tradepulse.bootstrap.replay_check import ReplayInEngine
-from tradepulse.bootstrap.schedules import run_what_is_due
+from tradepulse.bootstrap.schedules import schedules_of
 from tradepulse.bootstrap.training import cores, job_loader, trained_assets, worker_name
 from tradepulse.domain.jobs import Job
 from tradepulse.domain.training import TrainingJob
@@ -87,9 +87,6 @@ async def run_worker(
         if told is not None:
             told(job, end)
 
-    async def look_at_the_clock() -> None:
-        await run_what_is_due(app)
-
     lanes = [_lane(app, shift, beside, chosen, stop, note, threads or cores()) for beside in Beside]
     if TRAINING in chosen:
         lanes.append(Lane((TRAINING,), train))
@@ -98,7 +95,7 @@ async def run_worker(
         [lane for lane in lanes if lane.queues],
         stop,
         once=once,
-        beside=look_at_the_clock,
+        beside=schedules_of(app).run_what_is_due,
     )
     return shift
 

@@ -47,7 +47,7 @@ def list_jobs(limit: Limit = 20, kind: Kind = None, only_open: Open = False, as_
 
         known_kinds(kind or [])
         async with bootstrap.open_application(settings) as app:
-            return await jobs.list_jobs(app, limit=limit, kinds=kind or None, ended=False if only_open else None)
+            return await jobs.jobs_of(app).list(limit=limit, kinds=kind or None, ended=False if only_open else None)
 
     found = run(work())
     if as_json:
@@ -72,7 +72,7 @@ def cancel(job: JobId, as_json: AsJson = False) -> None:
     async def work(app: "Application") -> Job:
         from tradepulse.bootstrap import jobs
 
-        return await jobs.cancel_job(app, job)
+        return await jobs.jobs_of(app).cancel(job)
 
     _one(work, as_json=as_json)
 
@@ -84,7 +84,7 @@ def resume(job: JobId, as_json: AsJson = False) -> None:
     async def work(app: "Application") -> Job:
         from tradepulse.bootstrap import jobs
 
-        return await jobs.resume_job(app, job)
+        return await jobs.jobs_of(app).resume(job)
 
     _one(work, as_json=as_json)
 
@@ -115,7 +115,7 @@ async def _followed(settings: Settings, job_id: str, *, quiet: bool) -> Job:
 async def _find(app: "Application", job_id: str) -> Job:
     from tradepulse.bootstrap import jobs
 
-    return await jobs.find_job(app, job_id)
+    return await jobs.jobs_of(app).find(job_id)
 
 
 def _one(work: Callable[["Application"], Coroutine[Any, Any, Job]], *, as_json: bool) -> None:
@@ -135,7 +135,7 @@ def submit(settings: Settings, kind: str, parameters: JsonObject, *, as_json: bo
     async def work(app: "Application") -> Job:
         from tradepulse.bootstrap import jobs
 
-        return await jobs.submit_job(app, kind, parameters, by=BY)
+        return await jobs.jobs_of(app).submit(kind, parameters, by=BY)
 
     job = run(with_application(settings, work))
     if as_json:

@@ -35,7 +35,7 @@ def list_schedules(as_json: AsJson = False) -> None:
     async def work(app: "Application") -> list[Schedule]:
         from tradepulse.bootstrap import schedules
 
-        return await schedules.schedules(app)
+        return await schedules.schedules_of(app).list()
 
     found = _answer(work)
     if as_json:
@@ -64,7 +64,7 @@ def run_now(name: Name, as_json: AsJson = False) -> None:
     async def work(app: "Application") -> Job:
         from tradepulse.bootstrap import schedules
 
-        return await schedules.run_now(app, name, by=BY)
+        return await schedules.schedules_of(app).run_now(name, by=BY)
 
     show_job(run(with_application(settings_for_command(), work)), as_json=as_json)
 
@@ -82,7 +82,7 @@ def add(name: Name, kind: Kind, cron: Cron, parameters: Given = "{}", as_json: A
     async def work(app: "Application") -> Schedule:
         from tradepulse.bootstrap import schedules
 
-        return await schedules.put_schedule(app, name, kind, given, cron, by=BY)
+        return await schedules.schedules_of(app).put(name, kind, given, cron, by=BY)
 
     _show(_answer(work), as_json=as_json)
 
@@ -94,7 +94,7 @@ def remove(name: Name, as_json: AsJson = False) -> None:
     async def work(app: "Application") -> None:
         from tradepulse.bootstrap import schedules
 
-        await schedules.remove_schedule(app, name)
+        await schedules.schedules_of(app).remove(name)
 
     _answer(work)
     show_json({"removed": name}) if as_json else show_line(f"Schedule {name} is removed.")
@@ -104,7 +104,7 @@ def _switch(name: str, *, enabled: bool, as_json: bool) -> None:
     async def work(app: "Application") -> Schedule:
         from tradepulse.bootstrap import schedules
 
-        return await schedules.switch_schedule(app, name, enabled=enabled)
+        return await schedules.schedules_of(app).switch(name, enabled=enabled)
 
     _show(_answer(work), as_json=as_json)
 

@@ -135,7 +135,7 @@ async def _start(
     from tradepulse.strategies import STRATEGIES
 
     strategies, regimes = names[2], names[3]
-    symbols, exchanges, timeframes = await training.everything_trainable(app, names[0], names[1], names[4])
+    symbols, exchanges, timeframes = await training.everything_trainable(app.candles, names[0], names[1], names[4])
     own = app.settings.training
     return await training.trained_assets(app).start_training(
         symbols,
@@ -253,7 +253,7 @@ def walk_forward(
 
         async with bootstrap.open_application(settings) as app:
             symbols, exchanges, _ = await training.everything_trainable(
-                app, _names(symbol), _names(exchange), [timeframe]
+                app.candles, _names(symbol), _names(exchange), [timeframe]
             )
             with progress(f"Walking {strategy} forward", "trials", shown=not as_json) as advance:
                 return await training.walk_forward(
