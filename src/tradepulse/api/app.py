@@ -17,14 +17,26 @@ from tradepulse.api.live import HEARTBEAT_SECONDS, POLICY_VIOLATION, LiveHub
 from tradepulse.api.models import LiveMessage, LiveRequest
 from tradepulse.api.pages import STATIC, page_router
 from tradepulse.api.problems import PROBLEM_RESPONSES, Problem, install_problem_handlers
-from tradepulse.api.routers import analytics, auth, backtests, data, patterns, portfolio, system, trades, users
+from tradepulse.api.routers import (
+    analytics,
+    auth,
+    backtests,
+    data,
+    jobs,
+    patterns,
+    portfolio,
+    system,
+    trades,
+    training,
+    users,
+)
 from tradepulse.api.security import SecurityHeaders, allowed_hosts, same_origin
 from tradepulse.api.throttle import LoginThrottle
 from tradepulse.api.tokens import AccessTokens
 from tradepulse.domain.users import Role
 from tradepulse.shared.settings import ApiSettings, Settings
 
-NOUNS = (auth, users, system, portfolio, trades, patterns, analytics, data, backtests)
+NOUNS = (auth, users, system, portfolio, trades, patterns, analytics, data, backtests, training, jobs)
 """Their routes are for those who are logged in, whatever else a route asks for."""
 OPEN = (system.health_router, auth.open_router)
 

@@ -91,6 +91,9 @@ def _server(app: "Application", settings: Settings, ready: Callable[[], None], b
     from tradepulse import bootstrap
     from tradepulse.api.app import create_app
     from tradepulse.api.deps import Services
+    from tradepulse.bootstrap.jobs import jobs_of
+    from tradepulse.bootstrap.schedules import schedules_of
+    from tradepulse.bootstrap.training import trained_assets
     from tradepulse.strategies import STRATEGIES
 
     services = Services(
@@ -102,6 +105,9 @@ def _server(app: "Application", settings: Settings, ready: Callable[[], None], b
         accounts=app.accounts,
         answers=app.answers,
         inbox=app.inbox,
+        jobs=jobs_of(app),
+        schedules=schedules_of(app),
+        trained=trained_assets(app),
         signing_key=bootstrap.signing_key(settings),
         is_traded=partial(bootstrap.is_traded, app),
         strategies=tuple(STRATEGIES.values()),

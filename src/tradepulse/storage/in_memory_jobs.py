@@ -1,6 +1,6 @@
-"""Background jobs and schedules that are remembered until the process ends: for tests."""
+"""Background jobs, schedules and results that are remembered until the process ends: for tests."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from uuid import uuid4
 
@@ -213,6 +213,35 @@ class InMemoryScheduleStore:
             problem=still_at_work(other.job_id, other.state) if other else None,
         )
         return job
+
+
+class InMemoryResultStore:
+    """The ``ResultStore`` in memory."""
+
+    def __init__(self, clock: Clock | None = None) -> None:
+        self._clock = clock or SystemClock()
+        self._kept: dict[str, JsonObject] = {}
+        self._row = 0
+
+    async def save_backtest(
+        self, report: JsonObject, trades: Sequence[JsonObject], *, backtest_id: str | None = None
+    ) -> str:
+        name = backtest_id or str(uuid4())
+        if name not in self._kept:
+            self._row += 1
+            about = {"backtest_id": name, "created_at": self._clock.now(), "cursor": self._row}
+            self._kept[name] = _copied(report | about | {"trades": list(trades)})
+        return name
+
+    async def backtests(self, *, limit: int = 50, before: int | None = None) -> list[JsonObject]:
+        earlier = [row for row in reversed(self._kept.values()) if before is None or row["cursor"] < before]
+        return [{name: value for name, value in row.items() if name != "trades"} for row in earlier[:limit]]
+
+    async def backtest(self, backtest_id: str) -> JsonObject | None:
+        return self._kept.get(backtest_id)
+
+    async def delete_backtest(self, backtest_id: str) -> bool:
+        return self._kept.pop(backtest_id, None) is not None
 
 
 def _copied(value: JsonObject) -> JsonObject:

@@ -40,18 +40,18 @@ class PostgresResultStore:
                 )
         return backtest_id
 
-    async def backtests(self, *, limit: int = 50) -> list[JsonObject]:
-        """Newest first, without their equity curves and trades."""
+    async def backtests(self, *, limit: int = 50, before: int | None = None) -> list[JsonObject]:
         async with self._database.transaction() as connection:
             found = await connection.execute(
-                f'select {_ABOUT}, report from backtests order by "row" desc limit %s',  # noqa: S608 - a constant
-                (limit,),
+                f'select {_ABOUT}, "row", report from backtests '  # noqa: S608 - a constant
+                'where %(before)s::bigint is null or "row" < %(before)s order by "row" desc limit %(limit)s',
+                {"before": before, "limit": limit},
             )
             rows = await found.fetchall()
         return [
             {name: value for name, value in report.items() if name not in _LONG}
-            | {"backtest_id": backtest_id, "created_at": created_at}
-            for backtest_id, created_at, report in rows
+            | {"backtest_id": backtest_id, "created_at": created_at, "cursor": cursor}
+            for backtest_id, created_at, cursor, report in rows
         ]
 
     async def backtest(self, backtest_id: str) -> JsonObject | None:

@@ -10,10 +10,16 @@ from decimal import Decimal
 from typing import Any
 
 from tradepulse.api.deps import Services
+from tradepulse.bootstrap.jobs import BackgroundJobs
+from tradepulse.bootstrap.schedules import Schedules
+from tradepulse.bootstrap.training import trainable
 from tradepulse.domain.market import Candle, Candles, MarketKey, MarketKind, MarketSpec, SeriesKey, Timeframe
+from tradepulse.domain.training import TrainingRequest, TrainingUnit
+from tradepulse.policy.trained_assets import TrainedAssetsManager
 from tradepulse.ports import JsonObject, LedgerCheck, SeriesCoverage, WriteResult
 from tradepulse.shared.clock import ManualClock
-from tradepulse.storage.in_memory import InMemoryCommandInbox
+from tradepulse.storage.in_memory import InMemoryCommandInbox, InMemoryConfigurationStore, InMemoryTrainingStore
+from tradepulse.storage.in_memory_jobs import InMemoryJobStore, InMemoryResultStore, InMemoryScheduleStore
 from tradepulse.storage.in_memory_users import InMemoryAccounts, InMemoryAnswers
 
 BOOK = "paper"
@@ -409,26 +415,6 @@ def trade_row(position: JsonObject, price: float, time: int, reason: str) -> Jso
     }
 
 
-class StoredResults:
-    """A ``ResultStore`` with one finished backtest."""
-
-    ROW: JsonObject = {"backtest_id": "bt-1", "created_at": START, "figures": {"trades": 12}}  # noqa: RUF012
-
-    async def save_backtest(
-        self, report: JsonObject, trades: Sequence[JsonObject], *, backtest_id: str | None = None
-    ) -> str:
-        raise NotImplementedError
-
-    async def delete_backtest(self, backtest_id: str) -> bool:
-        raise NotImplementedError
-
-    async def backtests(self, *, limit: int = 50) -> list[JsonObject]:
-        return [self.ROW][:limit]
-
-    async def backtest(self, backtest_id: str) -> JsonObject | None:
-        return self.ROW if backtest_id == "bt-1" else None
-
-
 class Scenario:
     """The whole day: three strategies on BTC, some setups taken, one position open at the end."""
 
@@ -446,18 +432,45 @@ class Scenario:
         )
         self.book = PaperBook(self.candles, self.clock)
         self._live_through_the_day()
+        self.begin_without_work()
+
+    def begin_without_work(self) -> None:
+        """The day stays; users, answers and everything asked for in the background begin anew."""
         self.accounts = InMemoryAccounts()
         self.inbox = InMemoryCommandInbox()
+        self.results = InMemoryResultStore(self.clock)
+        self.jobs = jobs = InMemoryJobStore(self.clock)
+        self.training, self.configurations = InMemoryTrainingStore(self.clock), InMemoryConfigurationStore()
         self.services = Services(
             self.book,
             self.candles,
-            StoredResults(),
+            self.results,
             self.clock,
             "in memory",
             accounts=self.accounts,
             answers=InMemoryAnswers(),
             inbox=self.inbox,
+            jobs=BackgroundJobs(jobs, self.training),
+            schedules=Schedules(InMemoryScheduleStore(jobs), jobs, self.clock),
+            trained=self._trained(),
             signing_key=SIGNING_KEY,
+        )
+
+    def _trained(self) -> TrainedAssetsManager:
+        async def plan(
+            request: TrainingRequest, coverage: Sequence[SeriesCoverage], _: object
+        ) -> tuple[tuple[TrainingUnit, ...], JsonObject]:
+            named = [(entry.series, strategy) for entry in coverage for strategy in request.strategies]
+            units = [TrainingUnit(index, *one, candles=1440) for index, one in enumerate(named)]
+            return tuple(units), {"families": []}
+
+        return TrainedAssetsManager(
+            self.training,
+            self.configurations,
+            self.clock,
+            coverage=lambda: trainable(self.candles),
+            plan=plan,
+            code_version="1+test",
         )
 
     def _live_through_the_day(self) -> None:
