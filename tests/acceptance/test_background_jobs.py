@@ -17,6 +17,7 @@ from tests.local_exchanges.running import RunningExchange, local_exchange
 
 from tradepulse.bootstrap import Application, BacktestRequest, open_application, run_backtest
 from tradepulse.bootstrap.jobs import jobs_of
+from tradepulse.cli import main
 from tradepulse.domain.jobs import Job
 from tradepulse.domain.market import MINUTE, SeriesKey, Timeframe
 from tradepulse.domain.training import JobState
@@ -177,3 +178,39 @@ async def test_jobs_when_two_workers_wait_then_they_share_them_and_each_is_done_
     assert (given_back.state, given_back.attempts, given_back.worker) == (JobState.QUEUED, 0, None)
     assert await app.results.backtest(doomed.job_id) is None
     assert (await jobs_of(app).resume(doomed.job_id)).state is JobState.QUEUED
+
+
+async def test_commands_when_work_is_left_to_a_worker_then_watched_to_its_end_and_wrong_words_are_named(
+    app: Application,
+    url: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("DATABASE_URL", url)
+    monkeypatch.chdir(tmp_path)
+
+    async def said(words: str, code: int = 0) -> Any:
+        assert await asyncio.to_thread(main.run, words.split()) == code, words
+        told = capsys.readouterr()
+        return told.err if code else json.loads(told.out)
+
+    job = await said("backtest volume_breakout -s BTC-USDT -t 1m --method kernel --background --json")
+    assert (job["kind"], job["state"], job["requested_by"]) == ("backtest", "queued", "command line")
+    audit = await said("schedules run-now daily-audit --json")
+    with worker_process(url, tmp_path):
+        watched = await said(f"jobs watch {job['job_id'][:8]} --json")
+        assert (watched["state"], watched["result"]["backtest_id"]) == ("finished", job["job_id"])
+        await until(app, await jobs_of(app).find(audit["job_id"]), has_ended)
+    listed = {one["job_id"]: one for one in await said("jobs list --json")}
+    assert (listed[audit["job_id"]]["result"], listed[audit["job_id"]]["schedule"]) == ({"books": {}}, "daily-audit")
+    assert "has ended already" in await said(f"jobs cancel {job['job_id']}", 4)
+    assert "is no job" in await said("jobs show nothing", 2)
+    assert "Did you mean 'nightly-backfill'" in await said("schedules enable nightly-backfil", 2)
+    assert "Did you mean 'backtest'" in await said("worker --kinds backtests", 2)
+    assert (await said("schedules enable nightly-backfill --json"))["next_run"] > 0
+    assert {one["name"]: one["enabled"] for one in await said("schedules list --json")} == {
+        "daily-audit": True,
+        "nightly-backfill": True,
+    }
