@@ -1,6 +1,6 @@
 """Sockets in the wall. Each docstring is a contract with one test suite, run over every member."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Protocol
@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from tradepulse.domain.commands import Command
 from tradepulse.domain.events import EngineEvent, MarketEvent, OrderEvent
 from tradepulse.domain.inbox import Request
+from tradepulse.domain.jobs import Job, JobOrder, JobProgress, Schedule
 from tradepulse.domain.market import Candles, MarketKey, MarketSpec, SeriesKey
 from tradepulse.domain.training import (
     Combination,
@@ -267,9 +268,15 @@ class ResultStore(Protocol):
     Walks forward likewise: request, data hashes, code version, folds. An id of one kind is unknown to the other.
     """
 
-    async def save_backtest(self, report: JsonObject, trades: Sequence[JsonObject]) -> str: ...
+    async def save_backtest(
+        self, report: JsonObject, trades: Sequence[JsonObject], *, backtest_id: str | None = None
+    ) -> str:
+        """Its id: a new one, or the one given, under which the first result counts and a second changes nothing."""
+        ...
 
-    async def backtests(self, *, limit: int = 50) -> list[JsonObject]: ...
+    async def backtests(self, *, limit: int = 50, before: int | None = None) -> list[JsonObject]:
+        """Newest first, without their trades; ``before`` is the ``cursor`` of the last one seen."""
+        ...
 
     async def backtest(self, backtest_id: str) -> JsonObject | None: ...
 
@@ -278,6 +285,86 @@ class ResultStore(Protocol):
     async def walk_forwards(self, *, limit: int = 50) -> list[JsonObject]: ...
 
     async def walk_forward(self, walk_forward_id: str) -> JsonObject | None: ...
+
+    async def delete_backtest(self, backtest_id: str) -> bool:
+        """``False`` where there is none."""
+        ...
+
+
+class JobStore(Protocol):
+    """Background jobs as rows, so that any number of workers can share them and none is lost with its process.
+
+    A job is worked on by one worker at a time; a job whose worker is gone is given out again, but not for ever: what
+    has lost three workers has failed. What a worker says about a job that is no longer its own changes nothing.
+    """
+
+    async def create(self, order: JobOrder) -> Job:
+        """``RefusedError`` naming the other job while one of the same kind and parameters has not ended."""
+        ...
+
+    async def job(self, job_id: str) -> Job | None: ...
+
+    async def jobs(
+        self, *, limit: int = 50, kinds: Collection[str] | None = None, ended: bool | None = None
+    ) -> list[Job]:
+        """Newest first."""
+        ...
+
+    async def take(self, worker: str, kinds: Collection[str], machine: str) -> Job | None:
+        """The next job that nobody works on and whose time has come: highest priority first, then oldest."""
+        ...
+
+    async def keep(self, job_id: str, worker: str, progress: JobProgress | None = None) -> bool:
+        """Still here, and this far. Whoever is silent for long counts as gone.
+
+        ``False`` when there is nothing more to do for this worker: the job was cancelled, or is somebody else's now.
+        """
+        ...
+
+    async def finish(self, job_id: str, worker: str, result: JsonObject) -> bool: ...
+
+    async def fail(self, job_id: str, worker: str, problem: str) -> bool: ...
+
+    async def retry(self, job_id: str, worker: str, problem: str, *, retries: int, wait_ms: int) -> bool:
+        """Give it back because of something that may pass; it is not given out again before ``wait_ms``."""
+        ...
+
+    async def release(self, job_id: str, worker: str) -> bool:
+        """Give it back as if it had never been taken."""
+        ...
+
+    async def cancel(self, job_id: str) -> bool:
+        """``False`` where it has ended already."""
+        ...
+
+    async def resume(self, job_id: str) -> bool:
+        """Queue again what was cancelled or has failed; ``False`` where it was neither.
+
+        ``RefusedError`` where the same has been asked for anew.
+        """
+        ...
+
+
+class ScheduleStore(Protocol):
+    """What comes by the clock, in the order of names. Of all that look at the same time, one makes the run."""
+
+    async def put(self, schedule: Schedule, *, replace: bool = True) -> bool:
+        """``False`` where it is there already and was not to be replaced."""
+        ...
+
+    async def schedules(self) -> list[Schedule]: ...
+
+    async def remove(self, name: str) -> bool: ...
+
+    async def switch(self, name: str, *, enabled: bool, next_run: int | None) -> bool: ...
+
+    async def fire(self, schedule: Schedule, order: JobOrder, *, now: int, next_run: int | None) -> Job | None:
+        """Ask for the job and move on to ``next_run``, both or neither.
+
+        ``None`` where the schedule is not as ``schedule`` has it any more (somebody else was faster), or where its
+        last job has not ended: that is noted as its problem.
+        """
+        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -457,7 +457,11 @@ export interface paths {
          */
         get: operations["backtests_api_backtests_get"];
         put?: never;
-        post?: never;
+        /**
+         * Start Backtest
+         * @description The job's id is the backtest's, once it has finished.
+         */
+        post: operations["start_backtest_api_backtests_post"];
         delete?: never;
         options?: never;
         head?: never;
@@ -473,11 +477,69 @@ export interface paths {
         };
         /**
          * Backtest
-         * @description The whole report: request, data hash, code version, figures, trades, equity.
+         * @description The whole report: request, data hash, code version, figures, trades.
          */
         get: operations["backtest_api_backtests__backtest_id__get"];
         put?: never;
         post?: never;
+        /**
+         * Delete Backtest
+         * @description With its trades. One that is still at work is cancelled as a job: DELETE /api/jobs/{id}.
+         */
+        delete: operations["delete_backtest_api_backtests__backtest_id__delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/backtests/{backtest_id}/equity": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Backtest Equity */
+        get: operations["backtest_equity_api_backtests__backtest_id__equity_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/backtests/{backtest_id}/trades": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Backtest Trades */
+        get: operations["backtest_trades_api_backtests__backtest_id__trades_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/data/backfill": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Backfill
+         * @description Candles of an exchange; with nothing named, every real series that is stored is brought up to date.
+         */
+        post: operations["backfill_api_data_backfill_post"];
         delete?: never;
         options?: never;
         head?: never;
@@ -515,6 +577,23 @@ export interface paths {
         get: operations["gaps_api_data_gaps_get"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/data/import": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Import Files */
+        post: operations["import_files_api_data_import_post"];
         delete?: never;
         options?: never;
         head?: never;
@@ -621,6 +700,124 @@ export interface paths {
         get: operations["supported_api_exchanges_supported_get"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/jobs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Jobs
+         * @description Newest first; training jobs are told with units as their progress.
+         */
+        get: operations["jobs_api_jobs_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/jobs/{job_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Job */
+        get: operations["job_api_jobs__job_id__get"];
+        put?: never;
+        post?: never;
+        /**
+         * Cancel Job
+         * @description Its worker stops within seconds; what it has stored so far is kept.
+         */
+        delete: operations["cancel_job_api_jobs__job_id__delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/jobs/{job_id}/resume": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Resume Job
+         * @description Only what was cancelled or has failed: a backfill goes on after what is stored, others start again.
+         */
+        post: operations["resume_job_api_jobs__job_id__resume_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/jobs/schedules": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Schedules */
+        get: operations["schedules_api_jobs_schedules_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/jobs/schedules/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /**
+         * Switch Schedule
+         * @description On: it runs at the next time its expression names. Off: a job of it that runs goes on.
+         */
+        patch: operations["switch_schedule_api_jobs_schedules__name__patch"];
+        trace?: never;
+    };
+    "/api/jobs/schedules/{name}/run": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Run Schedule
+         * @description Now, whether it is on or off.
+         */
+        post: operations["run_schedule_api_jobs_schedules__name__run_post"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1218,6 +1415,261 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/training/configurations": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Configurations */
+        get: operations["configurations_api_training_configurations_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/training/configurations/{configuration_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Configuration
+         * @description With its evidence, in sample and out of sample side by side, and its life.
+         */
+        get: operations["configuration_api_training_configurations__configuration_id__get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/training/configurations/{configuration_id}/activate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Activate
+         * @description Put it into force; the one in force so far is deactivated. The trader takes it up between two candles.
+         */
+        post: operations["activate_api_training_configurations__configuration_id__activate_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/training/configurations/{configuration_id}/deactivate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Deactivate
+         * @description Take it out of force; it can be activated again.
+         */
+        post: operations["deactivate_api_training_configurations__configuration_id__deactivate_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/training/jobs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Training Jobs */
+        get: operations["training_jobs_api_training_jobs_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/training/jobs/{job_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Training Job
+         * @description With its parts: how far each is, who works on it, and what was wrong with it.
+         */
+        get: operations["training_job_api_training_jobs__job_id__get"];
+        put?: never;
+        post?: never;
+        /**
+         * Cancel Training Job
+         * @description Its workers stop within seconds; what was found so far is not judged.
+         */
+        delete: operations["cancel_training_job_api_training_jobs__job_id__delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/training/jobs/{job_id}/results": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Training Results */
+        get: operations["training_results_api_training_jobs__job_id__results_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/training/jobs/{job_id}/resume": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Resume Training Job
+         * @description A job that has not ended goes on by itself with the next worker that is free; one that has ended is over.
+         */
+        post: operations["resume_training_job_api_training_jobs__job_id__resume_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/training/market-regimes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Market Regimes
+         * @description The regime in force now on every market that is stored.
+         */
+        get: operations["market_regimes_api_training_market_regimes_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/training/matrix": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Matrix
+         * @description All combinations of a symbol on an exchange: traded with which figures, or not traded because of what.
+         */
+        get: operations["matrix_api_training_matrix_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/training/start-multi-dimensional": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Start Multi Dimensional
+         * @description Every symbol and exchange under every strategy, regime and timeframe, in one job for the workers.
+         */
+        post: operations["start_multi_dimensional_api_training_start_multi_dimensional_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/training/strategy-parameters/{symbol}/{exchange}/{strategy_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Strategy Parameters
+         * @description What is traded there: the symbol may be written BTC/USDT, BTC-USDT or BTC%2FUSDT.
+         */
+        get: operations["strategy_parameters_api_training_strategy_parameters__symbol___exchange___strategy_id__get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/training/system-status": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * System Status
+         * @description How much is asked for, who is at work, and what is in force.
+         */
+        get: operations["system_status_api_training_system_status_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/health": {
         parameters: {
             query?: never;
@@ -1375,6 +1827,12 @@ export interface components {
             unrealised_r: number | null;
         };
         /**
+         * Answer
+         * @description Which parameters a combination trades with: its own, those of a parent, or none.
+         * @enum {string}
+         */
+        Answer: "own" | "parent" | "defaults" | "do not trade";
+        /**
          * AssetLine
          * @description A market as its stored candles show it. Prices are for looking at, nothing is booked from them.
          */
@@ -1484,6 +1942,62 @@ export interface components {
              */
             time: number;
         };
+        /**
+         * BackfillParameters
+         * @description Candles of real exchanges. Without ``exchange`` and names: every real series that is stored, kept up to date.
+         *
+         *     ``since``, or ``days`` counted back from when it runs; without either what is stored is completed and brought up
+         *     to now.
+         */
+        BackfillParameters: {
+            /** Days */
+            days?: number | null;
+            /** Exchange */
+            exchange?: string | null;
+            /** Since */
+            since?: number | null;
+            /**
+             * Symbols
+             * @default []
+             */
+            symbols: string[];
+            /**
+             * Timeframes
+             * @default []
+             */
+            timeframes: string[];
+            /**
+             * Until
+             * @description UTC milliseconds, exclusive
+             */
+            until?: number | null;
+        };
+        /** BacktestEquity */
+        BacktestEquity: {
+            /** Backtest Id */
+            backtest_id: string;
+            /** Initial Cash */
+            initial_cash: string;
+            /**
+             * Points
+             * @description after each closed trade; an open position is not valued
+             */
+            points: components["schemas"]["BacktestEquityPoint"][];
+        };
+        /** BacktestEquityPoint */
+        BacktestEquityPoint: {
+            /**
+             * Equity
+             * @description a decimal number, exact
+             */
+            equity: string;
+            /**
+             * Time
+             * @description UTC milliseconds
+             * @example 1767225600000
+             */
+            time: number;
+        };
         /** BacktestLine */
         BacktestLine: {
             /** Backtest Id */
@@ -1491,10 +2005,60 @@ export interface components {
         } & {
             [key: string]: unknown;
         };
+        /**
+         * BacktestParameters
+         * @description One strategy over stored candles. ``overrides`` replace its default parameters.
+         */
+        BacktestParameters: {
+            /** Exchange */
+            exchange: string;
+            /**
+             * Fine
+             * @description a finer stored timeframe (kernel only)
+             */
+            fine?: string | null;
+            /**
+             * Method
+             * @default replay
+             * @enum {string}
+             */
+            method: "replay" | "kernel";
+            /** Overrides */
+            overrides?: {
+                [key: string]: boolean | number | string;
+            };
+            /** Since */
+            since?: number | null;
+            /** Strategy */
+            strategy: string;
+            /** Symbol */
+            symbol: string;
+            /** Timeframe */
+            timeframe: string;
+            /**
+             * Until
+             * @description UTC milliseconds, exclusive
+             */
+            until?: number | null;
+        };
         /** Backtests */
         Backtests: {
             /** Items */
             items: components["schemas"]["BacktestLine"][];
+            /** Next Cursor */
+            next_cursor: number | null;
+        };
+        /** BacktestTrades */
+        BacktestTrades: {
+            /**
+             * Items
+             * @description in the order they were closed
+             */
+            items: {
+                [key: string]: unknown;
+            }[];
+            /** Next Cursor */
+            next_cursor: number | null;
         };
         /** BookCommand */
         BookCommand: {
@@ -1642,6 +2206,102 @@ export interface components {
              * @default 1
              */
             weight: number;
+        };
+        /** ConfigurationLine */
+        ConfigurationLine: {
+            /** Activated At */
+            activated_at: number | null;
+            /** Activated By */
+            activated_by: string | null;
+            /** Active */
+            active: boolean;
+            /** Configuration Id */
+            configuration_id: string;
+            /**
+             * Created At
+             * @description UTC milliseconds
+             * @example 1767225600000
+             */
+            created_at: number;
+            /** Exchange */
+            exchange: string;
+            /** Job Id */
+            job_id: string | null;
+            origin: components["schemas"]["Origin"];
+            /** Parameters Id */
+            parameters_id: string;
+            /** Regime */
+            regime: string;
+            stage: components["schemas"]["Stage"];
+            /** Strategy */
+            strategy: string;
+            /** Symbol */
+            symbol: string;
+            timeframe: components["schemas"]["Timeframe"];
+            /** Values */
+            values: {
+                [key: string]: number | string;
+            };
+            /** Version */
+            version: number;
+        };
+        /** Configurations */
+        Configurations: {
+            /**
+             * Items
+             * @description by combination and version
+             */
+            items: components["schemas"]["ConfigurationLine"][];
+        };
+        /**
+         * ConfigurationStory
+         * @description With the evidence it was deployed upon, and its life.
+         */
+        ConfigurationStory: {
+            /** Activated At */
+            activated_at: number | null;
+            /** Activated By */
+            activated_by: string | null;
+            /** Active */
+            active: boolean;
+            /** Configuration Id */
+            configuration_id: string;
+            /**
+             * Created At
+             * @description UTC milliseconds
+             * @example 1767225600000
+             */
+            created_at: number;
+            /** Evidence */
+            evidence: {
+                [key: string]: unknown;
+            };
+            /** Exchange */
+            exchange: string;
+            /** Job Id */
+            job_id: string | null;
+            /**
+             * Life
+             * @description oldest first
+             */
+            life: components["schemas"]["MoveLine"][];
+            origin: components["schemas"]["Origin"];
+            /** Parameters Id */
+            parameters_id: string;
+            /** Regime */
+            regime: string;
+            stage: components["schemas"]["Stage"];
+            /** Strategy */
+            strategy: string;
+            /** Symbol */
+            symbol: string;
+            timeframe: components["schemas"]["Timeframe"];
+            /** Values */
+            values: {
+                [key: string]: number | string;
+            };
+            /** Version */
+            version: number;
         };
         /** ConnectionLine */
         ConnectionLine: {
@@ -1956,6 +2616,20 @@ export interface components {
             /** Items */
             items: components["schemas"]["Holding"][];
         };
+        /**
+         * ImportFiles
+         * @description Candle files and folders that lie in the folder `import` of the data directory, named from there.
+         */
+        ImportFiles: {
+            /** Exchange */
+            exchange?: string | null;
+            /** Files */
+            files: string[];
+            /** Symbol */
+            symbol?: string | null;
+            /** Timeframe */
+            timeframe?: string | null;
+        };
         /** InvalidField */
         InvalidField: {
             /** Field */
@@ -1963,6 +2637,65 @@ export interface components {
             /** Problem */
             problem: string;
         };
+        /**
+         * JobLine
+         * @description A piece of background work. `result` is there once it is `finished`: of a backtest, the `backtest_id`.
+         */
+        JobLine: {
+            /** Attempts */
+            attempts: number;
+            /**
+             * Created At
+             * @description UTC milliseconds
+             * @example 1767225600000
+             */
+            created_at: number;
+            /** Finished At */
+            finished_at: number | null;
+            /** Job Id */
+            job_id: string;
+            /** Kind */
+            kind: string;
+            /**
+             * Not Before
+             * @description it was put off until then
+             */
+            not_before: number | null;
+            /** Parameters */
+            parameters: {
+                [key: string]: unknown;
+            };
+            /** Problem */
+            problem: string | null;
+            progress: components["schemas"]["ProgressLine"];
+            /** Requested By */
+            requested_by: string;
+            /** Result */
+            result: {
+                [key: string]: unknown;
+            } | null;
+            /**
+             * Schedule
+             * @description the schedule that asked for it
+             */
+            schedule: string | null;
+            /** Started At */
+            started_at: number | null;
+            state: components["schemas"]["JobState"];
+        };
+        /** JobList */
+        JobList: {
+            /**
+             * Items
+             * @description newest first
+             */
+            items: components["schemas"]["JobLine"][];
+        };
+        /**
+         * JobState
+         * @enum {string}
+         */
+        JobState: "queued" | "running" | "judging" | "deploying" | "finished" | "cancelled" | "failed";
         /** KeyMade */
         KeyMade: {
             /**
@@ -2091,6 +2824,86 @@ export interface components {
              */
             time: number;
         };
+        /** MarketRegimeLine */
+        MarketRegimeLine: {
+            /** Exchange */
+            exchange: string;
+            regime: components["schemas"]["Regime"];
+            /**
+             * Since
+             * @description open time of the first candle of this regime; null: before what was read
+             */
+            since: number | null;
+            /** Symbol */
+            symbol: string;
+            /**
+             * Time
+             * @description open time of the latest closed candle
+             * @example 1767225600000
+             */
+            time: number;
+            timeframe: components["schemas"]["Timeframe"];
+        };
+        /** MarketRegimes */
+        MarketRegimes: {
+            /** Items */
+            items: components["schemas"]["MarketRegimeLine"][];
+        };
+        /**
+         * MatrixLine
+         * @description A combination with what is traded there, what the gate said last, and the figures behind it.
+         */
+        MatrixLine: {
+            /** Break Even */
+            break_even: number | null;
+            /** Configuration Id */
+            configuration_id: string | null;
+            /** Effective Trades */
+            effective_trades: number | null;
+            /** Expectancy Lower */
+            expectancy_lower: number | null;
+            /** Expectancy R */
+            expectancy_r: number | null;
+            /** Job Id */
+            job_id: string | null;
+            /** Judged At */
+            judged_at: number | null;
+            origin: components["schemas"]["Origin"] | null;
+            /** Precision */
+            precision: number | null;
+            /** Precision Lower */
+            precision_lower: number | null;
+            /** Reason */
+            reason: string;
+            /** Regime */
+            regime: string;
+            /** Size Share */
+            size_share: number;
+            stage: components["schemas"]["Stage"] | null;
+            /** Strategy */
+            strategy: string;
+            timeframe: components["schemas"]["Timeframe"];
+            /** Trades */
+            trades: number | null;
+            /** Verdict */
+            verdict: string;
+            /** Version */
+            version: number | null;
+        };
+        /** MatrixView */
+        MatrixView: {
+            /** Cells */
+            cells: components["schemas"]["MatrixLine"][];
+            /** Exchange */
+            exchange: string;
+            /**
+             * Parents
+             * @description what the regimes fall back to
+             */
+            parents: components["schemas"]["MatrixLine"][];
+            /** Symbol */
+            symbol: string;
+        };
         /** Me */
         Me: {
             /**
@@ -2112,6 +2925,28 @@ export interface components {
          * @enum {string}
          */
         Mode: "PAPER" | "LIVE";
+        /** MoveLine */
+        MoveLine: {
+            /** Action */
+            action: string;
+            /** Active */
+            active: boolean;
+            /** By */
+            by: string;
+            /** Figures */
+            figures: {
+                [key: string]: unknown;
+            };
+            /** Reason */
+            reason: string;
+            stage: components["schemas"]["Stage"];
+            /**
+             * Time
+             * @description UTC milliseconds
+             * @example 1767225600000
+             */
+            time: number;
+        };
         /** NewPassword */
         NewPassword: {
             /**
@@ -2215,6 +3050,12 @@ export interface components {
          * @enum {string}
          */
         OrderStatus: "intended" | "open" | "filled" | "cancelled" | "rejected" | "expired";
+        /**
+         * Origin
+         * @description Where a configuration's parameters come from.
+         * @enum {string}
+         */
+        Origin: "tuned" | "plateau" | "defaults" | "imported";
         /** Page[AuditLine] */
         Page_AuditLine_: {
             /** Items */
@@ -2394,6 +3235,30 @@ export interface components {
              */
             type: string;
         };
+        /** ProgressLine */
+        ProgressLine: {
+            /** Done */
+            done: number;
+            /**
+             * Part
+             * @description what is being worked on
+             */
+            part: string;
+            /**
+             * Rate
+             * @description per second, as soon as it is known
+             */
+            rate: number | null;
+            /** Seconds Left */
+            seconds_left: number | null;
+            /** Total */
+            total: number;
+            /**
+             * Unit
+             * @description what is counted
+             */
+            unit: string;
+        };
         /** Readiness */
         Readiness: {
             /** Checks */
@@ -2409,6 +3274,15 @@ export interface components {
             checks: components["schemas"]["CheckLine"][];
             /** Ready */
             ready: boolean;
+        };
+        /** Reason */
+        Reason: {
+            /**
+             * Reason
+             * @description kept in the configuration's life
+             * @default
+             */
+            reason: string;
         };
         /** Refresh */
         Refresh: {
@@ -2500,6 +3374,40 @@ export interface components {
          * @enum {string}
          */
         Role: "viewer" | "trader" | "admin";
+        /**
+         * ScheduleLine
+         * @description A job that comes by the clock; `cron` is read in UTC.
+         */
+        ScheduleLine: {
+            /** Cron */
+            cron: string;
+            /** Enabled */
+            enabled: boolean;
+            /** Kind */
+            kind: string;
+            /** Last Job */
+            last_job: string | null;
+            /** Last Run */
+            last_run: number | null;
+            /** Name */
+            name: string;
+            /** Next Run */
+            next_run: number | null;
+            /** Parameters */
+            parameters: {
+                [key: string]: unknown;
+            };
+            /**
+             * Problem
+             * @description why the last run came to nothing
+             */
+            problem: string | null;
+        };
+        /** ScheduleSwitch */
+        ScheduleSwitch: {
+            /** Enabled */
+            enabled: boolean;
+        };
         /**
          * Scope
          * @description What a key for scripts may do. It never may more than its user.
@@ -2646,6 +3554,15 @@ export interface components {
             needed: boolean;
         };
         /**
+         * Stage
+         * @description Life-cycle of a configuration.
+         *
+         *     ``validation`` trades on paper or at half size, ``confirmation`` live at half size, ``mature`` at full size;
+         *     ``quarantined`` is followed without money, ``retired`` is history.
+         * @enum {string}
+         */
+        Stage: "validation" | "confirmation" | "mature" | "quarantined" | "retired";
+        /**
          * State
          * @enum {string}
          */
@@ -2699,6 +3616,45 @@ export interface components {
             strategy: string;
             /** Title */
             title: string;
+        };
+        /** StrategyParameters */
+        StrategyParameters: {
+            /** Exchange */
+            exchange: string;
+            /** Parameters */
+            parameters: components["schemas"]["StrategyParametersLine"][];
+            /** Strategy */
+            strategy: string;
+            /** Symbol */
+            symbol: string;
+        };
+        /**
+         * StrategyParametersLine
+         * @description What is traded for one regime and timeframe: its own parameters, those of a parent, or nothing, and why.
+         */
+        StrategyParametersLine: {
+            answer: components["schemas"]["Answer"];
+            /** Configuration Id */
+            configuration_id: string | null;
+            /** Reason */
+            reason: string;
+            /**
+             * Regime
+             * @description `any`: what regimes fall back to
+             */
+            regime: string;
+            /**
+             * Size Share
+             * @description of the usual risk
+             */
+            size_share: number;
+            timeframe: components["schemas"]["Timeframe"];
+            /** Values */
+            values: {
+                [key: string]: number | string;
+            };
+            /** Version */
+            version: number | null;
         };
         /** StrategyPerformance */
         StrategyPerformance: {
@@ -3201,6 +4157,221 @@ export interface components {
              */
             untested: boolean;
         };
+        /** TrainingJobLine */
+        TrainingJobLine: {
+            /** Code Version */
+            code_version: string;
+            /**
+             * Created At
+             * @description UTC milliseconds
+             * @example 1767225600000
+             */
+            created_at: number;
+            /** Exchanges */
+            exchanges: string[];
+            /** Finished At */
+            finished_at: number | null;
+            /** Job Id */
+            job_id: string;
+            /** Market Regimes */
+            market_regimes: components["schemas"]["Regime"][];
+            /** Points */
+            points: number;
+            /** Problem */
+            problem: string | null;
+            /** Requested By */
+            requested_by: string;
+            /** Seed */
+            seed: number;
+            /** Since */
+            since: number | null;
+            /** Started At */
+            started_at: number | null;
+            state: components["schemas"]["JobState"];
+            /** Strategies */
+            strategies: string[];
+            /** Symbols */
+            symbols: string[];
+            /** Timeframes */
+            timeframes: components["schemas"]["Timeframe"][];
+            /** Units */
+            units: number;
+            /** Units Done */
+            units_done: number;
+            /** Until */
+            until: number | null;
+        };
+        /** TrainingJobs */
+        TrainingJobs: {
+            /**
+             * Items
+             * @description newest first
+             */
+            items: components["schemas"]["TrainingJobLine"][];
+        };
+        /** TrainingJobStory */
+        TrainingJobStory: {
+            /** Code Version */
+            code_version: string;
+            /**
+             * Created At
+             * @description UTC milliseconds
+             * @example 1767225600000
+             */
+            created_at: number;
+            /** Exchanges */
+            exchanges: string[];
+            /** Finished At */
+            finished_at: number | null;
+            /** Job Id */
+            job_id: string;
+            /** Market Regimes */
+            market_regimes: components["schemas"]["Regime"][];
+            /** Parts */
+            parts: components["schemas"]["UnitLine"][];
+            /** Points */
+            points: number;
+            /** Problem */
+            problem: string | null;
+            /** Requested By */
+            requested_by: string;
+            /** Seed */
+            seed: number;
+            /** Since */
+            since: number | null;
+            /** Started At */
+            started_at: number | null;
+            state: components["schemas"]["JobState"];
+            /** Strategies */
+            strategies: string[];
+            /** Symbols */
+            symbols: string[];
+            /** Timeframes */
+            timeframes: components["schemas"]["Timeframe"][];
+            /** Units */
+            units: number;
+            /** Units Done */
+            units_done: number;
+            /** Until */
+            until: number | null;
+        };
+        /**
+         * TrainingReport
+         * @description The judgement: families and combinations with every figure of the gate.
+         */
+        TrainingReport: {
+            [key: string]: unknown;
+        };
+        /**
+         * TrainingStart
+         * @description Empty lists stand for all there are: strategies, regimes, and timeframes that can be made of what is stored.
+         */
+        TrainingStart: {
+            /**
+             * Challenger
+             * @default false
+             */
+            challenger: boolean;
+            /** Exchanges */
+            exchanges: string[];
+            /**
+             * Market Regimes
+             * @default []
+             */
+            market_regimes: string[];
+            /**
+             * Points
+             * @description parameter sets to try; default: the training.points setting
+             */
+            points?: number | null;
+            /** Seed */
+            seed?: number | null;
+            /**
+             * Since
+             * @description UTC milliseconds
+             */
+            since?: number | null;
+            /**
+             * Strategies
+             * @default []
+             */
+            strategies: string[];
+            /** Symbols */
+            symbols: string[];
+            /**
+             * Timeframes
+             * @default []
+             */
+            timeframes: string[];
+            /**
+             * Until
+             * @description UTC milliseconds, exclusive
+             */
+            until?: number | null;
+        };
+        /** TrainingSystemStatus */
+        TrainingSystemStatus: {
+            /**
+             * Background
+             * @description other background jobs by state, the latest thousand
+             */
+            background: {
+                [key: string]: number;
+            };
+            /**
+             * In Force
+             * @description configurations in force by stage
+             */
+            in_force: {
+                [key: string]: number;
+            };
+            /**
+             * Jobs
+             * @description training jobs by state, the latest thousand
+             */
+            jobs: {
+                [key: string]: number;
+            };
+            /**
+             * Trials Evaluated
+             * @description distinct trials ever made; each counts against every claim
+             */
+            trials_evaluated: number;
+            /**
+             * Workers
+             * @description that are at work now; who waits is not seen
+             */
+            workers: components["schemas"]["WorkerLine"][];
+        };
+        /**
+         * UnitLine
+         * @description One series under one strategy; all regimes come out of it at once.
+         */
+        UnitLine: {
+            /** Candles */
+            candles: number;
+            /** Exchange */
+            exchange: string;
+            /** Problem */
+            problem: string | null;
+            /** Seconds */
+            seconds: number;
+            state: components["schemas"]["UnitState"];
+            /** Strategy */
+            strategy: string;
+            /** Symbol */
+            symbol: string;
+            timeframe: components["schemas"]["Timeframe"];
+            /** Trials */
+            trials: number;
+            /** Worker */
+            worker: string | null;
+        };
+        /**
+         * UnitState
+         * @enum {string}
+         */
+        UnitState: "queued" | "running" | "done" | "failed";
         /**
          * UserChange
          * @description What is left out, or null, stays as it is.
@@ -3272,6 +4443,16 @@ export interface components {
             symbol: string;
             /** Timeframe */
             timeframe: string;
+        };
+        /** WorkerLine */
+        WorkerLine: {
+            /**
+             * Work
+             * @description kind and job, or series and strategy
+             */
+            work: string;
+            /** Worker */
+            worker: string;
         };
     };
     responses: {
@@ -3381,11 +4562,17 @@ export interface components {
     pathItems: never;
 }
 export type ActivePosition = components['schemas']['ActivePosition'];
+export type Answer = components['schemas']['Answer'];
 export type AssetLine = components['schemas']['AssetLine'];
 export type AssetRank = components['schemas']['AssetRank'];
 export type AuditLine = components['schemas']['AuditLine'];
+export type BackfillParameters = components['schemas']['BackfillParameters'];
+export type BacktestEquity = components['schemas']['BacktestEquity'];
+export type BacktestEquityPoint = components['schemas']['BacktestEquityPoint'];
 export type BacktestLine = components['schemas']['BacktestLine'];
+export type BacktestParameters = components['schemas']['BacktestParameters'];
 export type Backtests = components['schemas']['Backtests'];
+export type BacktestTrades = components['schemas']['BacktestTrades'];
 export type BookCommand = components['schemas']['BookCommand'];
 export type BookLine = components['schemas']['BookLine'];
 export type CandleBar = components['schemas']['CandleBar'];
@@ -3395,6 +4582,9 @@ export type CheckLine = components['schemas']['CheckLine'];
 export type Code = components['schemas']['Code'];
 export type CommandState = components['schemas']['CommandState'];
 export type ConditionLine = components['schemas']['ConditionLine'];
+export type ConfigurationLine = components['schemas']['ConfigurationLine'];
+export type Configurations = components['schemas']['Configurations'];
+export type ConfigurationStory = components['schemas']['ConfigurationStory'];
 export type ConnectionLine = components['schemas']['ConnectionLine'];
 export type CorrelationMatrix = components['schemas']['CorrelationMatrix'];
 export type Coverage = components['schemas']['Coverage'];
@@ -3413,7 +4603,11 @@ export type Gaps = components['schemas']['Gaps'];
 export type Health = components['schemas']['Health'];
 export type Holding = components['schemas']['Holding'];
 export type Holdings = components['schemas']['Holdings'];
+export type ImportFiles = components['schemas']['ImportFiles'];
 export type InvalidField = components['schemas']['InvalidField'];
+export type JobLine = components['schemas']['JobLine'];
+export type JobList = components['schemas']['JobList'];
+export type JobState = components['schemas']['JobState'];
 export type KeyMade = components['schemas']['KeyMade'];
 export type KillSwitch = components['schemas']['KillSwitch'];
 export type LedgerKind = components['schemas']['LedgerKind'];
@@ -3421,8 +4615,13 @@ export type LedgerLine = components['schemas']['LedgerLine'];
 export type LiveMessage = components['schemas']['LiveMessage'];
 export type LiveRequest = components['schemas']['LiveRequest'];
 export type LogLine = components['schemas']['LogLine'];
+export type MarketRegimeLine = components['schemas']['MarketRegimeLine'];
+export type MarketRegimes = components['schemas']['MarketRegimes'];
+export type MatrixLine = components['schemas']['MatrixLine'];
+export type MatrixView = components['schemas']['MatrixView'];
 export type Me = components['schemas']['Me'];
 export type Mode = components['schemas']['Mode'];
+export type MoveLine = components['schemas']['MoveLine'];
 export type NewPassword = components['schemas']['NewPassword'];
 export type NewUser = components['schemas']['NewUser'];
 export type OcoLeg = components['schemas']['OcoLeg'];
@@ -3430,6 +4629,7 @@ export type OcoOrder = components['schemas']['OcoOrder'];
 export type OrderLine = components['schemas']['OrderLine'];
 export type OrderRole = components['schemas']['OrderRole'];
 export type OrderStatus = components['schemas']['OrderStatus'];
+export type Origin = components['schemas']['Origin'];
 export type PageAuditLine = components['schemas']['Page_AuditLine_'];
 export type PageLogLine = components['schemas']['Page_LogLine_'];
 export type PageSetupLine = components['schemas']['Page_SetupLine_'];
@@ -3441,8 +4641,10 @@ export type Performance = components['schemas']['Performance'];
 export type Phase = components['schemas']['Phase'];
 export type PortfolioSummary = components['schemas']['PortfolioSummary'];
 export type Problem = components['schemas']['Problem'];
+export type ProgressLine = components['schemas']['ProgressLine'];
 export type Readiness = components['schemas']['Readiness'];
 export type ReadinessReport = components['schemas']['ReadinessReport'];
+export type Reason = components['schemas']['Reason'];
 export type Refresh = components['schemas']['Refresh'];
 export type Regime = components['schemas']['Regime'];
 export type RequestKind = components['schemas']['RequestKind'];
@@ -3450,15 +4652,20 @@ export type RequestStatus = components['schemas']['RequestStatus'];
 export type RequirementLine = components['schemas']['RequirementLine'];
 export type Resources = components['schemas']['Resources'];
 export type Role = components['schemas']['Role'];
+export type ScheduleLine = components['schemas']['ScheduleLine'];
+export type ScheduleSwitch = components['schemas']['ScheduleSwitch'];
 export type Scope = components['schemas']['Scope'];
 export type SessionLine = components['schemas']['SessionLine'];
 export type SettingLine = components['schemas']['SettingLine'];
 export type SetUp = components['schemas']['SetUp'];
 export type SetupLine = components['schemas']['SetupLine'];
 export type SetUpState = components['schemas']['SetUpState'];
+export type Stage = components['schemas']['Stage'];
 export type State = components['schemas']['State'];
 export type StoredKey = components['schemas']['StoredKey'];
 export type StrategyLine = components['schemas']['StrategyLine'];
+export type StrategyParameters = components['schemas']['StrategyParameters'];
+export type StrategyParametersLine = components['schemas']['StrategyParametersLine'];
 export type StrategyPerformance = components['schemas']['StrategyPerformance'];
 export type SystemStatus = components['schemas']['SystemStatus'];
 export type Ticket = components['schemas']['Ticket'];
@@ -3474,11 +4681,20 @@ export type TradeRow = components['schemas']['TradeRow'];
 export type TradeStatistics = components['schemas']['TradeStatistics'];
 export type TradeStory = components['schemas']['TradeStory'];
 export type TradingLine = components['schemas']['TradingLine'];
+export type TrainingJobLine = components['schemas']['TrainingJobLine'];
+export type TrainingJobs = components['schemas']['TrainingJobs'];
+export type TrainingJobStory = components['schemas']['TrainingJobStory'];
+export type TrainingReport = components['schemas']['TrainingReport'];
+export type TrainingStart = components['schemas']['TrainingStart'];
+export type TrainingSystemStatus = components['schemas']['TrainingSystemStatus'];
+export type UnitLine = components['schemas']['UnitLine'];
+export type UnitState = components['schemas']['UnitState'];
 export type UserChange = components['schemas']['UserChange'];
 export type UserLine = components['schemas']['UserLine'];
 export type VersionLine = components['schemas']['VersionLine'];
 export type WalletLine = components['schemas']['WalletLine'];
 export type WalletTrade = components['schemas']['WalletTrade'];
+export type WorkerLine = components['schemas']['WorkerLine'];
 export type ResponseProblem400 = components['responses']['Problem400'];
 export type ResponseProblem401 = components['responses']['Problem401'];
 export type ResponseProblem403 = components['responses']['Problem403'];
@@ -4377,6 +5593,8 @@ export interface operations {
     backtests_api_backtests_get: {
         parameters: {
             query?: {
+                /** @description `next_cursor` of the page before */
+                cursor?: number | null;
                 limit?: number;
             };
             header?: never;
@@ -4392,6 +5610,44 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Backtests"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    start_backtest_api_backtests_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description the same key and body: done once */
+                "Idempotency-Key"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["BacktestParameters"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobLine"];
                 };
             };
             400: components["responses"]["Problem400"];
@@ -4425,6 +5681,149 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["BacktestLine"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    delete_backtest_api_backtests__backtest_id__delete: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description the same key and body: done once */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                backtest_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    backtest_equity_api_backtests__backtest_id__equity_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                backtest_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BacktestEquity"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    backtest_trades_api_backtests__backtest_id__trades_get: {
+        parameters: {
+            query?: {
+                /** @description `next_cursor` of the page before */
+                cursor?: number | null;
+                /** @description rows of one page */
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                backtest_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BacktestTrades"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    backfill_api_data_backfill_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description the same key and body: done once */
+                "Idempotency-Key"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["BackfillParameters"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobLine"];
                 };
             };
             400: components["responses"]["Problem400"];
@@ -4493,6 +5892,44 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Gaps"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    import_files_api_data_import_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description the same key and body: done once */
+                "Idempotency-Key"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ImportFiles"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobLine"];
                 };
             };
             400: components["responses"]["Problem400"];
@@ -4694,6 +6131,255 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ExchangeLine"][];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    jobs_api_jobs_get: {
+        parameters: {
+            query?: {
+                /** @description only those that have ended, or have not */
+                ended?: boolean | null;
+                kind?: string[] | null;
+                /** @description rows of one page */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobList"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    job_api_jobs__job_id__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                job_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobLine"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    cancel_job_api_jobs__job_id__delete: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description the same key and body: done once */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                job_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobLine"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    resume_job_api_jobs__job_id__resume_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description the same key and body: done once */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                job_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobLine"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    schedules_api_jobs_schedules_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScheduleLine"][];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    switch_schedule_api_jobs_schedules__name__patch: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description the same key and body: done once */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ScheduleSwitch"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScheduleLine"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    run_schedule_api_jobs_schedules__name__run_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description the same key and body: done once */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobLine"];
                 };
             };
             400: components["responses"]["Problem400"];
@@ -5793,6 +7479,517 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["TradeStatistics"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    configurations_api_training_configurations_get: {
+        parameters: {
+            query?: {
+                /** @description only those in force, or not */
+                active?: boolean | null;
+                /** @description ccxt id */
+                exchange?: string | null;
+                /** @description bull, bear, sideways, or any for the parents; default: all */
+                regime?: string | null;
+                strategy?: string | null;
+                /** @description BTC/USDT, BTC-USDT or BTC%2FUSDT */
+                symbol?: string | null;
+                /** @description 1m, 5m, 15m, 1h, 4h or 1d; default: all */
+                timeframe?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Configurations"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    configuration_api_training_configurations__configuration_id__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                configuration_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConfigurationStory"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    activate_api_training_configurations__configuration_id__activate_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description the same key and body: done once */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                configuration_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Reason"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConfigurationLine"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    deactivate_api_training_configurations__configuration_id__deactivate_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description the same key and body: done once */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                configuration_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Reason"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConfigurationLine"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    training_jobs_api_training_jobs_get: {
+        parameters: {
+            query?: {
+                /** @description newest first */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TrainingJobs"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    training_job_api_training_jobs__job_id__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                job_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TrainingJobStory"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    cancel_training_job_api_training_jobs__job_id__delete: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description the same key and body: done once */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                job_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TrainingJobLine"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    training_results_api_training_jobs__job_id__results_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                job_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TrainingReport"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    resume_training_job_api_training_jobs__job_id__resume_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description the same key and body: done once */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                job_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TrainingJobLine"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    market_regimes_api_training_market_regimes_get: {
+        parameters: {
+            query?: {
+                /** @description ccxt id */
+                exchange?: string | null;
+                /** @description BTC/USDT, BTC-USDT or BTC%2FUSDT */
+                symbol?: string | null;
+                /** @description 1m, 5m and 15m have the regime of 1h */
+                timeframe?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MarketRegimes"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    matrix_api_training_matrix_get: {
+        parameters: {
+            query: {
+                /** @description ccxt id */
+                exchange: string;
+                /** @description BTC/USDT, BTC-USDT or BTC%2FUSDT */
+                symbol: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MatrixView"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    start_multi_dimensional_api_training_start_multi_dimensional_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description the same key and body: done once */
+                "Idempotency-Key"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TrainingStart"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TrainingJobLine"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    strategy_parameters_api_training_strategy_parameters__symbol___exchange___strategy_id__get: {
+        parameters: {
+            query?: {
+                /** @description bull, bear, sideways, or any for the parents; default: all */
+                regime?: string | null;
+                /** @description 1m, 5m, 15m, 1h, 4h or 1d; default: all */
+                timeframe?: string | null;
+            };
+            header?: never;
+            path: {
+                exchange: string;
+                strategy_id: string;
+                symbol: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StrategyParameters"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    system_status_api_training_system_status_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TrainingSystemStatus"];
                 };
             };
             400: components["responses"]["Problem400"];

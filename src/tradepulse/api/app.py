@@ -24,10 +24,12 @@ from tradepulse.api.routers import (
     backtests,
     data,
     exchanges,
+    jobs,
     patterns,
     portfolio,
     system,
     trades,
+    training,
     users,
 )
 from tradepulse.api.security import SecurityHeaders, allowed_hosts, same_origin
@@ -37,7 +39,20 @@ from tradepulse.api.tracing import BoundedBodies, TracedRequests
 from tradepulse.domain.users import Role
 from tradepulse.shared.settings import ApiSettings, Settings
 
-NOUNS = (auth, users, system, portfolio, trades, patterns, analytics, exchanges, data, backtests)
+NOUNS = (
+    auth,
+    users,
+    system,
+    portfolio,
+    trades,
+    patterns,
+    analytics,
+    exchanges,
+    data,
+    backtests,
+    training,
+    jobs,
+)
 """Their routes are for those who are logged in, whatever else a route asks for."""
 APART = (system.health_router, system.metrics_router, auth.open_router, exchanges.secret_router)
 """Open to all, or with doors of their own."""

@@ -13,9 +13,12 @@ from tradepulse.api.accounts import Accounts, Actor
 from tradepulse.api.errors import ApiError, Code, NotFoundError
 from tradepulse.api.throttle import LoginThrottle
 from tradepulse.api.tokens import AccessTokens, InvalidTokenError, split_key
+from tradepulse.bootstrap.jobs import BackgroundJobs
+from tradepulse.bootstrap.schedules import Schedules
 from tradepulse.domain.market import Timeframe
 from tradepulse.domain.trading_state import STARTING, TradingState
 from tradepulse.domain.users import SCOPE_OF_ROLE, Role, Scope, User
+from tradepulse.policy.trained_assets import TrainedAssetsManager
 from tradepulse.ports import (
     AccountStore,
     AnswerStore,
@@ -79,6 +82,9 @@ class Services:
     accounts: AccountStore
     answers: AnswerStore
     inbox: CommandInbox
+    jobs: BackgroundJobs
+    schedules: Schedules
+    trained: TrainedAssetsManager
     signing_key: bytes
     """Of access tokens; 32 bytes at least."""
     installation: Installation

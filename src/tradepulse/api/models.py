@@ -465,6 +465,7 @@ class BacktestLine(View):
 
 class Backtests(View):
     items: list[BacktestLine]
+    next_cursor: int | None
 
 
 # --- live

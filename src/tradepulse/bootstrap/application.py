@@ -19,8 +19,10 @@ from tradepulse.ports import (
     CommandInbox,
     ConfigurationStore,
     DatabaseFacts,
+    JobStore,
     Journal,
     ResultStore,
+    ScheduleStore,
     TrainingStore,
     VenueStore,
 )
@@ -32,8 +34,10 @@ from tradepulse.storage.candles import PostgresCandleStore
 from tradepulse.storage.configurations import PostgresConfigurationStore
 from tradepulse.storage.db import Database, open_database
 from tradepulse.storage.inbox import PostgresCommandInbox
+from tradepulse.storage.jobs import PostgresJobStore
 from tradepulse.storage.journal import PostgresJournal
 from tradepulse.storage.results import PostgresResultStore
+from tradepulse.storage.schedules import PostgresScheduleStore
 from tradepulse.storage.schema import schema_problem, sync_schema
 from tradepulse.storage.training import PostgresTrainingStore
 from tradepulse.storage.users import PostgresAccounts
@@ -56,6 +60,8 @@ class Application:
     inbox: CommandInbox
     training: TrainingStore
     configurations: ConfigurationStore
+    jobs: JobStore
+    schedules: ScheduleStore
     accounts: AccountStore
     answers: AnswerStore
 
@@ -82,6 +88,8 @@ async def open_application(settings: Settings) -> AsyncIterator[Application]:
             inbox=PostgresCommandInbox(database),
             training=PostgresTrainingStore(database),
             configurations=PostgresConfigurationStore(database),
+            jobs=PostgresJobStore(database),
+            schedules=PostgresScheduleStore(database),
             accounts=PostgresAccounts(database),
             answers=PostgresAnswers(database),
         )

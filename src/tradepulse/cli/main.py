@@ -18,8 +18,10 @@ from tradepulse.cli import (
     configurations,
     database,
     installation,
+    jobs,
     risk,
     running,
+    schedules,
     training,
     wallets,
     worker,
@@ -47,8 +49,20 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 FAMILIES = (
-    running, risk, training, worker, configurations, wallets, accounts, backtesting, candles, database, installation,
-)  # fmt: skip
+    running,
+    risk,
+    training,
+    jobs,
+    schedules,
+    worker,
+    configurations,
+    wallets,
+    accounts,
+    backtesting,
+    candles,
+    database,
+    installation,
+)
 for family in FAMILIES:
     family.register(app)
 

@@ -89,6 +89,7 @@ async def _set_up_token(app: "Application") -> str | None:
 
 async def _up(settings: Settings, *, train: bool | None, as_json: bool) -> None:
     from tradepulse import bootstrap
+    from tradepulse.bootstrap import beside_trading
 
     board = _Board(STARTING)
 
@@ -102,10 +103,11 @@ async def _up(settings: Settings, *, train: bool | None, as_json: bool) -> None:
                 server = _server(app, settings, ready, board)
                 serving = asyncio.create_task(server.serve(sockets=[listener]))
                 trading = asyncio.create_task(bootstrap.run_paper(app, told=board.show, train=train))
+                working = asyncio.create_task(beside_trading.keep_working_beside())
                 try:
                     await _until_one_ends([trading, serving], stop)
                 finally:
-                    await _end(server, serving, trading)
+                    await _end(server, serving, trading, working)
     tell("Stopped. Everything is stored; the next start goes on from here.")
 
 
@@ -125,6 +127,9 @@ def _server(app: "Application", settings: Settings, ready: Callable[[], None], b
     from tradepulse import bootstrap
     from tradepulse.api.app import create_app
     from tradepulse.api.deps import Services
+    from tradepulse.bootstrap.jobs import jobs_of
+    from tradepulse.bootstrap.schedules import schedules_of
+    from tradepulse.bootstrap.training import trained_assets
     from tradepulse.strategies import STRATEGIES
 
     services = Services(
@@ -136,6 +141,9 @@ def _server(app: "Application", settings: Settings, ready: Callable[[], None], b
         accounts=app.accounts,
         answers=app.answers,
         inbox=app.inbox,
+        jobs=jobs_of(app),
+        schedules=schedules_of(app),
+        trained=trained_assets(app),
         signing_key=bootstrap.signing_key(settings),
         is_traded=partial(bootstrap.is_traded, app),
         installation=bootstrap.Installation(app),
@@ -247,9 +255,12 @@ async def _until_one_ends(running: Sequence[asyncio.Task[None]], stop: asyncio.E
     raise InvariantError("The paper trader or the web server ended by itself.", "See the log above; start again.")
 
 
-async def _end(server: uvicorn.Server, serving: asyncio.Task[None], trading: asyncio.Task[None]) -> None:
+async def _end(
+    server: uvicorn.Server, serving: asyncio.Task[None], trading: asyncio.Task[None], working: asyncio.Task[None]
+) -> None:
     """The trader first, so that nothing is traded any more while watchers are let go."""
     trading.cancel()
-    await asyncio.gather(trading, return_exceptions=True)
+    working.cancel()
+    await asyncio.gather(trading, working, return_exceptions=True)
     server.should_exit = True
     await asyncio.gather(serving, return_exceptions=True)

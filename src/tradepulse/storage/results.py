@@ -22,9 +22,14 @@ class PostgresResultStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def save_backtest(self, report: JsonObject, trades: Sequence[JsonObject]) -> str:
+    async def save_backtest(
+        self, report: JsonObject, trades: Sequence[JsonObject], *, backtest_id: str | None = None
+    ) -> str:
         async with self._database.transaction() as connection:
-            backtest_id = await _saved(connection, report)
+            made = await _saved(connection, report, backtest_id)
+            if made is None:
+                return backtest_id or ""
+            backtest_id = made
             async with connection.cursor() as cursor:
                 await cursor.executemany(
                     "insert into backtest_trades (backtest_id, position, trade) values (%s, %s, %s)",
@@ -32,12 +37,11 @@ class PostgresResultStore:
                 )
         return backtest_id
 
-    async def backtests(self, *, limit: int = 50) -> list[JsonObject]:
-        """Newest first, without their equity curves and trades."""
+    async def backtests(self, *, limit: int = 50, before: int | None = None) -> list[JsonObject]:
         return [
             {name: value for name, value in report.items() if name not in _LONG}
-            | {"backtest_id": backtest_id, "created_at": created_at}
-            for backtest_id, created_at, report in await self._newest(BACKTEST, limit)
+            | {"backtest_id": backtest_id, "created_at": created_at, "cursor": cursor}
+            for backtest_id, created_at, report, cursor in await self._newest(BACKTEST, limit, before)
         ]
 
     async def backtest(self, backtest_id: str) -> JsonObject | None:
@@ -52,22 +56,32 @@ class PostgresResultStore:
         report: JsonObject = row[2]
         return report | {"backtest_id": row[0], "created_at": row[1], "trades": listed}
 
+    async def delete_backtest(self, backtest_id: str) -> bool:
+        async with self._database.transaction() as connection:
+            gone = await connection.execute(
+                f"delete from backtests where {_OF_KIND} and backtest_id = %s", (BACKTEST, backtest_id)
+            )
+        return bool(gone.rowcount)
+
     async def save_walk_forward(self, report: JsonObject) -> str:
         async with self._database.transaction() as connection:
-            return await _saved(connection, report | {"kind": WALK_FORWARD})
+            return await _saved(connection, report | {"kind": WALK_FORWARD}) or ""
 
     async def walk_forwards(self, *, limit: int = 50) -> list[JsonObject]:
         """Newest first."""
-        return [_walk(row) for row in await self._newest(WALK_FORWARD, limit)]
+        return [_walk(row[:3]) for row in await self._newest(WALK_FORWARD, limit)]
 
     async def walk_forward(self, walk_forward_id: str) -> JsonObject | None:
         row = await self._row(WALK_FORWARD, walk_forward_id)
         return None if row is None else _walk(row)
 
-    async def _newest(self, kind: str, limit: int) -> list[Any]:
-        query = f'select {_ABOUT}, report from backtests where {_OF_KIND} order by "row" desc limit %s'  # noqa: S608
+    async def _newest(self, kind: str, limit: int, before: int | None = None) -> list[Any]:
+        query = (
+            f'select {_ABOUT}, report, "row" from backtests where {_OF_KIND} '  # noqa: S608 - constants
+            'and (%s::bigint is null or "row" < %s) order by "row" desc limit %s'
+        )
         async with self._database.transaction() as connection:
-            return list(await (await connection.execute(query, (kind, limit))).fetchall())
+            return list(await (await connection.execute(query, (kind, before, before, limit))).fetchall())
 
     async def _row(self, kind: str, result_id: str) -> Any:
         query = f"select {_ABOUT}, report from backtests where {_OF_KIND} and backtest_id = %s"  # noqa: S608
@@ -75,14 +89,16 @@ class PostgresResultStore:
             return await (await connection.execute(query, (kind, result_id))).fetchone()
 
 
-async def _saved(connection: Any, report: JsonObject) -> str:
+async def _saved(connection: Any, report: JsonObject, backtest_id: str | None = None) -> str | None:
+    """``None`` where there is a result of this id already."""
     made = await connection.execute(
-        "insert into backtests (backtest_id, created_at, report) values (gen_random_uuid()::text, "
-        "(extract(epoch from clock_timestamp()) * 1000)::bigint, %s) returning backtest_id",
-        (Json(report),),
+        "insert into backtests (backtest_id, created_at, report) values (coalesce(%s, gen_random_uuid()::text), "
+        "(extract(epoch from clock_timestamp()) * 1000)::bigint, %s) "
+        "on conflict (backtest_id) do nothing returning backtest_id",
+        (backtest_id, Json(report)),
     )
     row = await made.fetchone()
-    return str(row[0]) if row is not None else ""
+    return None if row is None else str(row[0])
 
 
 def _walk(row: Any) -> JsonObject:

@@ -384,6 +384,47 @@ reliability_states = Table(
     Column("updated", BigInteger, nullable=False),
 )
 
+# --- background jobs, and what comes by the clock
+
+OPEN = "state in ('queued', 'running')"
+
+jobs = Table(
+    "jobs",
+    metadata,
+    _key("job_id"),
+    _row(),
+    Column("kind", Text, nullable=False),
+    Column("parameters", JSON, nullable=False),
+    *_columns(Text, "parameters_hash", "state"),
+    Column("priority", Integer, nullable=False),
+    Column("requested_by", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    *_columns(BigInteger, "started_at", "finished_at", "not_before", "leased_until", nullable=True),
+    # How often it was begun and not given back, how often its worker was lost, how often it was put off in a row.
+    *[Column(name, Integer, nullable=False, server_default=text("0")) for name in ("attempts", "lost", "retries")],
+    *_columns(Text, "worker", "machine", "schedule", nullable=True),
+    Column("progress", JSON, nullable=False),
+    Column("problem", Text, nullable=True),
+    Column("result", JSON(none_as_null=True), nullable=True),
+    # The same twice at once would only cost time, and one of the two would be overlooked.
+    Index("jobs_open_key", "kind", "parameters_hash", unique=True, postgresql_where=text(OPEN)),
+    Index("jobs_open_idx", "kind", "priority", "row", postgresql_where=text(OPEN)),
+    Index("jobs_row_idx", "row"),
+)
+
+schedules = Table(
+    "schedules",
+    metadata,
+    _key("name"),
+    Column("kind", Text, nullable=False),
+    Column("parameters", JSON, nullable=False),
+    Column("cron", Text, nullable=False),
+    Column("enabled", Boolean, nullable=False),
+    Column("requested_by", Text, nullable=False),
+    *_columns(BigInteger, "next_run", "last_run", nullable=True),
+    *_columns(Text, "last_job", "problem", nullable=True),
+)
+
 # --- exchange keys: ciphertexts only; what opens them is not in the database
 
 key_encryption = Table(

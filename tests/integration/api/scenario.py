@@ -11,12 +11,18 @@ from functools import cache
 from typing import Any
 
 from tradepulse.api.deps import Services
+from tradepulse.bootstrap.jobs import BackgroundJobs
+from tradepulse.bootstrap.schedules import Schedules
+from tradepulse.bootstrap.training import trainable
 from tradepulse.domain.market import Candle, Candles, MarketKey, MarketKind, MarketSpec, SeriesKey, Timeframe
+from tradepulse.domain.training import TrainingRequest, TrainingUnit
+from tradepulse.policy.trained_assets import TrainedAssetsManager
 from tradepulse.ports import JsonObject, LedgerCheck, SeriesCoverage, WriteResult
 from tradepulse.shared.clock import ManualClock
 from tradepulse.shared.errors import RefusedError
 from tradepulse.shared.secrets import Credentials
-from tradepulse.storage.in_memory import InMemoryCommandInbox
+from tradepulse.storage.in_memory import InMemoryCommandInbox, InMemoryConfigurationStore, InMemoryTrainingStore
+from tradepulse.storage.in_memory_jobs import InMemoryJobStore, InMemoryResultStore, InMemoryScheduleStore
 from tradepulse.storage.in_memory_users import InMemoryAccounts, InMemoryAnswers
 from tradepulse.strategies import STRATEGIES as KNOWN_STRATEGIES
 
@@ -474,30 +480,6 @@ def trade_row(position: JsonObject, price: float, time: int, reason: str) -> Jso
     }
 
 
-class StoredResults:
-    """A ``ResultStore`` with one finished backtest."""
-
-    ROW: JsonObject = {"backtest_id": "bt-1", "created_at": START, "figures": {"trades": 12}}  # noqa: RUF012
-
-    async def save_backtest(self, report: JsonObject, trades: Sequence[JsonObject]) -> str:
-        raise NotImplementedError
-
-    async def backtests(self, *, limit: int = 50) -> list[JsonObject]:
-        return [self.ROW][:limit]
-
-    async def backtest(self, backtest_id: str) -> JsonObject | None:
-        return self.ROW if backtest_id == "bt-1" else None
-
-    async def save_walk_forward(self, report: JsonObject) -> str:
-        raise NotImplementedError
-
-    async def walk_forwards(self, *, limit: int = 50) -> list[JsonObject]:
-        return []
-
-    async def walk_forward(self, walk_forward_id: str) -> JsonObject | None:
-        return None
-
-
 async def risk_of(book: str | None) -> JsonObject:
     return {"book": book, "state": "active", "holds": [], "locks": [], "not_ready": []}
 
@@ -570,21 +552,48 @@ class Scenario:
         )
         self.book = PaperBook(self.candles, self.clock)
         self._live_through_the_day()
+        self.begin_without_work()
+
+    def begin_without_work(self) -> None:
+        """The day stays; users, answers and everything asked for in the background begin anew."""
         self.accounts = InMemoryAccounts()
         self.inbox = InMemoryCommandInbox()
+        self.results = InMemoryResultStore(self.clock)
+        self.jobs = jobs = InMemoryJobStore(self.clock)
+        self.training, self.configurations = InMemoryTrainingStore(self.clock), InMemoryConfigurationStore()
         self.services = Services(
             self.book,
             self.candles,
-            StoredResults(),
+            self.results,
             self.clock,
             "in memory",
             accounts=self.accounts,
             answers=InMemoryAnswers(),
             inbox=self.inbox,
+            jobs=BackgroundJobs(jobs, self.training),
+            schedules=Schedules(InMemoryScheduleStore(jobs), jobs, self.clock),
+            trained=self._trained(),
             signing_key=SIGNING_KEY,
             installation=Hall(),
             risk_report=risk_of,
             strategies=tuple(KNOWN_STRATEGIES.values()),
+        )
+
+    def _trained(self) -> TrainedAssetsManager:
+        async def plan(
+            request: TrainingRequest, coverage: Sequence[SeriesCoverage], _: object
+        ) -> tuple[tuple[TrainingUnit, ...], JsonObject]:
+            named = [(entry.series, strategy) for entry in coverage for strategy in request.strategies]
+            units = [TrainingUnit(index, *one, candles=1440) for index, one in enumerate(named)]
+            return tuple(units), {"families": []}
+
+        return TrainedAssetsManager(
+            self.training,
+            self.configurations,
+            self.clock,
+            coverage=lambda: trainable(self.candles),
+            plan=plan,
+            code_version="1+test",
         )
 
     def _live_through_the_day(self) -> None:

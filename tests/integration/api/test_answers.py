@@ -142,12 +142,6 @@ async def test_coverage_and_gaps_name_what_is_missing(client: httpx.AsyncClient)
     assert [gap["candles"] for gap in gaps.json()["gaps"]] == [4]
 
 
-async def test_backtests_are_listed_and_opened_again(client: httpx.AsyncClient) -> None:
-    assert [row["backtest_id"] for row in (await client.get("/api/backtests")).json()["items"]] == ["bt-1"]
-    assert (await client.get("/api/backtests/bt-1")).json()["figures"] == {"trades": 12}
-    assert (await client.get("/api/backtests/bt-2")).status_code == 404
-
-
 async def test_strategies_tell_their_parameters_and_conditions(scenario: Scenario, tmp_path: Path) -> None:
     app = create_app(replace(scenario.services, strategies=(VolumeBreakout(),)), settings=Settings(), static=tmp_path)
     async with caller(app, await token_for(app, Role.VIEWER)) as client:
@@ -237,7 +231,10 @@ async def test_openapi_is_complete(client: httpx.AsyncClient) -> None:
     document = (await client.get("/openapi.json")).json()
     for path, operations in document["paths"].items():
         for operation in operations.values():
-            (status,) = {status for status in operation["responses"] if status.startswith("2") and status != "202"}
-            described = operation["responses"][status]
-            assert status == "204" or any(one["schema"] for one in described["content"].values()), path
+            answered = [told for status, told in operation["responses"].items() if status in ("200", "201", "202")]
+            if not answered:
+                # Nothing is left to tell.
+                assert "204" in operation["responses"]
+                continue
+            assert any(one["schema"] for one in answered[0]["content"].values()), path
     assert {"Problem", "LiveRequest", "LiveMessage", "Topic"} <= set(document["components"]["schemas"])

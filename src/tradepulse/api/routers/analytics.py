@@ -7,7 +7,7 @@ import numpy as np
 from fastapi import Query
 from pydantic import Field
 
-from tradepulse.api.candle_source import joined_candles, source_of
+from tradepulse.api.candle_source import newest_candles, regimes_of_candles
 from tradepulse.api.deps import BookDep, Services, ServicesDep, SymbolDep, TimeframeDep, parse_symbol
 from tradepulse.api.errors import NotFoundError
 from tradepulse.api.figures import all_trades, statistics
@@ -16,9 +16,9 @@ from tradepulse.api.routing import noun_router
 from tradepulse.domain.market import DAY, Candles, MarketKey, SeriesKey, Timeframe
 from tradepulse.domain.signals import Regime
 from tradepulse.ports import CandleStore
-from tradepulse.strategies.base_strategy import regime_timeframe, regimes_of
+from tradepulse.strategies.base_strategy import regimes_of
 from tradepulse.strategies.regimes import regime_warmup_bars
-from tradepulse.strategies.setup_table import REGIMES, RegimeArray
+from tradepulse.strategies.setup_table import REGIMES
 
 router = noun_router("analytics")
 FEWEST_RETURNS = 30
@@ -38,42 +38,16 @@ async def candles(
     A timeframe that is not stored is joined from the coarsest finer one that is.
     """
     series = SeriesKey(exchange, symbol, timeframe)
-    shown = await _newest(services.candles, series, limit + 1, until)
+    shown = await newest_candles(services.candles, series, limit + 1, until)
     if not len(shown):
         if until is not None:
             return CandleSeries(exchange=exchange, symbol=symbol, timeframe=timeframe, candles=[], more=False)
         raise NotFoundError(f"No candles of {series} are stored.", "GET /api/data/coverage lists the series there are.")
     more = len(shown) > limit
     shown = shown[1:] if more else shown
-    regimes = await _regimes_in_force(services.candles, series, shown)
+    regimes = await regimes_of_candles(services.candles, series, shown)
     bars = [_bar(shown, row, REGIMES[int(regimes[row])]) for row in range(len(shown))]
     return CandleSeries(exchange=exchange, symbol=symbol, timeframe=timeframe, candles=bars, more=more)
-
-
-async def _newest(store: CandleStore, series: SeriesKey, count: int, until: int | None) -> Candles:
-    """The last ``count`` candles before ``until``; twice their span is read so that gaps do not leave too few."""
-    source = await source_of(store, series)
-    if until is None and source == series:
-        return await store.tail(series, count)
-    if until is None:
-        ratio = series.timeframe.milliseconds // source.timeframe.milliseconds
-        stored = await store.tail(source, (count + 1) * ratio)
-    else:
-        stored = await store.read(source, until - 2 * count * series.timeframe.milliseconds, until)
-    joined = joined_candles(stored, source.timeframe, series.timeframe)
-    return joined[max(0, len(joined) - count) :]
-
-
-async def _regimes_in_force(store: CandleStore, series: SeriesKey, shown: Candles) -> RegimeArray:
-    first, last = int(shown.open_time[0]), int(shown.open_time[-1])
-    labelled = regime_timeframe(series.timeframe)
-    # One bar more, because the first one read may be incomplete.
-    warm_up = (regime_warmup_bars(labelled) + 1) * labelled.milliseconds
-    source = await source_of(store, series)
-    stored = await store.read(source, first - warm_up, last + series.timeframe.milliseconds)
-    history = joined_candles(stored, source.timeframe, series.timeframe)
-    labels = await asyncio.to_thread(regimes_of, history, series.timeframe)
-    return labels[len(history) - len(shown) :]
 
 
 def _bar(stored: Candles, row: int, regime: Regime) -> CandleBar:
@@ -147,7 +121,7 @@ async def correlation_matrix(
 ) -> CorrelationMatrix:
     """How the stored markets move together, from the newest bars of each."""
     markets = await _markets(services)
-    closes = [await _newest(services.candles, _series(market, timeframe), bars + 1, None) for market in markets]
+    closes = [await newest_candles(services.candles, _series(market, timeframe), bars + 1) for market in markets]
     matrix = await asyncio.to_thread(_correlations, closes, timeframe.milliseconds)
     names = [f"{market.exchange} {market.symbol}" for market in markets]
     return CorrelationMatrix(timeframe=timeframe, bars=bars, markets=names, matrix=matrix)
@@ -201,7 +175,7 @@ async def _change(store: CandleStore, series: SeriesKey, close: float, then: int
 
 async def _regime_now(store: CandleStore, market: MarketKey) -> Regime | None:
     wanted = regime_warmup_bars(Timeframe.H1)
-    hours = await _newest(store, _series(market, Timeframe.H1), wanted, None)
+    hours = await newest_candles(store, _series(market, Timeframe.H1), wanted)
     if len(hours) < wanted:
         return None
     labels = await asyncio.to_thread(regimes_of, hours, Timeframe.H1)
