@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from tradepulse.core.guard import Guard, Leg, LegState, Stage
 from tradepulse.core.portfolio import EXIT_REASONS, Portfolio
+from tradepulse.core.position_guard import Guard, Leg, LegState, Stage
 from tradepulse.core.protection import Outcome, Patience, Protection
 from tradepulse.core.risk_manager import SizedEntry
 from tradepulse.domain.client_ids import TRADE_LENGTH, ClientId, IdRole

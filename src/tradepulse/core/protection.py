@@ -7,7 +7,7 @@ ended; what is in doubt is asked, never assumed; and no client id is ever used f
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from tradepulse.core.guard import Guard, Leg, LegState, Stage
+from tradepulse.core.position_guard import Guard, Leg, LegState, Stage
 from tradepulse.domain.commands import CancelOrder, CancelProtection, Command, QueryOrder
 from tradepulse.domain.events import (
     EngineEvent,

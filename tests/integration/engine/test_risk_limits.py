@@ -18,12 +18,13 @@ from tradepulse.core.exposure import exposures
 from tradepulse.core.protection import WORD_IS_FINAL
 from tradepulse.core.runner import Runner
 from tradepulse.core.signal_library import Subscription
-from tradepulse.domain.commands import PlaceEntry, PlaceProtection
+from tradepulse.domain.commands import PlaceEntry, PlaceProtection, QueryOrder
 from tradepulse.domain.events import (
     DrawdownWarned,
     EngineInput,
     EntriesLocked,
     EntryPlanned,
+    OrderAccepted,
     PositionClosed,
     PositionOpened,
     RiskStateChanged,
@@ -326,8 +327,9 @@ async def test_kill_switch_when_a_position_is_open_then_its_pair_stays_and_close
     await life.start(bars=5)
     assert life.engine.risk.state is RiskState.HALTED
     (trade,) = life.engine.execution.state.trades.values()
-    report = await life.venue(5).report([trade.stop_client_id, trade.target_client_id])
-    assert {str(one.status) for one in report.values()} == {"open"}
+    for client_id in (trade.stop_client_id, trade.target_client_id):
+        (told,) = await life.venue(5).execute(QueryOrder(client_id, MARKET))
+        assert isinstance(told, OrderAccepted)
     await life.start()
     denied = [Verdict.HALTED_BY_HAND]
     # The second market's candle comes after the order that was taken with the first one's.

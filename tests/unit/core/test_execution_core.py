@@ -8,8 +8,8 @@ import pytest
 from tests.unit.core.trading import CASH, SERIES, START, entry_fill, exit_fill, fill, setup, spec
 
 from tradepulse.core.execution_core import ExecutionCore, OpenTrade, client_order_id
-from tradepulse.core.guard import Stage
 from tradepulse.core.portfolio import Portfolio
+from tradepulse.core.position_guard import Stage
 from tradepulse.core.protection import Patience
 from tradepulse.core.risk_manager import RiskLimits, SizedEntry, size_entry
 from tradepulse.domain.commands import (

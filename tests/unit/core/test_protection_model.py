@@ -25,8 +25,8 @@ from tests.unit.core.trading import CASH, START, setup
 from tests.unit.core.venue_model import MARKET, Resting, Venue
 
 from tradepulse.core.execution_core import ExecutionCore, ExecutionState
-from tradepulse.core.guard import Guard, Leg, LegState, Stage
 from tradepulse.core.portfolio import Portfolio
+from tradepulse.core.position_guard import Guard, Leg, LegState, Stage
 from tradepulse.core.protection import Outcome, Patience, Protection
 from tradepulse.core.risk_manager import SizedEntry
 from tradepulse.domain.commands import Command, PlaceExit, PlaceProtection, PlaceStop, QueryOrder
