@@ -8,7 +8,7 @@ from decimal import Decimal
 
 from tradepulse.core.risk_manager import RiskLimits
 from tradepulse.domain.market import DAY, MINUTE, Timeframe
-from tradepulse.domain.risk import AccountLimits, CorrelationRule, Protection, WalletLimits
+from tradepulse.domain.risk import AccountLimits, CorrelationRule, Protection, StopRules, WalletLimits
 from tradepulse.kernels.fills import PPM
 from tradepulse.ports import (
     BookReader,
@@ -122,6 +122,17 @@ def account_limits(settings: RiskSettings) -> AccountLimits:
         slippage_ppm=_ppm(settings.max_slippage),
         order_value=settings.max_order_value,
         correlation=_correlation_rule(settings),
+        stops=stop_rules(settings),
+    )
+
+
+def stop_rules(settings: RiskSettings) -> StopRules:
+    return StopRules(
+        break_even_at_ppm=_ppm(settings.break_even_at),
+        break_even_offset_ppm=_ppm(settings.break_even_offset),
+        trail_from_ppm=_ppm(settings.trail_from),
+        trail_by_ppm=_ppm(settings.trail_by),
+        step_ppm=_ppm(settings.stop_step),
     )
 
 

@@ -18,10 +18,21 @@ _MEMORY = TypeAdapter(RiskMemory)
 
 
 async def ask(
-    app: Application, kind: RequestKind, reason: str, *, by: str, subject: str = "", book: str | None = None
+    app: Application,
+    kind: RequestKind,
+    reason: str,
+    *,
+    by: str,
+    subject: str = "",
+    price: str = "",
+    book: str | None = None,
 ) -> Request:
-    """Post it; ``ConfigurationError`` where there is no such book."""
+    """Post it; ``ConfigurationError`` where there is no such book, or where it does not say all that it has to.
+
+    ``price``: where a stop is to stand.
+    """
     payload = {SUBJECTS[kind]: subject} if kind in SUBJECTS else {}
+    payload |= {"price": price} if price else {}
     key, now = str(uuid4()), app.clock.now()
     return await app.inbox.post(Request(await known_book(app, book), kind, by, reason, key, now, payload))
 

@@ -6,7 +6,7 @@ commands; what differs stands in ``bootstrap``.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from decimal import Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from functools import cached_property
 from typing import Any
 
@@ -52,7 +52,8 @@ from tradepulse.domain.market import Candles, MarketKey, MarketSpec, SeriesKey, 
 from tradepulse.domain.orders import ProtectionMode
 from tradepulse.domain.portfolio import Position
 from tradepulse.domain.risk import UNLIMITED, AccountLimits, HaltTrading, NotReady, Ready, ResumeTrading
-from tradepulse.domain.signals import ExitReason, Setup, Verdict
+from tradepulse.domain.signals import Direction, ExitReason, Setup, Verdict
+from tradepulse.kernels import fills
 from tradepulse.shared.errors import ConfigurationError, RefusedError
 
 JsonObject = dict[str, Any]
@@ -118,7 +119,7 @@ class Engine:
     ) -> None:
         self.config = config
         self.portfolio = Portfolio(markets)
-        self.execution = ExecutionCore(config.book, self.portfolio, config.modes, config.patience)
+        self.execution = ExecutionCore(config.book, self.portfolio, config.modes, config.patience, config.account.stops)
         self.risk = RiskGuard(config.account, self.portfolio, wallets)
         self.correlations = Correlations(config.account.correlation, bases)
         self.admission = Admission(
@@ -149,6 +150,9 @@ class Engine:
         self.data.warm_up(series, candles[max(0, len(candles) - self.data.history_needed(series)) :])
         for close in candles.close[-2:].tolist():
             self.portfolio.mark(series.market, close)
+        if len(candles):
+            closed = int(candles.open_time[-1]) + series.timeframe.milliseconds
+            self.execution.recall_price(series.market, self.portfolio.marks[series.market], closed)
 
     def history_needed(self, series: SeriesKey) -> int:
         return max(self.data.history_needed(series), self.correlations.history_needed(series.timeframe))
@@ -290,6 +294,8 @@ class Engine:
                 commands = self.execution.withdraw(subject)
                 refusal = "" if commands else f"no entry of setup {subject} is on its way"
                 return [], commands, refusal, "the exchange is asked to cancel the entry"
+            case RequestKind.MOVE_STOP:
+                return self._move_stop(request)
 
     def _close(self, position_id: str) -> tuple[list[EngineEvent], list[Command], str, str]:
         try:
@@ -297,6 +303,20 @@ class Engine:
         except RefusedError as refused:
             return [], [], refused.problem.rstrip("."), ""
         return facts, commands, "", "the exit is sent" if commands else "the position is being closed already"
+
+    def _move_stop(self, request: Request) -> tuple[list[EngineEvent], list[Command], str, str]:
+        position = self.portfolio.positions.get(request.subject)
+        if position is None:
+            return [], [], f"There is no open position {request.subject}", ""
+        spec = self.portfolio.spec(position.series.market)
+        # Away from the price: never tighter than was asked for.
+        way = ROUND_FLOOR if position.direction is Direction.LONG else ROUND_CEILING
+        ticks = int((request.price / spec.tick_size).to_integral_value(way))
+        try:
+            facts, commands = self.execution.move_stop(request.subject, ticks, self._now, f"stop moved by {request.by}")
+        except RefusedError as refused:
+            return [], [], refused.problem.rstrip("."), ""
+        return facts, commands, "", f"the stop is moved to {spec.price(ticks):f}"
 
     def _on_candle(self, event: CandleClosed) -> Outcome:
         if event.candle.open_time <= self.data.last_open(event.series):
@@ -317,6 +337,9 @@ class Engine:
             facts, exits = self.execution.leave_overdue(bar.series, bar.close_time)
             events += facts
             commands += exits
+            facts, moves = self._follow(bar)
+            events += facts
+            commands += moves
             for setup in self.signals.find(bar.series, self.data):
                 facts, entries = self._judge(setup, bar)
                 events += facts
@@ -324,6 +347,14 @@ class Engine:
         if self._now // self.config.equity_interval > self._equity_marked_at // self.config.equity_interval:
             events.append(self._equity())
         return events, commands
+
+    def _follow(self, bar: ClosedBar) -> Outcome:
+        """Move stops by this close, unless it is no longer the price: the next bar's will be."""
+        market = bar.series.market
+        if bar.late or self._now - bar.close_time >= self.data.base(market).milliseconds:
+            return [], []
+        tick = float(self.portfolio.spec(market).tick_size)
+        return self.execution.follow(bar.series, fills.to_ticks(bar.candle.close, tick), bar.close_time)
 
     def _judge(self, setup: Setup, bar: ClosedBar) -> Outcome:
         spec = self.portfolio.spec(setup.series.market)

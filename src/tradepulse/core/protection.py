@@ -137,7 +137,7 @@ class Protection:
         return self.go_on(guard, now)
 
     def on_price(self, guard: Guard, ticks: int, now: int) -> Outcome:
-        guard.seen_ticks = ticks
+        guard.see(ticks, now)
         if guard.live(OrderRole.TARGET) is None and guard.live(OrderRole.STOP) is not None and guard.beyond_target():
             guard.touched = True
         return self.go_on(guard, now)

@@ -235,7 +235,8 @@ class RiskGuard:
 
     def _after_stops(self, trade: Trade) -> Lock | None:
         rule, market = self._limits.stop_guard, trade.series.market
-        if not rule.count or trade.exit_reason is not ExitReason.STOP:
+        # A stop that was moved may be hit in profit: that warns of nothing.
+        if not rule.count or trade.exit_reason is not ExitReason.STOP or trade.profit >= 0:
             return None
         since = trade.exit_time - rule.window_ms
         self.memory.stops = [stop for stop in self.memory.stops if stop.time > since]

@@ -377,14 +377,19 @@ def test_rest_too_small_for_any_order_is_a_terminal_state_and_told() -> None:
 def test_stop_when_moved_then_replaced_and_never_moved_towards_more_risk() -> None:
     desk = Desk()
     pair = desk.protect()
+    desk.core.on_price(MARKET.key, 10_200, START)
     _, (withdrawn,) = desk.core.move_stop("first", 10_010, START)
     assert isinstance(withdrawn, CancelProtection)
     (again,) = desk.hear(ended(pair.stop_client_id), ended(pair.target_client_id))
     assert isinstance(again, PlaceProtection)
     assert (again.stop_ticks, again.target_ticks) == (10_010, pair.target_ticks)
-    for wrong in (9_900, 10_010, 10_507):
-        with pytest.raises(RefusedError, match="towards the target only"):
-            desk.core.move_stop("first", wrong, START)
+    wrong = {9_900: "not towards the target", 10_010: "not towards the target", 10_507: "short of its target at 105.07"}
+    for ticks, why in {**wrong, 10_200: "the price is at 102.00, it would sell at once"}.items():
+        with pytest.raises(RefusedError, match=why):
+            desk.core.move_stop("first", ticks, START)
+    desk.core.leave("first", ExitReason.MANUAL, START)
+    with pytest.raises(RefusedError, match="being closed already"):
+        desk.core.move_stop("first", 10_050, START)
     desk.hear(OrderFilled(exit_fill(MARKET, again, OrderRole.STOP, 10_010)))
     assert closed(desk).trade.stop_price == MARKET.price(10_010)
 
