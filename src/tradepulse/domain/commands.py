@@ -86,3 +86,14 @@ class QueryOrder:
 
 Placement = PlaceEntry | PlaceProtection | PlaceStop | PlaceExit
 Command = Placement | CancelProtection | CancelOrder | QueryOrder
+
+
+def placed_by(command: Command) -> tuple[str, ...]:
+    """Client ids of the orders that it places."""
+    match command:
+        case PlaceProtection():
+            return command.stop_client_id, command.target_client_id
+        case PlaceEntry() | PlaceStop() | PlaceExit():
+            return (command.client_id,)
+        case _:
+            return ()

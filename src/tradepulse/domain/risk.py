@@ -107,6 +107,10 @@ class AccountLimits:
     """Of one entry at its dearest, in quote money."""
     correlation: CorrelationRule = CorrelationRule()
     stops: StopRules = FIXED
+    orders_per_minute: int = 0
+    """Of every kind. Beyond it nothing is entered; exits and protection are counted and pass."""
+    spread_ppm: int = 0
+    """Between bid and ask, as a share of their middle, where both are known."""
 
 
 UNLIMITED = AccountLimits()

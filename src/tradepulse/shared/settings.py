@@ -167,6 +167,8 @@ class RiskSettings(Section):
     """This and the next hold until a person resumes: so not by default."""
     drawdown_halt: Share = Decimal(0)
     entries_per_minute: int = Field(default=10, ge=0, le=10_000)
+    orders_per_minute: int = Field(default=60, ge=0, le=100_000)
+    """Orders of every kind that were placed; beyond it nothing is entered, and everything else passes."""
     cool_down_minutes: int = Field(default=0, ge=0, le=525_600)
     stop_guard: int = Field(default=0, ge=0, le=10_000)
     """Stops hit within the window that lock entries."""
@@ -183,6 +185,8 @@ class RiskSettings(Section):
     """Of the planned price from the close before the last one, which says whether the last one can be right."""
     max_slippage: Share = Decimal("0.05")
     """Of the worst price that an entry may fill at from the last close."""
+    max_spread: Share = Decimal("0.01")
+    """Between bid and ask, where both were seen since the setup's candle opened."""
     max_order_value: Decimal = Field(default=Decimal(0), ge=0, le=Decimal(1_000_000_000_000))
     """In quote money."""
     max_correlation: Share = Decimal(0)

@@ -15,6 +15,7 @@ from tests.integration.engine.test_risk_limits import AGAIN_AND_AGAIN, ELSEWHERE
 
 from tradepulse.core.engine import Engine
 from tradepulse.core.wallets import Wallets
+from tradepulse.domain.events import PriceSeen
 from tradepulse.domain.inbox import Request, RequestKind, RequestStatus
 from tradepulse.domain.market import HOUR, MINUTE, MarketKey
 from tradepulse.domain.risk import (
@@ -93,6 +94,13 @@ def at_a_wrong_price() -> tuple[Scene, Wish]:
     return Scene(NOTHING, {MARKET: [100.0, 100.0, 110.0, *[110.0] * 6]}, [wish]), wish
 
 
+def quoted() -> tuple[Scene, Wish]:
+    """Bid at 1,995 ticks and asked at 2,005, which is half a percent, while the setup's candle is open."""
+    scene, wish = alone()
+    opened = scene.time(1)
+    return replace(scene, runner=taking({opened: PriceSeen(MARKET, 1_995, opened, 2_005)})), wish
+
+
 def falling() -> tuple[Scene, Wish]:
     """2.28 % are lost at 91."""
     prices = [*[100.0] * 4, 91, 91, 91, 91]
@@ -121,6 +129,10 @@ CASES = {
     "entries per minute": (
         beside(OTHER), {"entries_per_minute": 1}, {"entries_per_minute": 2}, Verdict.TOO_MANY_ENTRIES
     ),
+    "orders per minute": (
+        beside(OTHER), {"orders_per_minute": 1}, {"orders_per_minute": 2}, Verdict.TOO_MANY_ORDERS
+    ),
+    "spread": (quoted(), {"spread_ppm": 4_999}, {"spread_ppm": 5_000}, Verdict.SPREAD_LIMIT),
     "daily loss": (one_day(), {"daily_loss_ppm": 22_700}, {"daily_loss_ppm": 25_000}, Verdict.DAILY_LOSS_LIMIT),
     "drawdown to reduce at": (
         falling(), {"drawdown_reduce_ppm": 22_700}, {"drawdown_reduce_ppm": 23_000}, Verdict.DRAWDOWN_LIMIT
