@@ -34,6 +34,7 @@ from tradepulse.domain.events import (
     TradingDayBegan,
 )
 from tradepulse.domain.market import HOUR, MINUTE, MarketKey, MarketKind, Timeframe
+from tradepulse.domain.orders import OrderRole
 from tradepulse.domain.portfolio import Trade
 from tradepulse.domain.risk import (
     AccountLimits,
@@ -305,18 +306,18 @@ async def test_entries_of_a_minute_when_as_many_as_allowed_then_the_next_waits_f
 
 
 async def test_orders_of_a_minute_when_an_exit_uses_them_up_then_it_is_placed_and_an_entry_is_not() -> None:
-    # In at 10 minutes past; its time is over at 25 minutes past, when its exit is the one order of that minute.
-    wishes = [Wish(MARKET, 1), Wish(OTHER, 4), Wish(OTHER, 5)]
-    limits = AccountLimits(orders_per_minute=1)
-    scene = Scene(limits, {MARKET: FLAT, OTHER: FLAT}, wishes, max_bars=3)
-    life = await lived(scene, every=1)
-    assert [(trade.exit_reason, trade.exit_time) for trade in trades(life)] == [(ExitReason.TIME, scene.time(4))]
+    # In at 10 minutes past; ten candles later its time is over, and its exit is the one order of that minute.
+    flat = [100.0] * 16
+    scene = Scene(AccountLimits(orders_per_minute=1), {MARKET: flat, OTHER: flat}, [], max_bars=10)
+    life = await lived(replace(scene, wishes=[Wish(MARKET, 1), Wish(OTHER, 11), Wish(OTHER, 12)]), every=5)
+    assert [(trade.exit_reason, trade.exit_time) for trade in trades(life)] == [(ExitReason.TIME, scene.time(11))]
     assert life.verdicts() == {
         ("ABC/USD", 1): ACCEPTED,
-        ("XYZ/USD", 4): [Verdict.TOO_MANY_ORDERS],
-        ("XYZ/USD", 5): ACCEPTED,
+        ("XYZ/USD", 11): [Verdict.TOO_MANY_ORDERS],
+        ("XYZ/USD", 12): ACCEPTED,
     }
     # Each was protected by a pair, although that were two orders more.
+    assert all(trade.guard.live(OrderRole.STOP) for trade in life.engine.execution.state.trades.values())
     assert len(life.engine.execution.state.trades) == 1
 
 

@@ -97,7 +97,7 @@ def test_settings_when_more_observations_are_asked_for_than_the_window_has_then_
     [
         (
             {"break_even_at": 1, "break_even_offset": 1},
-            r"break_even_offset\n  Input should be below break_even_at \(1\)",
+            r"_offset\n  Input should be below break_even_at \(1\)",
         ),
         ({"trail_from": 1, "trail_by": 0}, r"trail_by\n  Input should be above 0 where trail_from is"),
         ({"stop_step": 0}, "greater than 0"),
