@@ -148,6 +148,13 @@ def _show_report(report: JsonObject) -> None:
         show_table(("cause", "what it does", "reason", "since", "until"), rows, title="Keeps entries from being made")
     else:
         show_line("Nothing keeps entries from being made.")
+    _show_limits(report["limits"])
+
+
+def _show_limits(limits: list[JsonObject] | None) -> None:
+    if limits:
+        rows = [(one["limit"], one["about"], one["used"], one["allowed"], f"{one['share']:.1%}") for one in limits]
+        show_table(("limit", "of", "used#", "allowed#", "share#"), rows, title="How much of each limit is used")
 
 
 def _where(lock: JsonObject) -> str:
