@@ -39,6 +39,6 @@ async def test_stop_when_replaced_then_the_exchange_has_none_for_about_one_round
             assert isinstance((await desk.execute(again))[0], OrderAccepted)
             (bare,) = exchange.uncovered()[before:]
     assert bare.end is not None
-    # The answer to the cancellation on its way back, and the new order on its way there. One more round trip is left for
-    # a stream that is slower than the answer: then it is asked what became of the old order.
+    # The answer to the cancellation on its way back, and the new order on its way there. More is left for a stream that
+    # is slower than the answer: then it is asked what became of the old order.
     assert 0.9 * ROUND_TRIP_MS <= bare.end - bare.begin < 3 * ROUND_TRIP_MS
