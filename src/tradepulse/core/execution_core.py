@@ -377,6 +377,7 @@ class ExecutionCore:
     def recall_price(self, market: MarketKey, ticks: int, time: int) -> None:
         """After a restart: a close that was heard of and not written down. Whatever followed from it was."""
         for trade in self.state.trades.values():
+            # At the same time a fill came after the candle that closed.
             if trade.guard.market == market and trade.guard.seen_at < time:
                 trade.guard.see(ticks, time)
 

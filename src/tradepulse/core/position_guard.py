@@ -160,7 +160,9 @@ class Guard:
         return stop.level_ticks != self.stop_ticks or (target is not None and target.level_ticks != self.target_ticks)
 
     def see(self, ticks: int, time: int) -> None:
-        self.seen_ticks, self.seen_at = ticks, time
+        """A candle tells of its close after newer prices have been seen."""
+        if time >= self.seen_at:
+            self.seen_ticks, self.seen_at = ticks, time
 
     @property
     def being_left(self) -> bool:
