@@ -100,6 +100,9 @@ class Protection:
         if leg.role is OrderRole.EXIT and not leg.level_ticks and not leg.told:
             # Nobody bought. Asking again at once would only be refused the same way.
             guard.paused_until = event.time + self.patience.spacing
+        if leg.role is OrderRole.EXIT and leg.level_ticks and not leg.told:
+            # The price that was seen is gone, and which one took its place is not known.
+            guard.seen_ticks = 0
         facts: list[EngineEvent] = []
         if was_stop and guard.bought > self._sold(guard):
             guard.unprotected_since = event.time

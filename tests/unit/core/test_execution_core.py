@@ -419,6 +419,26 @@ def test_stop_when_the_price_has_fallen_below_where_it_would_go_since_the_bar_cl
     assert desk.core.follow(SERIES, 10_400, closed_at) == ([], [])
 
 
+def test_target_seen_and_gone_while_pairs_are_refused_then_tried_there_once_and_left_at_market() -> None:
+    desk = Desk()
+    pair = desk.protect()
+    desk.core.on_price(MARKET.key, 10_600, START + DAY)
+    command = desk.hear(ended(pair.stop_client_id), ended(pair.target_client_id))[-1]
+    exits: list[int | None] = []
+    for _ in range(12):
+        if isinstance(command, PlaceProtection):
+            refused = [command.stop_client_id, command.target_client_id]
+            (command,) = desk.hear(*(OrderRejected(one, "would trigger", START + DAY) for one in refused))
+        else:
+            assert isinstance(command, PlaceExit)
+            exits.append(command.limit_ticks)
+            if command.limit_ticks is None:
+                break
+            (command,) = desk.hear(ended(command.client_id, status=OrderStatus.EXPIRED))
+    assert exits == [10_507, None]
+    assert {fact.alarm for fact in desk.told(ExecutionAlarm) if isinstance(fact, ExecutionAlarm)} >= {"refused"}
+
+
 def test_fill_when_reported_again_then_without_effect() -> None:
     desk = Desk()
     filled = OrderFilled(entry_fill(MARKET, desk.enter(setup()), 10_002))
