@@ -8,7 +8,7 @@ from decimal import Decimal
 
 from tradepulse.core.risk_manager import RiskLimits
 from tradepulse.domain.market import DAY, MINUTE, Timeframe
-from tradepulse.domain.risk import AccountLimits, CorrelationRule, Protection, WalletLimits
+from tradepulse.domain.risk import FIXED, AccountLimits, CorrelationRule, Protection, StopRules, WalletLimits
 from tradepulse.kernels.fills import PPM
 from tradepulse.ports import (
     AccountStore,
@@ -133,6 +133,7 @@ def account_limits(settings: RiskSettings) -> AccountLimits:
         drawdown_reduce_ppm=_ppm(settings.drawdown_reduce),
         drawdown_halt_ppm=_ppm(settings.drawdown_halt),
         entries_per_minute=settings.entries_per_minute,
+        orders_per_minute=settings.orders_per_minute,
         cool_down_ms=settings.cool_down_minutes * MINUTE,
         stop_guard=Protection(
             settings.stop_guard,
@@ -148,9 +149,23 @@ def account_limits(settings: RiskSettings) -> AccountLimits:
         candle_age=settings.max_candle_age,
         price_band_ppm=_ppm(settings.price_band),
         slippage_ppm=_ppm(settings.max_slippage),
+        spread_ppm=_ppm(settings.max_spread),
         order_value=settings.max_order_value,
         correlation=_correlation_rule(settings),
+        stops=stop_rules(settings),
     )
+
+
+def stop_rules(settings: RiskSettings) -> StopRules:
+    """``FIXED`` where neither break-even nor trailing is asked for."""
+    rules = StopRules(
+        break_even_at_ppm=_ppm(settings.break_even_at),
+        break_even_offset_ppm=_ppm(settings.break_even_offset),
+        trail_from_ppm=_ppm(settings.trail_from),
+        trail_by_ppm=_ppm(settings.trail_by),
+        step_ppm=_ppm(settings.stop_step),
+    )
+    return rules if rules.moves else FIXED
 
 
 def wallet_limits(settings: RiskSettings) -> WalletLimits:

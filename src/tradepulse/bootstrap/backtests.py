@@ -6,7 +6,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
@@ -16,7 +16,7 @@ import numpy as np
 from pydantic import TypeAdapter
 
 import tradepulse
-from tradepulse.bootstrap.application import Application, risk_limits
+from tradepulse.bootstrap.application import Application, risk_limits, stop_rules
 from tradepulse.core.backtest import BacktestOutcome, backtest_history
 from tradepulse.core.engine import Engine, EngineConfig
 from tradepulse.core.event_system import EventBus
@@ -27,6 +27,7 @@ from tradepulse.core.signal_library import Subscription
 from tradepulse.domain.events import CandleClosed, EngineEvent, PositionClosed, SetupDropped, SetupEvaluated
 from tradepulse.domain.market import TRADED_TIMEFRAMES, Candles, MarketKey, MarketSpec, SeriesKey, Timeframe, data_hash
 from tradepulse.domain.portfolio import Trade
+from tradepulse.domain.risk import FIXED, AccountLimits, StopRules
 from tradepulse.domain.signals import Verdict
 from tradepulse.exchanges.capabilities import fitted, spec_for
 from tradepulse.exchanges.replay_feed import StoredTape
@@ -90,9 +91,11 @@ async def run_backtest(
     candles = await stored_candles(app, request.series, request.since, request.until)
     spec = await market_spec(app, request.series.market, candles)
     limits, cash = risk_limits(app.settings.trading), app.settings.trading.initial_cash
+    stops = stop_rules(app.settings.risk)
     refuse_unreckonable(spec, candles, cash)
     started = time.perf_counter()
     if request.method == "kernel":
+        _refuse_moved_stops(stops)
         fine = await _fine_candles(app, request, candles)
         history = MarketHistory.of(request.series, candles)
         outcome = await asyncio.to_thread(backtest_history, strategy, parameters, history, spec, limits, cash, fine)
@@ -101,9 +104,12 @@ async def run_backtest(
     else:
         if request.fine is not None:
             raise ConfigurationError("Finer candles are used by the kernel method only.", "Add --method kernel.")
-        outcome = await _replay_in_thread(strategy, parameters, request.series, candles, spec, limits, cash, progress)
+        outcome = await _replay_in_thread(
+            strategy, parameters, request.series, candles, spec, limits, cash, progress, stops
+        )
     seconds = time.perf_counter() - started
-    report = _report(request, parameters, candles, spec, outcome, app.settings.trading.initial_cash, limits, seconds)
+    report = _report(request, parameters, candles, spec, outcome, cash, limits, seconds)
+    report["stops"] = asdict(stops) if stops.moves else None
     trades: list[JsonObject] = TRADES.dump_python(list(outcome.trades), mode="json")
     report["id"] = await app.results.save_backtest(report, trades, backtest_id=backtest_id)
     report["trades"] = trades
@@ -119,14 +125,16 @@ async def _replay_in_thread(
     limits: RiskLimits,
     cash: Decimal,
     progress: Progress | None,
+    stops: StopRules,
 ) -> BacktestOutcome:
     """With a loop of its own, so that whoever waits for it stays alive; ends soon after it was cancelled."""
     given_up = threading.Event()
 
     def work() -> BacktestOutcome:
-        return asyncio.run(
-            replay(strategy, parameters, series, candles, spec, limits, cash, progress, enough=given_up.is_set)
+        playing = replay(
+            strategy, parameters, series, candles, spec, limits, cash, progress, enough=given_up.is_set, stops=stops
         )
+        return asyncio.run(playing)
 
     try:
         return await asyncio.to_thread(work)
@@ -146,9 +154,11 @@ async def replay(
     *,
     before: Candles | None = None,
     enough: Callable[[], bool] = lambda: False,
+    stops: StopRules = FIXED,
 ) -> BacktestOutcome:
     """The whole engine over a simulated exchange that plays the candles; everything stays in memory.
 
+    Of what an account allows, only ``stops`` is in force: the rest would make a selection of the trades.
     ``before``: candles of the series that came before; they are known, as after a start, and not traded. ``enough``
     breaks it off; what it then answers is worth nothing.
     """
@@ -156,7 +166,7 @@ async def replay(
     tape = StoredTape(series.timeframe, {market: spec}, {market: candles})
     exchange = SimulatedExchange(tape, {spec.quote: initial_cash})
     engine = Engine(
-        EngineConfig("backtest", limits, equity_interval=24 * 3_600_000, patience=WORD_IS_FINAL),
+        EngineConfig("backtest", limits, 24 * 3_600_000, AccountLimits(stops=stops), patience=WORD_IS_FINAL),
         {market: spec},
         {market: series.timeframe},
         [Subscription(strategy, parameters, series)],
@@ -173,6 +183,14 @@ async def replay(
     return BacktestOutcome(
         tuple(collector.trades), dict(Counter(collector.verdicts.values())), bool(engine.portfolio.positions)
     )
+
+
+def _refuse_moved_stops(stops: StopRules) -> None:
+    if stops.moves:
+        raise ConfigurationError(
+            "The kernel does not move stops, and risk.break_even_at or risk.trail_from asks for it.",
+            "Use --method replay, or set both to 0.",
+        )
 
 
 class _Collector:

@@ -213,6 +213,14 @@ def _precision(statistics: JsonObject) -> str:
     return f"{statistics['precision']:.1%} ({statistics['precision_lower']:.1%})"
 
 
+def _stops(rules: JsonObject | None) -> list[tuple[str, object]]:
+    """Only where they move: everywhere else a stop stays where the setup put it."""
+    if not rules:
+        return []
+    share = {name.removesuffix("_ppm"): f"{value / 1e6:g} R" for name, value in rules.items() if value}
+    return [("stops are moved", ", ".join(f"{name} {value}" for name, value in share.items()))]
+
+
 def _show_report(report: JsonObject) -> None:
     statistics, market, account = report["statistics"], report["market"], report["account"]
     simulated = " SIMULATED CANDLES" if report["simulated"] else ""
@@ -226,6 +234,7 @@ def _show_report(report: JsonObject) -> None:
                 "costs",
                 f"maker {market['maker_ppm']}, taker {market['taker_ppm']}, slippage {market['slippage_ppm']} ppm",
             ),
+            *_stops(report.get("stops")),
             ("market rules from", market["source"]),
             ("trades", f"{statistics['trades']:,}{' (and one left open at the end)' if report['left_open'] else ''}"),
             ("precision (at least, 95 %)", _precision(statistics)),

@@ -186,6 +186,7 @@ class TradingSettings(Section):
 # No finer than the millionths that are reckoned with: what became 0 would be no limit at all.
 Share = Annotated[Decimal, Field(ge=0, le=1, decimal_places=6)]
 Exposure = Annotated[Decimal, Field(ge=0, le=10, decimal_places=6)]
+Multiple = Annotated[Decimal, Field(ge=0, le=100, decimal_places=6)]
 Minutes = Annotated[int, Field(ge=1, le=525_600)]
 
 
@@ -205,6 +206,8 @@ class RiskSettings(Section):
     """This and the next hold until a person resumes: so not by default."""
     drawdown_halt: Share = Decimal(0)
     entries_per_minute: int = Field(default=10, ge=0, le=10_000)
+    orders_per_minute: int = Field(default=60, ge=0, le=100_000)
+    """Orders of every kind that were placed; beyond it nothing is entered, and everything else passes."""
     cool_down_minutes: int = Field(default=0, ge=0, le=525_600)
     stop_guard: int = Field(default=0, ge=0, le=10_000)
     """Stops hit within the window that lock entries."""
@@ -221,6 +224,8 @@ class RiskSettings(Section):
     """Of the planned price from the close before the last one, which says whether the last one can be right."""
     max_slippage: Share = Decimal("0.05")
     """Of the worst price that an entry may fill at from the last close."""
+    max_spread: Share = Decimal("0.01")
+    """Between bid and ask, where both were seen since the setup's candle opened."""
     max_order_value: Decimal = Field(default=Decimal(0), ge=0, le=Decimal(1_000_000_000_000))
     """In quote money."""
     max_correlation: Share = Decimal(0)
@@ -234,6 +239,13 @@ class RiskSettings(Section):
     correlation_days: int = Field(default=30, ge=1, le=365)
     correlation_observations: int = Field(default=60, ge=10, le=10_000)
     correlation_decay: float = Field(default=0.97, gt=0.5, le=1)
+    break_even_at: Multiple = Decimal(0)
+    """This and the next: multiples of the risk, the way from the entry to the first stop. 0: stops stay."""
+    break_even_offset: Multiple = Decimal(0)
+    trail_from: Multiple = Decimal(0)
+    trail_by: Multiple = Decimal(1)
+    stop_step: Annotated[Decimal, Field(gt=0, le=100, decimal_places=6)] = Decimal("0.1")
+    """Least way that a stop is moved."""
     wallets_total: Exposure = Decimal(0)
     """This and the next: over all wallets of one process together."""
     wallets_daily_loss: Share = Decimal(0)
@@ -248,6 +260,23 @@ class RiskSettings(Section):
                 "correlation_observations", "Input should be at most the {bars} bars of the window", {"bars": bars}
             )
         return observations
+
+    @field_validator("break_even_offset")
+    @classmethod
+    def _stays_behind_the_price(cls, offset: Decimal, info: ValidationInfo) -> Decimal:
+        at = info.data.get("break_even_at", Decimal(0))
+        if 0 < at <= offset:
+            raise PydanticCustomError(
+                "break_even_offset", "Input should be below break_even_at ({at})", {"at": str(at)}
+            )
+        return offset
+
+    @field_validator("trail_by")
+    @classmethod
+    def _trails_behind_the_price(cls, by: Decimal, info: ValidationInfo) -> Decimal:
+        if info.data.get("trail_from", Decimal(0)) > 0 and by == 0:
+            raise PydanticCustomError("trail_by", "Input should be above 0 where trail_from is")
+        return by
 
     @field_validator("drawdown_halt")
     @classmethod

@@ -245,9 +245,9 @@ class InMemoryResultStore:
         return self._kept.pop(backtest_id, None) is not None
 
     async def save_walk_forward(self, report: JsonObject) -> str:
-        about = {"walk_forward_id": str(uuid4()), "created_at": self._clock.now()}
-        self._walks[about["walk_forward_id"]] = _copied(report | about)
-        return str(about["walk_forward_id"])
+        name = str(uuid4())
+        self._walks[name] = _copied(report | {"walk_forward_id": name, "created_at": self._clock.now()})
+        return name
 
     async def walk_forwards(self, *, limit: int = 50) -> list[JsonObject]:
         return list(reversed(self._walks.values()))[:limit]

@@ -200,6 +200,18 @@ async def test_correlations_when_series_overlap_then_symmetric_and_unknown_where
     assert refused.status_code == 422
 
 
+async def test_walk_forward_when_stored_then_listed_and_opened_by_its_id(
+    client: httpx.AsyncClient, scenario: Scenario
+) -> None:
+    name = await scenario.services.results.save_walk_forward({"strategy": "htf_sweep", "folds": [1, 2]})
+    (listed,) = (await client.get("/api/analytics/walk-forward-results")).json()
+    opened = (await client.get(f"/api/analytics/walk-forward-results/{name}")).json()
+    assert listed["walk_forward_id"] == name
+    assert opened["folds"] == [1, 2]
+    assert (await client.get("/api/analytics/walk-forward-results/none")).status_code == 404
+    assert (await client.get("/api/analytics/walk-forward-results", params={"limit": 0})).status_code == 422
+
+
 # --- exchanges
 
 

@@ -15,7 +15,7 @@ from tradepulse.api.models import CandleBar, CandleSeries, Time, TradeRow, Trade
 from tradepulse.api.routing import noun_router
 from tradepulse.domain.market import DAY, Candles, MarketKey, SeriesKey, Timeframe
 from tradepulse.domain.signals import Regime
-from tradepulse.ports import CandleStore
+from tradepulse.ports import CandleStore, JsonObject
 from tradepulse.strategies.base_strategy import regimes_of
 from tradepulse.strategies.regimes import regime_warmup_bars
 from tradepulse.strategies.setup_table import REGIMES
@@ -106,6 +106,26 @@ async def asset_ranking(services: ServicesDep, book: BookDep) -> list[AssetRank]
 def _place(one: tuple[AssetLine, list[TradeRow]]) -> tuple[bool, float, float, str]:
     line, own = one
     return not own, -sum(trade.r_multiple for trade in own), -(line.volume_day or 0.0), line.symbol
+
+
+@router.get("/walk-forward-results")
+async def walk_forward_results(
+    services: ServicesDep, limit: Annotated[int, Query(ge=1, le=200)] = 50
+) -> list[JsonObject]:
+    """What choosing parameters on the past only would have made, run by run, newest first."""
+    return await services.results.walk_forwards(limit=limit)
+
+
+@router.get("/walk-forward-results/{walk_forward_id}")
+async def walk_forward_result(walk_forward_id: str, services: ServicesDep) -> JsonObject:
+    """One such run with its folds."""
+    found = await services.results.walk_forward(walk_forward_id)
+    if found is None:
+        raise NotFoundError(
+            f"There is no walk-forward result '{walk_forward_id}'.",
+            "GET /api/analytics/walk-forward-results lists them.",
+        )
+    return found
 
 
 class CorrelationMatrix(View):
