@@ -24,7 +24,7 @@ from tradepulse.exchanges.unified_calls import Call
 from tradepulse.exchanges.venues import venue_of
 from tradepulse.ports import Clock
 from tradepulse.shared.errors import ConfigurationError, TransientError
-from tradepulse.shared.secrets import Credentials
+from tradepulse.shared.secrets import Credentials, scrub
 
 logger = logging.getLogger(__name__)
 Sleep = Callable[[float], Awaitable[None]]
@@ -156,8 +156,14 @@ class ExchangeConnection:
                 continue
             # By ccxt's own clock, which these times are of.
             if ccxtpro.Exchange.milliseconds() - max(stream.last_message_at or 0, begun) >= silent_ms:
-                logger.warning("A stream of %s is closed to be opened again: %s", self.exchange, why)
-                stream.on_error(ccxtpro.NetworkError(f"closed by us: {why}"))
+                self.drop_stream(stream, why)
+
+    def drop_stream(self, stream: Any, why: str) -> None:
+        """Close it and forget what it was logged in with, so that the next one is logged in anew."""
+        logger.warning("A stream of %s is closed to be opened again: %s", self.exchange, scrub(why))
+        for each in (self.client.clients or {}).values():
+            each.subscriptions.pop("authenticated", None)
+        stream.on_error(ccxtpro.NetworkError(f"closed by us: {why}"))
 
 
 def _one_at_a_time(client: Any) -> Callable[..., Awaitable[Any]]:

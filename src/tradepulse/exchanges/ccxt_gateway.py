@@ -151,6 +151,8 @@ class CcxtGateway:
         banned = self._connection.budget.banned_until
         if banned:
             return f"{self._connection.exchange} refuses all requests until {banned} (UTC ms)"
+        if self._stream.down:
+            return f"the account's stream of {self._connection.exchange} is down, so fills would be told late"
         words, until = self._maintenance
         return words if until > self._connection.now() else self._of(market).obstacle
 
@@ -280,7 +282,7 @@ class CcxtGateway:
         """Wait a moment for what the stream will tell anyway: on some exchanges questions are dear."""
         try:
             async with asyncio.timeout(STREAM_SECONDS if self._listening else 0):
-                while not order.settled:
+                while not (order.settled or (order.short and not self._stream.tells_trades)):
                     self._changed.clear()
                     await self._changed.wait()
         except TimeoutError:

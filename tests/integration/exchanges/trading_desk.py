@@ -49,14 +49,24 @@ class Desk:
     """Commands in prices and lots of one market. Everything the gateway tells by itself is in ``heard``."""
 
     def __init__(
-        self, gateway: CcxtGateway, connection: ExchangeConnection, market: MarketKey, spec: MarketSpec
+        self,
+        gateway: CcxtGateway,
+        connection: ExchangeConnection,
+        market: MarketKey,
+        spec: MarketSpec,
+        specs: dict[MarketKey, MarketSpec],
     ) -> None:
         self.gateway = gateway
         self.connection = connection
         self.market = market
         self.spec = spec
+        self.specs = specs
         self.heard: list[Any] = []
         self.reading: asyncio.Task[None] | None = None
+
+    def beside(self, market: MarketKey) -> "Desk":
+        """The same gateway's other market; what is heard is heard there."""
+        return Desk(self.gateway, self.connection, market, self.specs[market], self.specs)
 
     def ticks(self, price: str | int) -> int:
         return int(Decimal(price) / self.spec.tick_size)
@@ -158,6 +168,7 @@ async def desk_on(
     *,
     account: str = "alice",
     symbol: str = "BTC/USDT",
+    also: Sequence[str] = (),
     clock: Clock | None = None,
     listening: bool = True,
     probed: bool = True,
@@ -178,9 +189,11 @@ async def desk_on(
             sleep=quickly,
         ) as connection,
     ):
-        gateway = CcxtGateway(connection, [market], quickly, probed=probed)
+        others = [MarketKey(market.exchange, other) for other in also]
+        gateway = CcxtGateway(connection, [market, *others], quickly, probed=probed)
         await gateway.open()
-        desk = Desk(gateway, connection, market, (await gateway.markets())[market])
+        specs = await gateway.markets()
+        desk = Desk(gateway, connection, market, specs[market], specs)
         desk.reading = reading = asyncio.create_task(desk.listen()) if listening else None
         try:
             if reading:
