@@ -422,8 +422,14 @@ class CcxtGateway:
         self._told.set()
 
     def _want_prices(self) -> None:
-        stops = (o for o in self._orders.values() if o.form is OrderForm.STOP and o.accepted and not o.ended)
-        self._prices.want(self._watched | {order.spec.key for order in stops})
+        resting = (order for order in self._orders.values() if order.accepted and not order.ended)
+        self._prices.want(self._watched | {order.spec.key for order in resting if self._needs_watching(order)})
+
+    def _needs_watching(self, order: TrackedOrder) -> bool:
+        """A stop alone, whose target is ours to watch, and a pair whose stop is a limit, which may not sell."""
+        return order.form is OrderForm.STOP or (
+            order.form is OrderForm.PAIR and not self._of(order.spec.key).pair_at_market
+        )
 
     async def events(self) -> AsyncIterator[OrderEvent | PriceSeen]:
         self._listening = True

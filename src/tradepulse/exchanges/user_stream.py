@@ -16,7 +16,8 @@ import ccxt.pro as ccxtpro
 
 from tradepulse.exchanges.ccxt_exchange import PASSING, ExchangeConnection, Sleep
 from tradepulse.exchanges.order_answers import SeenOrder, SeenTrade, seen_order, seen_trade
-from tradepulse.exchanges.outcomes import reason_of
+from tradepulse.exchanges.outcomes import WRONG_TIME, reason_of
+from tradepulse.shared.errors import TradePulseError
 
 logger = logging.getLogger(__name__)
 Seen = TypeVar("Seen", SeenOrder, SeenTrade)
@@ -115,8 +116,16 @@ class UserStream:
                 if isinstance(error, ccxtpro.BaseError):
                     self._down[channel] = set((client.clients or {}).values())
                 self.news.set()
+                if isinstance(error, WRONG_TIME):
+                    await self._measure_the_clock()
                 await self._sleep(pause)
                 pause = min(2 * pause, LONGEST_PAUSE)
+
+    async def _measure_the_clock(self) -> None:
+        try:
+            await self._connection.suspect_the_clock()
+        except (*PASSING, ccxtpro.BaseError, TradePulseError) as error:
+            logger.warning("The clock of %s was not measured: %s", self._connection.exchange, reason_of(error))
 
     async def _watch_over(self) -> None:
         while True:

@@ -40,6 +40,8 @@ class Place:
     """What it answers to a cancellation that went well."""
     asking: tuple[tuple[dict[str, str], str], ...]
     """How orders are asked for, and how it says that there is no such order (an error code, or a body)."""
+    refusal: tuple[str, str]
+    """How it refuses an order for good."""
     other: str
     """A second market with the same quote."""
     rate: tuple[str, str] | None
@@ -67,6 +69,9 @@ class Place:
             for match, says in self.asking
         ]
 
+    def refuses(self, **match: Any) -> FaultRule:
+        return exchange_error(*self.refusal, **match)
+
     def too_often(self, **match: Any) -> FaultRule:
         if self.rate is None:
             return FaultRule.of({"broken": "this status without JSON", "status": 429, "retry_after": 1} | match)
@@ -81,6 +86,7 @@ PLACES = [
         cancelling={"path": r"/api/v3/order", "method": "DELETE"},
         cancelled='{"symbol": "BTCUSDT", "orderId": 1, "status": "CANCELED"}',
         asking=(({"path": r"/api/v3/order", "method": "GET"}, "-2013|Order does not exist."),),
+        refusal=("-1013", "Filter failure: PRICE_FILTER"),
         other="ETH/USDT",
         rate=None,
     ),
@@ -91,6 +97,7 @@ PLACES = [
         cancelling={"path": r"/trade/cancel", "method": "POST"},
         cancelled='{"code": "0", "msg": "", "data": [{"algoId": "1", "sCode": "0", "sMsg": ""}]}',
         asking=(({"path": r"/trade/order", "method": "GET"}, "51603|Order does not exist"),),
+        refusal=("51000", "Parameter sz error"),
         other="ETH/USDT",
         rate=("50011", "Too Many Requests"),
         options={"requests_per_2s": 100_000},
@@ -105,6 +112,7 @@ PLACES = [
             ({"path": r"/orders/historical/batch", "method": "GET"}, '{"orders": [], "has_next": false, "cursor": ""}'),
             ({"path": r"/orders/historical/(?!batch)", "method": "GET"}, "NOT_FOUND|order not found"),
         ),
+        refusal=("INVALID_ARGUMENT", "invalid order configuration"),
         other="ETH/USD",
         rate=None,
         options={"requests_per_second": 100_000},
@@ -120,6 +128,7 @@ PLACES = [
             ({"path": "/private/ClosedOrders"}, '{"error": [], "result": {"closed": {}, "count": 0}}'),
             ({"path": "/private/QueryOrders"}, "EOrder|Unknown order"),
         ),
+        refusal=("EGeneral", "Invalid arguments"),
         other="ETH/USD",
         rate=("EOrder", "Rate limit exceeded"),
         pairs=False,
