@@ -9,11 +9,14 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from tests.canary import no_canary_is_seen
 from tests.integration.exchanges.trading_desk import Desk, desk_on, fills_in, id_of
 from tests.local_exchanges.running import RunningExchange, local_exchange
 
 from tradepulse.domain.client_ids import IdRole
 from tradepulse.domain.events import OrderAccepted, OrderEnded, OrderFilled, OrderRejected
+
+__all__ = ["no_canary_is_seen"]
 
 MEMBERS = {"binance": "BTC/USDT", "okx": "BTC/USDT", "coinbase": "BTC/USD"}
 START = {"quote": Decimal(10_000), "base": Decimal(1)}

@@ -3,10 +3,13 @@
 from collections.abc import Iterator
 
 import pytest
+from tests.canary import no_canary_is_seen
 from tests.integration.exchanges.places import ROOMY, Place
 from tests.local_exchanges.running import RunningExchange, local_exchange
 
 from tradepulse.exchanges.rate_budget import BURSTS
+
+__all__ = ["no_canary_is_seen"]
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from tests.canary import show
 from tests.integration.engine.scripted import ScriptedStrategy
 from tests.integration.exchanges.places import Place
 from tests.integration.exchanges.trading_desk import TIMEOUT_MS, quickly
@@ -37,6 +38,7 @@ from tradepulse.domain.portfolio import Trade
 from tradepulse.domain.signals import ExitReason
 from tradepulse.exchanges.ccxt_exchange import ExchangeConnection, connected_exchange
 from tradepulse.exchanges.ccxt_gateway import CcxtGateway
+from tradepulse.ports import Journal
 from tradepulse.shared.clock import SystemClock
 from tradepulse.storage.in_memory import InMemoryCommandInbox, InMemoryJournal
 from tradepulse.strategies.base_strategy import Found, MarketHistory, Parameters
@@ -94,7 +96,7 @@ class OneTrade:
     exchange: RunningExchange
     folder: Path
     mode: ProtectionMode
-    journal: InMemoryJournal = field(default_factory=InMemoryJournal)
+    journal: Journal = field(default_factory=InMemoryJournal)
     inbox: InMemoryCommandInbox = field(default_factory=InMemoryCommandInbox)
     told: list[EngineEvent] = field(default_factory=list)
     engine: Engine | None = None
@@ -142,6 +144,7 @@ class OneTrade:
             engine = Engine(config, await gateway.markets(), {self.market: Timeframe.M1}, [subscription])
             bus, feed = EventBus(), GivenCandles(series)
             bus.subscribe(self.told.append)
+            bus.subscribe(lambda event: show("an event", event))
             self.engine, self.feed = engine, feed
             ticks = _ticks(clock)
             runner = Runner(engine, feed, gateway, self.journal, clock, observers=bus, ticks=ticks, inbox=self.inbox)
@@ -235,11 +238,15 @@ async def _ticks(clock: TheirTime) -> AsyncIterator[TimePassed]:
 
 @asynccontextmanager
 async def one_trade(
-    place: Place, exchange: RunningExchange, folder: Path, mode: ProtectionMode
+    place: Place,
+    exchange: RunningExchange,
+    folder: Path,
+    mode: ProtectionMode,
+    journal: Journal | None = None,
 ) -> AsyncIterator[OneTrade]:
     # A minute has just begun there, so that its entry may still be sent.
     exchange.clock(skew=MINUTE - exchange.clock() % MINUTE + 200)
-    trade = OneTrade(place, exchange, folder, mode)
+    trade = OneTrade(place, exchange, folder, mode, journal or InMemoryJournal())
     await trade.start()
     try:
         yield trade

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from tests.integration.exchanges.one_trade import one_trade
 from tests.integration.exchanges.places import LOST, OKX, PLACES, Place
-from tests.local_exchanges.fault_rules import lost_request
+from tests.local_exchanges.fault_rules import lost_request, unavailable
 from tests.local_exchanges.running import RunningExchange
 
 from tradepulse.domain.events import PositionClosed

@@ -7,6 +7,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, TypeVar
 
+from tests.canary import show
 from tests.local_exchanges.running import RunningExchange, private_session
 
 from tradepulse.domain.client_ids import ClientId, IdRole
@@ -106,7 +107,9 @@ class Desk:
         return QueryOrder(name(number, role, generation), self.market)
 
     async def execute(self, command: Any) -> list[Any]:
-        return list(await self.gateway.execute(command))
+        facts = list(await self.gateway.execute(command))
+        show("an answer of the gateway", *facts)
+        return facts
 
     async def buy(self, number: int = 1, quantity: str = "0.01") -> list[Any]:
         """A filled entry."""
@@ -117,6 +120,7 @@ class Desk:
     async def listen(self) -> None:
         async for event in self.gateway.events():
             self.heard.append(event)
+            show("an event", event)
 
     def fills_heard(self) -> list[Fill]:
         return fills_in(self.heard)
