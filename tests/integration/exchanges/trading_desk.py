@@ -175,7 +175,7 @@ async def desk_on(
     also: Sequence[str] = (),
     clock: Clock | None = None,
     listening: bool = True,
-    probed: bool = True,
+    probed: bool | None = True,
 ) -> AsyncIterator[Desk]:
     """``listening``: the gateway's events are read all the time, as the runner does."""
     keys, market = exchange.keys(account), MarketKey(exchange.reach.exchange_id, symbol)
