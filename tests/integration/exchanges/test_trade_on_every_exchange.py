@@ -110,7 +110,7 @@ async def test_trade_when_its_stop_is_cancelled_by_hand_then_protected_anew(
         (stop,) = trade.stops()
         exchange.cancel(stop["id"])
         await trade.until(lambda: trade.covered() and trade.stops()[0]["id"] != stop["id"])
-        assert trade.alarms() == ["stop ended"]
+        await trade.until(lambda: trade.alarms() == ["stop ended"])
         exchange.price("44990", symbol=place.symbol)
         await trade.closed_by(ExitReason.STOP)
         await trade.books_agree()
@@ -131,7 +131,7 @@ async def test_trade_when_its_owner_sells_a_part_by_hand_then_the_rest_is_protec
         exchange.stream_faults()
         exchange.clear_faults()
         await trade.until(lambda: trade.covered() and trade.held() <= Decimal("0.005"))
-        assert "taken" in trade.alarms()
+        await trade.until(lambda: "taken" in trade.alarms())
         exchange.price("44990", symbol=place.symbol)
         await trade.closed_by(ExitReason.STOP)
         assert exchange.balance(place.base) < Decimal("0.0001")
@@ -207,6 +207,6 @@ async def test_stop_when_it_is_refused_again_and_again_then_left_at_market_and_n
         trade.candle()
         trade_ended = await trade.closed_by(ExitReason.UNPROTECTED)
         assert trade_ended.quantity > 0
-        assert "refused" in trade.alarms()
+        await trade.until(lambda: "refused" in trade.alarms())
         assert sum(each["fault"] is not None for each in exchange.requests()) == 3
         await trade.books_agree()
