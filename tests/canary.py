@@ -8,19 +8,29 @@
 
 What is logged meanwhile is seen by itself: through the handlers of the application and through one of a library that
 knows nothing of redaction.
+
+``no_canary_is_seen`` does it for every test of a module or folder that has it: the keys of the local exchanges are the
+canaries, and what is searched is every log, every error of ours with its causes, standard output and error output, and
+what tests hand to ``show``.
 """
 
 import base64
 import io
 import logging
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 from urllib.parse import quote, quote_plus
 
+import psycopg
+import pytest
 import trustme
+from psycopg import sql
+from tests.local_exchanges.running import ISSUED
 
+from tradepulse.shared.errors import TradePulseError
 from tradepulse.shared.logging import configure_logging
 from tradepulse.shared.secrets import Credentials
 from tradepulse.shared.settings import LoggingSettings
@@ -70,13 +80,8 @@ class Canaries:
 
     @contextmanager
     def watched(self) -> Iterator["Seen"]:
-        seen = Seen()
-        with _every_log() as streams:
+        with watched_by(lambda: [self]) as seen:
             yield seen
-            for name, stream in streams.items():
-                seen.add(f"the log of {name}", stream.getvalue())
-        leaks = [f"{found} in {where}" for where, text in seen.texts for found in self.found_in(text)]
-        assert not leaks, sorted(set(leaks))
 
 
 @dataclass
@@ -121,4 +126,67 @@ def _every_log() -> Iterator[dict[str, io.StringIO]]:
 
 def _shares_a_piece(form: str, text: str) -> bool:
     size = min(PIECE, len(form))
+    # Whoever shares a piece shares one of these halves, and they are fewer.
+    half = max(1, size // 2)
+    if size == PIECE and not any(form[start : start + half] in text for start in range(0, len(form) - half + 1, half)):
+        return False
     return any(form[start : start + size] in text for start in range(len(form) - size + 1))
+
+
+@contextmanager
+def watched_by(canaries: Callable[[], Iterable[Canaries]]) -> Iterator[Seen]:
+    """``canaries`` is asked at the end, when it is known which there were."""
+    seen = Seen()
+    with _every_log() as streams:
+        yield seen
+        for name, stream in streams.items():
+            seen.add(f"the log of {name}", stream.getvalue())
+    everything = "\n".join(text for _, text in seen.texts)
+    found = [each for each in canaries() if each.found_in(everything)]
+    leaks = [f"{name} in {where}" for where, text in seen.texts for each in found for name in each.found_in(text)]
+    assert not leaks, sorted(set(leaks))
+
+
+_shown: list[Seen] = []
+
+
+def show(where: str, *things: object) -> None:
+    """What a person, a file or a table could get to see of it is searched too, if anybody searches now."""
+    for seen in _shown:
+        seen.add(where, *things)
+
+
+@pytest.fixture(autouse=True)
+def no_canary_is_seen(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Iterator[None]:
+    before, errors, make = len(ISSUED), list[TradePulseError](), TradePulseError.__init__
+
+    def noted(self: TradePulseError, *arguments: Any, **named: Any) -> None:
+        make(self, *arguments, **named)
+        errors.append(self)
+
+    with watched_by(lambda: [Canaries(keys.credentials()) for keys in ISSUED[before:]]) as seen:
+        monkeypatch.setattr(TradePulseError, "__init__", noted)
+        _shown.append(seen)
+        try:
+            yield
+        finally:
+            _shown.remove(seen)
+        monkeypatch.undo()
+        seen.add("an error", *errors)
+        written = capfd.readouterr()
+        seen.add("standard output", written.out)
+        seen.add("error output", written.err)
+
+
+def everything_stored(url: str) -> dict[str, str]:
+    """Every column of every table of a database, as text, by table."""
+    with psycopg.connect(url) as connection:
+        tables = connection.execute(
+            "select schemaname, tablename from pg_tables where schemaname not in ('pg_catalog', 'information_schema')"
+        ).fetchall()
+        return {
+            f"{schema}.{table}": str(
+                connection.execute(sql.SQL("select t::text from {} t").format(sql.Identifier(schema, table))).fetchall()
+            )
+            for schema, table in tables
+        }

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.canary import no_canary_is_seen
 from tests.local_exchanges.binance import binance_exchange
 from tests.local_exchanges.calls import subscribed
 from tests.local_exchanges.running import RunningExchange, private_session
@@ -16,6 +17,8 @@ from tradepulse.domain.market import HOUR, MINUTE, MarketKind, SeriesKey, Timefr
 from tradepulse.exchanges.ccxt_exchange import connected_exchange
 from tradepulse.exchanges.ccxt_feed import CcxtFeed
 from tradepulse.exchanges.simulated_market import SimulatedMarket
+
+__all__ = ["no_canary_is_seen"]
 
 BEGIN = 1_735_689_600_000
 SYMBOLS = ("BTC/USDT", "SOL/USDT")

@@ -46,7 +46,11 @@ class Binance(Venue):
 
     def __init__(self, setup: Setup) -> None:
         options = dict(setup.options)
-        self.meter = Meter(int(options.get("weight_limit", 6_000)), int(options.get("patience", 20)))
+        self.meter = Meter(
+            int(options.get("weight_limit", 6_000)),
+            int(options.get("patience", 20)),
+            orders_limit=int(options.get("orders_limit", 100)),
+        )
         self.permissions: dict[str, Json] = {}
         super().__init__(setup)
         self._trading = BinanceTrading(self.spot, self._market_of, setup.seed)

@@ -30,6 +30,8 @@ from tests.local_exchanges.venue import Keys, Setup, Venue
 ROOT = Path(__file__).resolve().parents[2]
 ORPHAN_CHECK_SECONDS = 0.5
 TICK_SECONDS = 0.1
+ISSUED: list[Keys] = []
+"""All keys that exchanges gave out to tests of this process, for who looks where they get to."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,7 @@ class RunningExchange:
     def __init__(self, reach: Reach, process: subprocess.Popen[str] | None = None) -> None:
         self.reach = reach
         self.process = process
+        ISSUED.extend(Keys(**keys) for keys in reach.keys.values())
 
     # Reaching it.
 

@@ -191,13 +191,15 @@ class Venue(ABC):
             return self.error(rule.code, rule.message)
         if rule.broken is Broken.MAINTENANCE:
             return self.maintenance()
-        body = {
-            Broken.CUT_JSON: _bytes(answer)[: len(_bytes(answer)) // 2],
-            Broken.HTML: b"<html><body>checking your browser</body></html>",
-            Broken.EMPTY: b"",
-            Broken.EMPTY_OBJECT: b"{}",
-            Broken.BODY: rule.body.encode(),
-        }[rule.broken]
+        if rule.broken is Broken.CUT_JSON:
+            body = _bytes(answer)[: len(_bytes(answer)) // 2]
+        else:
+            body = {
+                Broken.HTML: b"<html><body>checking your browser</body></html>",
+                Broken.EMPTY: b"",
+                Broken.EMPTY_OBJECT: b"{}",
+                Broken.BODY: rule.body.encode(),
+            }[rule.broken]
         kind = "text/html" if rule.broken is Broken.HTML else "application/json"
         return web.Response(body=body, status=rule.status if rule.broken is Broken.BODY else 200, content_type=kind)
 

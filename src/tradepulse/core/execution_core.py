@@ -499,10 +499,10 @@ def _unexplained(entry: PendingEntry) -> Verdict:
 
 def _reason(guard: Guard) -> ExitReason:
     """Why the last of it was sold."""
-    for leg in reversed(guard.legs.values()):
-        if leg.filled:
-            return EXIT_REASONS.get(leg.role) or leg.reason or ExitReason.UNPROTECTED
-    return ExitReason.UNPROTECTED
+    leg = guard.legs.get(guard.last_sold)
+    if leg is None:
+        return ExitReason.UNPROTECTED
+    return EXIT_REASONS.get(leg.role) or leg.reason or ExitReason.UNPROTECTED
 
 
 def _add(outcome: Outcome, more: Outcome) -> None:

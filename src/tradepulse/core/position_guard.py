@@ -109,8 +109,12 @@ class Guard:
     """The target was reached, and is to be sold at."""
     dust: bool = False
     seen_ticks: int = 0
-    """Last price seen; to begin with that of the entry."""
+    """Last price seen, or traded at; to begin with that of the entry."""
     seen_at: int = 0
+    last_sold: str = ""
+    """The order that sold last."""
+    beyond_since: int | None = None
+    """Since when the price has been beyond the stop."""
     stop_ended: str = ""
     """How a stop that we had not withdrawn came to its end without a fill; an alarm unless the sibling sold all."""
     sibling_since: int | None = None

@@ -43,6 +43,8 @@ class Patience:
     """Between attempts once the exchange has refused several in a row."""
     unprotected: int = 30_000
     """A position whose protection was refused is left at market after this long without one."""
+    unsold: int = 5_000
+    """The price beyond a stop for this long, and nothing sold: it is withdrawn, and the rest left at market."""
 
 
 WORD_IS_FINAL = Patience(not_founds=1)
@@ -83,6 +85,7 @@ class Protection:
     def on_filled(self, guard: Guard, event: OrderFilled) -> Outcome:
         """After ``Leg.hear`` has said that the fill is news."""
         leg, time = guard.legs[event.fill.client_id], event.fill.time
+        guard.last_sold, guard.seen_ticks = leg.client_id, event.fill.ticks
         facts: list[EngineEvent] = []
         if leg.filled > leg.lots or guard.left < 0:
             facts.append(self._alarm(guard, "oversold", f"{leg.client_id}: {leg.filled} of {leg.lots} lots", time))
@@ -141,6 +144,10 @@ class Protection:
 
     def on_price(self, guard: Guard, ticks: int, now: int) -> Outcome:
         guard.see(ticks, now)
+        if not guard.beyond_stop():
+            guard.beyond_since = None
+        elif guard.beyond_since is None:
+            guard.beyond_since = now
         if guard.live(OrderRole.TARGET) is None and guard.live(OrderRole.STOP) is not None and guard.beyond_target():
             guard.touched = True
         return self.go_on(guard, now)
@@ -160,10 +167,11 @@ class Protection:
     def on_time(self, guard: Guard, now: int) -> Outcome:
         due = [leg for leg in guard.open_legs() if now - leg.asked_at >= self._wait(guard, leg)]
         queries = [self._ask(guard, leg, now) for leg in due]
+        unsold = self._look_for_unsold(guard, now)
         facts, commands = self._look_for_sibling(guard, now)
         if not commands and not facts:
             facts, commands = self.go_on(guard, now)
-        return facts, [*queries, *commands]
+        return [*unsold, *facts], [*queries, *commands]
 
     def resume(self, guard: Guard, now: int) -> list[Command]:
         """After a restart: ask about every order that has not ended for certain."""
@@ -252,6 +260,16 @@ class Protection:
             return [], []
         guard.sibling_since = None
         return [], list(self._withdraw(guard, now))
+
+    def _look_for_unsold(self, guard: Guard, now: int) -> list[EngineEvent]:
+        """A stop that is a limit does not sell when the price falls through it at once, and one may never trigger."""
+        stop, since = guard.live(OrderRole.STOP), guard.beyond_since
+        if stop is None or since is None or guard.leaving is not None or guard.left <= 0:
+            return []
+        if now - since < self.patience.unsold:
+            return []
+        guard.leaving = ExitReason.STOP
+        return [self._alarm(guard, "stop did not sell", f"{stop.client_id}: the price is beyond it", now)]
 
     # --- small things
 

@@ -24,7 +24,7 @@ from tradepulse.exchanges.unified_calls import Call
 from tradepulse.exchanges.venues import venue_of
 from tradepulse.ports import Clock
 from tradepulse.shared.errors import ConfigurationError, TransientError
-from tradepulse.shared.secrets import Credentials
+from tradepulse.shared.secrets import Credentials, scrub
 
 logger = logging.getLogger(__name__)
 Sleep = Callable[[float], Awaitable[None]]
@@ -60,7 +60,8 @@ class ExchangeConnection:
         self._sleep = sleep
         self._clock_measured_at = -CLOCK_GOOD_FOR_MS
         client.throttle = self._throttle
-        client.milliseconds = clock.now
+        # All of ccxt's times, those of logins to streams too, which know nothing of its own correction.
+        client.milliseconds, client.seconds = self.now, lambda: self.now() // 1000
         if client.id in _ONE_AT_A_TIME and client.apiKey:
             client.fetch2 = _one_at_a_time(client)
             client.nonce = _rising(client.nonce)
@@ -88,7 +89,7 @@ class ExchangeConnection:
             raise
         except WRONG_TIME:
             if call.method != "fetch_time":
-                await self._suspect_the_clock()
+                await self.suspect_the_clock()
             raise
 
     async def asked(self, call: Call, urgency: Urgency = Urgency.QUESTIONS) -> Any:
@@ -129,13 +130,13 @@ class ExchangeConnection:
             leads.append(theirs - (before + self._clock.now()) / 2)
         self.skew_ms = round(statistics.median(leads))
         self._clock_measured_at = self._clock.now()
-        self.client.options["timeDifference"] = -self.skew_ms
         if abs(self.skew_ms) > SKEW_TOLD_MS:
             logger.warning(
                 "The clock of %s is %s ms ahead of ours; requests are corrected", self.exchange, self.skew_ms
             )
 
-    async def _suspect_the_clock(self) -> None:
+    async def suspect_the_clock(self) -> None:
+        """Something was refused for its time."""
         if self._clock.now() - self._clock_measured_at < CLOCK_PAUSE_MS:
             return
         logger.warning("%s refused the time of a request; its clock is measured again", self.exchange)
@@ -156,8 +157,14 @@ class ExchangeConnection:
                 continue
             # By ccxt's own clock, which these times are of.
             if ccxtpro.Exchange.milliseconds() - max(stream.last_message_at or 0, begun) >= silent_ms:
-                logger.warning("A stream of %s is closed to be opened again: %s", self.exchange, why)
-                stream.on_error(ccxtpro.NetworkError(f"closed by us: {why}"))
+                self.drop_stream(stream, why)
+
+    def drop_stream(self, stream: Any, why: str) -> None:
+        """Close it and forget what it was logged in with, so that the next one is logged in anew."""
+        logger.warning("A stream of %s is closed to be opened again: %s", self.exchange, scrub(why))
+        for each in (self.client.clients or {}).values():
+            each.subscriptions.pop("authenticated", None)
+        stream.on_error(ccxtpro.NetworkError(f"closed by us: {why}"))
 
 
 def _one_at_a_time(client: Any) -> Callable[..., Awaitable[Any]]:

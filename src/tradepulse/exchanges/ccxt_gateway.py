@@ -15,6 +15,7 @@ from typing import Any
 
 import ccxt.pro as ccxtpro
 
+from tradepulse.domain.client_ids import TRADE_LENGTH
 from tradepulse.domain.commands import (
     CancelOrder,
     CancelProtection,
@@ -30,6 +31,7 @@ from tradepulse.domain.events import OrderEvent, OrderInDoubt, OrderNotFound, Pr
 from tradepulse.domain.market import MINUTE, MarketKey, MarketSpec
 from tradepulse.domain.orders import AccountView, OrderRole, ProtectionMode, RestingOrder
 from tradepulse.domain.signals import Verdict
+from tradepulse.exchanges.account_probes import Probe, probe_account
 from tradepulse.exchanges.ccxt_exchange import ExchangeConnection, Sleep
 from tradepulse.exchanges.client_ids import id_from_wire
 from tradepulse.exchanges.order_answers import SeenOrder, SeenTrade, orders_in
@@ -47,6 +49,7 @@ from tradepulse.exchanges.order_intents import (
     role_of,
     unpriced_legs,
 )
+from tradepulse.exchanges.order_pace import OrderPace, PaceLimit, pace_limits
 from tradepulse.exchanges.outcomes import (
     REFUSED_FOR_THE_RATE,
     WRONG_TIME,
@@ -68,7 +71,7 @@ RESEND_AFTER_MS = 10_000
 """An order that was sent and is not found may be on its way for so long, and is not sent again before."""
 LOOK_BACK_MS = 7 * 24 * 60 * MINUTE
 """Where it is not known any more when an order was sent."""
-POLL_SECONDS, MARKETS_SECONDS = 10.0, 600.0
+POLL_SECONDS, STATUS_SECONDS, MARKETS_SECONDS = 10.0, 60.0, 600.0
 AFTER_A_BREAK_SECONDS = (0.5, 3.0)
 MAINTENANCE_MS = 30_000
 """For how long a word of maintenance keeps entries away, unless it is repeated."""
@@ -86,8 +89,8 @@ class Holding:
 class CcxtGateway:
     """``OrderGateway`` of one wallet. ``open`` before use; ``events`` tells what nobody asked for.
 
-    Make it before anything watches a stream of the same connection. ``probed``: the account has passed the venue's
-    probe, so that pairs may be used where one is demanded.
+    Make it before anything watches a stream of the same connection. ``probed``: whether the account has passed what the
+    exchange's entry demands to be tried; where nothing is said, ``open`` tries it. ``probes`` tells what came of it.
     """
 
     def __init__(
@@ -96,7 +99,7 @@ class CcxtGateway:
         markets: Sequence[MarketKey],
         sleep: Sleep = asyncio.sleep,
         *,
-        probed: bool = False,
+        probed: bool | None = None,
         okx_trade_mode: str = "cash",
     ) -> None:
         self._connection = connection
@@ -104,6 +107,10 @@ class CcxtGateway:
         self._sleep = sleep
         self._probed, self._okx_trade_mode = probed, okx_trade_mode
         self._markets: dict[MarketKey, GatewayMarket] = {}
+        self.probes: dict[MarketKey, Probe] = {}
+        self._pace = OrderPace((), connection.now)
+        self._others: dict[MarketKey, tuple[int, int]] = {}
+        """Orders and stops of others on the markets, when they were last seen."""
         self._inquiry = Inquiry(connection, self._markets, sleep)
         self._stream = UserStream(connection, sleep)
         self._orders: dict[str, TrackedOrder] = {}
@@ -124,19 +131,29 @@ class CcxtGateway:
     # --- the markets
 
     async def open(self) -> None:
-        client = self._connection.client
         for key in self._keys:
             ticker = await self._connection.asked(Call("fetch_ticker", (key.symbol,)))
             price = ticker.get("last") or ticker.get("close") or ticker.get("bid")
             if not price:
                 raise ConfigurationError(f"{key} has no price.", "Trade a market that is traded.")
-            self._markets[key] = gateway_market(
-                client,
-                self._connection.market(key),
-                float(price),
-                probed=self._probed,
-                okx_trade_mode=self._okx_trade_mode,
-            )
+            self._markets[key] = await self._opened(key, float(price))
+        self._pace = OrderPace(await self._pace_limits(), self._connection.now)
+
+    async def _opened(self, key: MarketKey, price: float) -> GatewayMarket:
+        client, found = self._connection.client, self._connection.market(key)
+        given = Probe(passed=bool(self._probed), why="as was said", okx_trade_mode=self._okx_trade_mode)
+        market = gateway_market(client, found, price, probed=given.passed, okx_trade_mode=given.okx_trade_mode)
+        if self._probed is not None or not self._connection.venue.probe:
+            return market
+        probe = self.probes[key] = await probe_account(self._connection, market, Decimal(str(price)))
+        logger.info("Whether %s may rest pairs on %s: %s (%s)", self._connection.exchange, key, probe.passed, probe.why)
+        return gateway_market(client, found, price, probed=probe.passed, okx_trade_mode=probe.okx_trade_mode)
+
+    async def _pace_limits(self) -> tuple[PaceLimit, ...]:
+        if self._connection.exchange not in SEPARATE_LEGS or not self._keys:
+            return ()
+        one = self._connection.market(self._keys[0])["id"]
+        return pace_limits(await self._connection.asked(Call("public_get_exchangeinfo", ({"symbol": one},))))
 
     async def markets(self) -> dict[MarketKey, MarketSpec]:
         return {key: market.spec for key, market in self._markets.items()}
@@ -151,6 +168,8 @@ class CcxtGateway:
         banned = self._connection.budget.banned_until
         if banned:
             return f"{self._connection.exchange} refuses all requests until {banned} (UTC ms)"
+        if self._stream.down:
+            return f"the account's stream of {self._connection.exchange} is down, so fills would be told late"
         words, until = self._maintenance
         return words if until > self._connection.now() else self._of(market).obstacle
 
@@ -176,9 +195,25 @@ class CcxtGateway:
                 return await self._query(self._tracked(command.client_id, command.market))
 
     def _intent(self, command: Placement) -> Intent:
-        market = self._of(command.market)
-        resting = sum(o.accepted and not o.ended and o.spec.key == command.market for o in self._orders.values())
-        return intent_of(command, market, self._connection.now(), self.obstacle(command.market), resting)
+        market, crowded = self._of(command.market), self._crowded(command.market)
+        return intent_of(command, market, self._connection.now(), self.obstacle(command.market), crowded)
+
+    def _crowded(self, key: MarketKey) -> str:
+        """Why there is no room for one more trade: what it buys must be protected, or it must not be bought."""
+        market, orders = self._of(key), [order for order in self._orders.values() if order.spec.key == key]
+        resting = [order for order in orders if order.accepted and not order.ended]
+        stops = sum(order.form is not OrderForm.PLAIN for order in resting)
+        pairs = sum(order.role is OrderRole.TARGET or order.form is OrderForm.PAIR for order in resting)
+        bought = {_trade_of(order) for order in orders if order.role is OrderRole.ENTRY and order.filled_lots}
+        # Entries of the same instant, which have no stop yet.
+        trades = 1 + len(bought - {_trade_of(order) for order in orders if order.role is not OrderRole.ENTRY})
+        legs = 2 if market.pairs and market.separate_legs else 1
+        other_orders, other_stops = self._others.get(key, (0, 0))
+        return self._pace.refusal(1 + legs) or market.filters.room_refusal(
+            len(resting) + other_orders + legs * trades,
+            stops + other_stops + trades,
+            pairs + trades if market.pairs else 0,
+        )
 
     # --- placing
 
@@ -227,7 +262,7 @@ class CcxtGateway:
         for order in orders:
             order.sent_at, order.guessed = now, False
             self._orders[order.client_id] = order
-        outcome, result = await self._send(call)
+        outcome, result = await self._send(call, len(orders))
         return await self._judged(intent, call, outcome, result)
 
     async def _judged(self, intent: Intent, call: Call, outcome: Outcome, result: Any) -> Sequence[OrderEvent]:
@@ -245,11 +280,12 @@ class CcxtGateway:
             return self._kept(orders)
         return self._in_doubt(orders, reason_of(result))
 
-    async def _send(self, call: Call) -> tuple[Outcome, Any]:
+    async def _send(self, call: Call, orders: int) -> tuple[Outcome, Any]:
         """Once, and again only when the exchange says that it did not execute it and the pause is short."""
         began, result = self._connection.now(), None
         for _ in range(3):
             left = PATIENCE_MS - (self._connection.now() - began)
+            self._pace.note(orders)
             try:
                 result = await self._connection.call(call, Urgency.ORDERS, patience_ms=max(0, left))
             except Exception as error:  # noqa: BLE001
@@ -280,7 +316,7 @@ class CcxtGateway:
         """Wait a moment for what the stream will tell anyway: on some exchanges questions are dear."""
         try:
             async with asyncio.timeout(STREAM_SECONDS if self._listening else 0):
-                while not order.settled:
+                while not (order.settled or (order.short and not self._stream.tells_trades)):
                     self._changed.clear()
                     await self._changed.wait()
         except TimeoutError:
@@ -420,12 +456,20 @@ class CcxtGateway:
         self._told.set()
 
     def _want_prices(self) -> None:
-        stops = (o for o in self._orders.values() if o.form is OrderForm.STOP and o.accepted and not o.ended)
-        self._prices.want(self._watched | {order.spec.key for order in stops})
+        resting = (order for order in self._orders.values() if order.accepted and not order.ended)
+        self._prices.want(self._watched | {order.spec.key for order in resting if self._needs_watching(order)})
+
+    def _needs_watching(self, order: TrackedOrder) -> bool:
+        """A stop alone, whose target is ours to watch, and a pair whose stop is a limit, which may not sell."""
+        return order.form is OrderForm.STOP or (
+            order.form is OrderForm.PAIR and not self._of(order.spec.key).pair_at_market
+        )
 
     async def events(self) -> AsyncIterator[OrderEvent | PriceSeen]:
         self._listening = True
-        work = (self._stream.run(), self._read_stream(), self._look(), self._look_at_markets())
+        work = [self._stream.run(), self._read_stream(), self._look(), self._look_at_markets()]
+        if self._connection.client.has.get("fetchStatus") is True:
+            work.append(self._look_at_status())
         tasks = [asyncio.create_task(each) for each in work]
         try:
             while True:
@@ -528,11 +572,18 @@ class CcxtGateway:
         """One question per market for what rests, then one for each order of ours that is not among it."""
         unsettled = [order for order in self._orders.values() if order.accepted and not order.settled]
         for market in sorted({order.spec.key for order in unsettled}):
-            resting = await self._inquiry.resting(market)
+            resting = await self._resting(market)
             for order in unsettled:
                 # Who holds the lock is asking already.
                 if order.spec.key == market and not self._lock(order).locked():
                     await self._look_at(order, resting)
+
+    async def _resting(self, market: MarketKey) -> list[SeenOrder] | None:
+        seen = await self._inquiry.resting(market)
+        others = [each for each in seen or () if self.our_id(each) is None]
+        if seen is not None:
+            self._others[market] = len(others), sum(each.stop > 0 for each in others)
+        return seen
 
     async def _look_at(self, order: TrackedOrder, resting: list[SeenOrder] | None) -> None:
         async with self._lock(order):
@@ -561,6 +612,19 @@ class CcxtGateway:
             self._locks.pop(name, None)
             self._suspects.add(name)
 
+    async def _look_at_status(self) -> None:
+        """Whether the exchange says of itself that it is in maintenance, where ccxt can ask it."""
+        while True:
+            await self._sleep(STATUS_SECONDS)
+            try:
+                told = await self._connection.call(Call("fetch_status", ()), Urgency.HISTORY)
+            except FAILURES as error:
+                logger.info("The status of %s was not told: %s", self._connection.exchange, reason_of(error))
+                continue
+            if told.get("status") not in (None, "ok"):
+                until = self._connection.now() + int(2_000 * STATUS_SECONDS)
+                self._maintenance = (f"{self._connection.exchange} says of itself: {told['status']}", until)
+
     async def _look_at_markets(self) -> None:
         """Whether the markets take orders, and by which rules."""
         while True:
@@ -580,7 +644,7 @@ class CcxtGateway:
         """Everything held and everything that rests on our markets, ours or not. Errors: ``TransientError``."""
         now, resting = self._connection.now(), []
         for market in self._markets:
-            seen = await self._inquiry.resting(market)
+            seen = await self._resting(market)
             if seen is None:
                 raise TransientError(f"{market} did not tell all of its open orders.", "Ask again later.")
             resting += [
@@ -607,6 +671,10 @@ class CcxtGateway:
     def our_id(self, seen: SeenOrder) -> str | None:
         """Our id of an order that the exchange shows; ``None`` when it is not ours."""
         return id_from_wire(seen.wire_id, self._connection.venue.client_id, self._orders)
+
+
+def _trade_of(order: TrackedOrder) -> str:
+    return order.client_id[:TRADE_LENGTH]
 
 
 def _facts(orders: Iterable[TrackedOrder]) -> list[OrderEvent]:

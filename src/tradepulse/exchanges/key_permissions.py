@@ -244,4 +244,4 @@ _QUESTIONS: Mapping[str, _Question] = {
     "gate": _Question("private_account_get_main_keys", _gate),
     "bitget": _Question("private_spot_get_v2_spot_account_info", _bitget),
 }
-"""Binance.US is not among them: it documents no such question."""
+"""Binance.US is not among them: no such question is known of it."""

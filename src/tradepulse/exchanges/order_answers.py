@@ -86,9 +86,10 @@ def seen_order(order: Mapping[str, Any], raw: Any = None) -> SeenOrder:
     quantity, filled = _amount(order.get("amount") or bracket.get("base_size")), _amount(order.get("filled"))
     status = _STATUSES.get(str(order.get("status")), OrderStatus.OPEN)
     children = _children(info)
-    if status is OrderStatus.FILLED and children:
-        # Triggered: the order that it placed goes on under an id of its own.
-        status = OrderStatus.OPEN
+    if children:
+        # Triggered: the order that it placed goes on under an id of its own, and what filled is told of that one. ccxt
+        # takes a triggered order for a filled one.
+        status, filled = OrderStatus.OPEN if status is OrderStatus.FILLED else status, NOTHING
     if status is OrderStatus.FILLED and filled < quantity:
         status = OrderStatus.EXPIRED
     return SeenOrder(

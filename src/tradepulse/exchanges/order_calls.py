@@ -185,7 +185,8 @@ class _Okx(OrderCalls):
             "oco",
             leaving.stop,
             None,
-            {"tpTriggerPx": leaving.target, "tpOrdPx": leaving.target, "tpTriggerPxType": "last"},
+            # At market: a limit that the price only touches would rest on, and the stop is gone once either triggers.
+            {"tpTriggerPx": leaving.target, "tpOrdPx": "-1", "tpTriggerPxType": "last"},
         )
 
     def _algo(

@@ -20,7 +20,7 @@ from tradepulse.exchanges.order_intents import GatewayMarket
 from tradepulse.exchanges.outcomes import reason_of
 from tradepulse.exchanges.rate_budget import Urgency
 from tradepulse.exchanges.tracked_orders import TrackedOrder
-from tradepulse.exchanges.unified_calls import Call
+from tradepulse.exchanges.unified_calls import Call, OrderForm
 from tradepulse.shared.errors import TradePulseError
 
 logger = logging.getLogger(__name__)
@@ -64,10 +64,22 @@ class Inquiry:
                 await self.absorb(order, seen)
                 return Found.FOUND
             proven &= absent
+        if proven and not order.exchange_ids and self._nameless(order):
+            # It may be any of those, or none: nothing tells which.
+            proven = not await self._others_like(order)
         if proven and order.guessed:
             # It may be older than the history that was read, and rest all the same.
             return await self._among_the_resting(order)
         return Found.ABSENT if proven else Found.SILENT
+
+    def _nameless(self, order: TrackedOrder) -> bool:
+        """A stop on an exchange where stops cannot bear our id."""
+        return order.form is OrderForm.STOP and not self._connection.venue.client_id.of_stops
+
+    async def _others_like(self, order: TrackedOrder) -> bool:
+        """Whether a stop rests there that might be it. Without an answer there may be one."""
+        resting = await self.resting(order.spec.key)
+        return resting is None or any(seen.side == "sell" and seen.stop > 0 and not seen.wire_id for seen in resting)
 
     async def _among_the_resting(self, order: TrackedOrder) -> Found:
         resting = await self.resting(order.spec.key)

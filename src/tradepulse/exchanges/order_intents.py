@@ -82,10 +82,10 @@ def obstacle_of(market: dict[str, Any]) -> str:
     return f"the market is not open for trading ({(market.get('info') or {}).get('status') or 'not active'})"
 
 
-def intent_of(command: Placement, market: GatewayMarket, now: int, obstacle: str, resting: int) -> Intent:
-    """``obstacle``: why no entries are taken now; ``resting``: how many orders of ours rest on the market."""
+def intent_of(command: Placement, market: GatewayMarket, now: int, obstacle: str, crowded: str) -> Intent:
+    """``obstacle``: why no entries are taken now; ``crowded``: why there is no room for one and its protection."""
     if isinstance(command, PlaceEntry):
-        intent = _entry(command, market, now, obstacle, resting)
+        intent = _entry(command, market, now, obstacle or crowded)
     elif isinstance(command, PlaceExit):
         intent = _exit(command, market, now)
     elif isinstance(command, PlaceStop):
@@ -95,7 +95,7 @@ def intent_of(command: Placement, market: GatewayMarket, now: int, obstacle: str
     return intent if command.direction is Direction.LONG else replace(intent, refusal=Verdict.SHORT_NOT_POSSIBLE)
 
 
-def _entry(command: PlaceEntry, market: GatewayMarket, now: int, obstacle: str, resting: int) -> Intent:
+def _entry(command: PlaceEntry, market: GatewayMarket, now: int, obstacle: str) -> Intent:
     """What can be had at once up to the worst price at which the entry is still worth its risk."""
     plan, spec, filters = command.plan, market.spec, market.filters
     worst = spec.price(max(plan.planned_ticks, fills.worst_entry(plan.planned_ticks, plan.stop_ticks)))
@@ -106,8 +106,7 @@ def _entry(command: PlaceEntry, market: GatewayMarket, now: int, obstacle: str, 
         obstacle
         # At the price of the stop: what could not be protected is not bought.
         or filters.amount_refusal(quantity, spec.price(plan.stop_ticks), at_market=False)
-        or filters.price_refusal(worst, reference, buys=True)
-        or filters.room_refusal(resting + 1, 0, 0),
+        or filters.price_refusal(worst, reference, buys=True),
         stale=now >= plan.valid_for_open + ENTRY_WINDOW_MS,
         at_once=True,
     )

@@ -4,6 +4,7 @@ Only what is listed is believed. A bare ``ExchangeError`` is what ccxt makes of 
 id what it makes of an HTML page, so both are unknown, like everything that is not listed.
 """
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
@@ -67,7 +68,17 @@ def _outcome_of_error(error: BaseException) -> Outcome:
         return Outcome.UNKNOWN
     if isinstance(error, _REFUSALS):
         return Outcome.REFUSED
+    if type(error) is ccxt.ExchangeError and _says_failure(answer := _answer_in(error)):
+        return _outcome_of_failure(answer)
     return Outcome.NOT_EXECUTED if isinstance(error, _NOT_EXECUTED) else Outcome.UNKNOWN
+
+
+def _answer_in(error: BaseException) -> Any:
+    """The whole answer, which ccxt quotes after the exchange's name; ``None`` where it is not whole."""
+    try:
+        return json.loads(str(error).partition(" ")[2])
+    except ValueError:
+        return None
 
 
 def _says_failure(answer: object) -> bool:
@@ -77,9 +88,13 @@ def _says_failure(answer: object) -> bool:
 def _outcome_of_failure(answer: Any) -> Outcome:
     error = answer.get("error_response") or {}
     named = {str(error.get("error")), str(answer.get("failure_reason"))}
-    if not error or named & _NOT_SURE or _ID_IS_TAKEN.search(str(error)):
+    if not error or _ID_IS_TAKEN.search(str(error)):
         return Outcome.UNKNOWN
-    return Outcome.REFUSED
+    # It never got further than its preview.
+    previewed = str(error.get("preview_failure_reason") or "")
+    if previewed.startswith("PREVIEW_") and previewed not in _NOT_SURE:
+        return Outcome.REFUSED
+    return Outcome.UNKNOWN if named & _NOT_SURE else Outcome.REFUSED
 
 
 def wants_funds(result: object) -> bool:

@@ -16,7 +16,8 @@ import ccxt.pro as ccxtpro
 
 from tradepulse.exchanges.ccxt_exchange import PASSING, ExchangeConnection, Sleep
 from tradepulse.exchanges.order_answers import SeenOrder, SeenTrade, seen_order, seen_trade
-from tradepulse.exchanges.outcomes import reason_of
+from tradepulse.exchanges.outcomes import WRONG_TIME, reason_of
+from tradepulse.shared.errors import TradePulseError
 
 logger = logging.getLogger(__name__)
 Seen = TypeVar("Seen", SeenOrder, SeenTrade)
@@ -25,6 +26,11 @@ SILENT_MS = 45_000
 """No message and no answer to three pings."""
 # Stops and pairs come on a channel of their own, the orders that they place on the plain one.
 _WITH_TRIGGERS = frozenset({"okx", "kucoin"})
+# What exchanges say on an open connection that ends it for us, which ccxt reads over or leaves its watchers waiting by.
+_ENDINGS = {
+    "serverShutdown": "the exchange is about to close it",
+    "eventStreamTerminated": "the exchange has ended the account's events",
+}
 # ccxt hands on what the fee does to the balance, where everywhere else it tells what was paid.
 _FEES_AS_CHANGES = frozenset({"okx"})
 
@@ -37,8 +43,11 @@ class UserStream:
         self._sleep = sleep
         self.news = asyncio.Event()
         self.breaks = 0
-        self.shutting_down = False
-        """The exchange has said that it will close the connection."""
+        self._down: dict[str, set[Any]] = {}
+        """Channels that broke, each with the connections that were there then: hearing another one ends it."""
+        self._urls: set[str] = set()
+        """Where the account's own channels are."""
+        self._ending: dict[Any, str] = {}
         self._orders: dict[tuple[str, str], tuple[Any, ...]] = {}
         self._trades: set[tuple[str, str]] = set()
         self._listen()
@@ -51,22 +60,39 @@ class UserStream:
             try:
                 understood(stream, message)
             finally:
-                inner = message.get("event", message) if isinstance(message, dict) else {}
-                if isinstance(inner, dict) and inner.get("e") == "serverShutdown":
-                    self.shutting_down = True
+                why = _ending(message)
+                if why:
+                    self._ending[stream] = why
+                else:
+                    self._note_life(stream)
                 self.news.set()
 
         self._connection.client.handle_message = heard
 
+    @property
+    def down(self) -> bool:
+        """An own channel has broken, and nothing was heard from where it is since."""
+        return bool(self._down)
+
+    def _note_life(self, stream: Any) -> None:
+        if any("order" in str(name).lower() or "mytrades" in str(name).lower() for name in stream.futures):
+            self._urls.add(stream.url)
+        if stream.url in self._urls:
+            self._down = {channel: before for channel, before in self._down.items() if stream in before}
+
+    @property
+    def tells_trades(self) -> bool:
+        """Whether executions come by themselves; else only how much of an order is filled."""
+        return bool(self._connection.client.has.get("watchMyTrades"))
+
     async def run(self) -> None:
         """Keep all of the account's channels open until cancelled."""
-        client = self._connection.client
         channels: list[tuple[str, dict[str, Any]]] = [("watch_orders", {})]
         if self._connection.exchange in _WITH_TRIGGERS:
             channels.append(("watch_orders", {"trigger": True}))
-        if client.has.get("watchMyTrades"):
+        if self.tells_trades:
             channels.append(("watch_my_trades", {}))
-        tasks = [asyncio.create_task(self._watch(method, parameters)) for method, parameters in channels]
+        tasks = [asyncio.create_task(self._watch(f"{name} {more}", name, more)) for name, more in channels]
         tasks.append(asyncio.create_task(self._watch_over()))
         try:
             await asyncio.gather(*tasks)
@@ -75,28 +101,39 @@ class UserStream:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _watch(self, method: str, parameters: dict[str, Any]) -> None:
-        pause = FIRST_PAUSE
+    async def _watch(self, channel: str, method: str, parameters: dict[str, Any]) -> None:
+        pause, client = FIRST_PAUSE, self._connection.client
         while True:
             try:
-                await getattr(self._connection.client, method)(params=parameters)
+                await getattr(client, method)(params=parameters)
+                self._down.pop(channel, None)
                 pause = FIRST_PAUSE
             except ccxtpro.ExchangeClosedByUser:
                 return
             except (*PASSING, ccxtpro.BaseError) as error:
                 logger.warning("%s of %s broke: %s", method, self._connection.exchange, reason_of(error))
                 self.breaks += 1
+                if isinstance(error, ccxtpro.BaseError):
+                    self._down[channel] = set((client.clients or {}).values())
                 self.news.set()
+                if isinstance(error, WRONG_TIME):
+                    await self._measure_the_clock()
                 await self._sleep(pause)
                 pause = min(2 * pause, LONGEST_PAUSE)
+
+    async def _measure_the_clock(self) -> None:
+        try:
+            await self._connection.suspect_the_clock()
+        except (*PASSING, ccxtpro.BaseError, TradePulseError) as error:
+            logger.warning("The clock of %s was not measured: %s", self._connection.exchange, reason_of(error))
 
     async def _watch_over(self) -> None:
         while True:
             await self._sleep(FIRST_PAUSE * 4)
             self._connection.drop_streams("it answers no ping", SILENT_MS)
-            if self.shutting_down:
-                self.shutting_down = False
-                self._connection.drop_streams("the exchange is about to close it")
+            ending, self._ending = self._ending, {}
+            for stream, why in ending.items():
+                self._connection.drop_stream(stream, why)
 
     def orders(self) -> list[SeenOrder]:
         """Orders that have changed since the last look."""
@@ -122,6 +159,17 @@ class UserStream:
         if self._connection.exchange not in _FEES_AS_CHANGES:
             return fresh
         return [replace(each, fees=tuple((currency, -cost) for currency, cost in each.fees)) for each in fresh]
+
+
+def _ending(message: Any) -> str:
+    """Why nothing more of the account's own will come by this connection, '' when something may."""
+    if not isinstance(message, dict):
+        return ""
+    inner = message.get("event")
+    told = _ENDINGS.get(str((inner if isinstance(inner, dict) else message).get("e")), "")
+    # A market's channel names its symbol; of an own channel, with an expired token say, only the refusal is told.
+    refused = message.get("method") == "subscribe" and message.get("success") is False and "symbol" not in message
+    return told or (f"it refused a subscription: {message.get('error')}" if refused else "")
 
 
 def _readable(read: Callable[[dict[str, Any]], Seen], told: dict[str, Any]) -> list[Seen]:

@@ -160,8 +160,19 @@ _KRAKEN = Venue(
     ),
     market_buy=_BY_QUANTITY,
     rounding=_TICKS,
-    streams=(_NO_REPLAY, "fills have been missed by watchOrders", "an order that ends does not name its market"),
+    streams=(
+        _NO_REPLAY,
+        "fills have been missed by watchOrders",
+        "only an order's first message names its market: watchOrders of one market hears no other",
+        "without a market watchOrders hears later messages, bare of side, amount and filled",
+        "clientOrderId is never there: info has cl_ord_id and cum_qty",
+        "a trade comes on watchMyTrades alone",
+        "a refused subscription, as with an expired token, leaves its watcher waiting",
+        "no message tells that a candle is over",
+    ),
     quirks=(
+        "definite refusals are plain ExchangeErrors, as cut answers are: EOrder:Duplicate order, EOrder:Cost minimum",
+        "maintenance (EService:Unavailable) is ExchangeNotAvailable, and so in doubt",
         "ccxt sends triggerPrice through unread: what was meant as a stop is a plain market order",
         "a nonce in milliseconds: one ccxt client per key",
     ),
@@ -192,7 +203,7 @@ _COINBASE = Venue(
     rounding=_TICKS,
     streams=("watchMyTrades, watchOHLCV and watchBalance do not exist", _NO_REPLAY),
     quirks=(
-        "a refusal comes with HTTP 200 and success: false, which raw calls do not raise",
+        "a refusal has HTTP 200 and success: false; ccxt raises it, as a plain ExchangeError if it has no better class",
         "ccxt makes a sell with stopPrice a STOP_UP: only stop_direction STOP_DIRECTION_STOP_DOWN is a stop-loss",
         "reading open orders gives the first 100",
         "ccxt reads no amount and no levels of a bracket",
@@ -205,7 +216,11 @@ _OKX = Venue(
     kind=MarketKind.SPOT,
     protection=Fact(ProtectionMode.NATIVE, "POST /api/v5/trade/order-algo with ordType oco"),
     stop_types=Fact(_BOTH_STOPS, "ordType conditional with slOrdPx -1 (market) or a price"),
-    pair_stop=Fact(StopType.MARKET, "slOrdPx -1; with a limit type ccxt would give stop and target the same price"),
+    pair_stop=Fact(
+        StopType.MARKET,
+        "slOrdPx -1; with a limit type ccxt would give stop and target the same price. The target is -1 too: whichever "
+        "triggers ends the other, and a limit that is only touched would rest without a stop",
+    ),
     locked_once=Fact(True, "an oco is one order with one sz"),
     stop_beside_target=_NOT_ESTABLISHED,
     stop_expires_after=_RESTS,
@@ -226,7 +241,7 @@ _OKX = Venue(
         _NO_REPLAY,
     ),
     quirks=(
-        "a triggered algo order is 'closed' to ccxt: that is no fill, the order in ordIdList is",
+        "a triggered algo order is 'closed' and filled to ccxt: it is neither, the order in ordIdList is",
         "open algo orders are listed for one ordType at a time, and without one only 'trigger' is",
         "ccxt sends stops and pairs with tdMode cross, having seen cash refused; cross may borrow, so ours is cash",
         "an order that a trigger placed has the id of the triggered one in ccxt; its own is ordId",
@@ -325,7 +340,10 @@ _GATE = Venue(
     market_buy=Fact(MarketBuy.COST, "a market buy is an amount of the quote; ccxt refuses one without a cost"),
     rounding=_TICKS,
     streams=(_NO_REPLAY,),
-    quirks=("attached stopLoss and takeProfit objects are sent on as they are",),
+    quirks=(
+        "attached stopLoss and takeProfit objects are sent on as they are",
+        "a stop has no id of ours: after a restart it is not told from others, and in doubt while one rests",
+    ),
     ccxt_options={"unifiedAccount": False},
 )
 
@@ -381,6 +399,7 @@ _BITFINEX = Venue(
     quirks=(
         "stopLossPrice and takeProfitPrice are ignored: an EXCHANGE MARKET order goes out at once",
         "a sell has a negative amount",
+        "the second order of a pair has no cid of ours: after a restart only the first is found by it",
     ),
 )
 

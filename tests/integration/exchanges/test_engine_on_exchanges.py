@@ -105,6 +105,8 @@ async def test_trader_when_killed_at_any_time_then_the_books_agree_and_what_is_h
     with local_exchange(exchange_id, seed=4, frozen_at=BEGIN, markets=markets, **options) as exchange:
         trader = Trader(exchange, MarketKey(exchange_id, "BTC/USDT"), tmp_path)
         life = asyncio.create_task(trader.trade())
+        # Minutes pass as fast as they are told: the first must not be over before anybody listens.
+        await _until(life, lambda: bool(trader.told) and _listened_to(exchange), seconds=60)
         deaths = set(chance.sample(range(3, MINUTES - 3), kills))
         price = 50_000.0
         for minute in range(MINUTES):
@@ -128,6 +130,11 @@ async def test_trader_when_killed_at_any_time_then_the_books_agree_and_what_is_h
         await asyncio.gather(life, return_exceptions=True)
         await asyncio.sleep(0.1)
         _books_agree(trader, exchange)
+
+
+def _listened_to(exchange: RunningExchange) -> bool:
+    """The account's stream and that of the candles."""
+    return sum(bool(each["wanted"]) for each in exchange.streams()["connections"]) >= 2
 
 
 def _told_until(trader: Trader, open_time: int) -> bool:

@@ -1,94 +1,27 @@
 """What must hold of the gateway wherever it trades, on every local exchange under unmodified ccxt."""
 
 import asyncio
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
 import pytest
-from tests.integration.exchanges.trading_desk import Desk, desk_on, fills_in, kinds, name
+from tests.integration.exchanges.places import LOST, PLACES, WITH_PAIRS, Place, every, on, told_once
+from tests.integration.exchanges.trading_desk import fills_in, kinds, name
 from tests.local_exchanges.fault_rules import (
     FaultRule,
-    cut_json,
     empty,
     empty_object,
-    hangs,
     html,
-    lost_answer,
     lost_request,
     truncated,
     unavailable,
 )
-from tests.local_exchanges.running import RunningExchange, local_exchange
+from tests.local_exchanges.running import RunningExchange
 
 from tradepulse.domain.client_ids import IdRole
-from tradepulse.domain.events import OrderAccepted, OrderEnded, OrderFilled
+from tradepulse.domain.events import OrderAccepted, OrderEnded
 from tradepulse.domain.orders import OrderRole, OrderStatus
-from tradepulse.exchanges.rate_budget import BURSTS
-
-ROOMY: dict[str, str | None] = {"largest_market_quantity": "1000000"}
-
-
-@dataclass(frozen=True)
-class Place:
-    """An exchange, its market, and what its placing requests are called."""
-
-    exchange: str
-    symbol: str
-    placing: str
-    pairs: bool
-    options: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def base(self) -> str:
-        return self.symbol.split("/")[0]
-
-
-PLACES = [
-    Place("binance", "BTC/USDT", r"/api/v3/order", pairs=True),
-    Place("okx", "BTC/USDT", r"/trade/(batch-orders|order|order-algo)$", pairs=True),
-    Place("coinbase", "BTC/USD", r"/brokerage/orders$", pairs=True),
-    Place("kraken", "BTC/USD", r"/private/AddOrder$", pairs=False, options={"counter_limit": 1e6}),
-]
-WITH_PAIRS = [place for place in PLACES if place.pairs]
-
-
-@pytest.fixture
-def exchange(place: Place) -> Iterator[RunningExchange]:
-    base, quote = place.symbol.split("/")
-    accounts = {"alice": {quote: "10000", base: "1"}}
-    markets = {place.symbol: ROOMY}
-    with local_exchange(place.exchange, seed=3, markets=markets, accounts=accounts, **place.options) as running:
-        yield running
-
-
-@pytest.fixture(autouse=True)
-def patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Kraken's counter would make a test as slow as life."""
-    monkeypatch.setitem(BURSTS, "kraken", 1e6)
-
-
-def on(place: Place, exchange: RunningExchange, folder: Path, **more: Any) -> Any:
-    return desk_on(exchange, folder, symbol=place.symbol, **more)
-
-
-def every(places: list[Place]) -> Any:
-    return pytest.mark.parametrize("place", places, ids=lambda each: each.exchange)
-
-
-def told_once(desk: Desk, exchange: RunningExchange, answered: list[Any]) -> None:
-    """The executions told, here or there, are those of the exchange's ledger; none came twice by itself."""
-    heard = [event.fill.fill_id for event in desk.heard if isinstance(event, OrderFilled)]
-    assert len(heard) == len(set(heard))
-    told = {fill.fill_id: fill for fill in fills_in([*desk.heard, *answered])}.values()
-    ledger = exchange.fills()
-    assert len(told) == len(ledger)
-    assert sum(desk.spec.quantity(fill.lots) for fill in told) == sum(Decimal(each["quantity"]) for each in ledger)
-    for kind in (OrderAccepted, OrderEnded):
-        ids = [event.client_id for event in desk.heard if isinstance(event, kind)]
-        assert len(ids) == len(set(ids))
 
 
 @every(PLACES)
@@ -181,18 +114,6 @@ async def test_pair_when_it_filled_while_no_process_ran_then_the_next_one_is_tol
     }
 
 
-LOST: dict[str, Callable[..., FaultRule]] = {
-    "reset": lost_answer,
-    "hang": lambda **match: hangs(executes=True, **match),
-    "503": lambda **match: unavailable(executes=True, **match),
-    "truncated": truncated,
-    "half of the JSON": cut_json,
-    "HTML": lambda **match: html(executes=True, **match),
-    "empty": lambda **match: empty(executes=True, **match),
-    "empty object": lambda **match: empty_object(executes=True, **match),
-}
-
-
 @every(PLACES)
 @pytest.mark.parametrize("how", LOST)
 async def test_orders_when_they_arrived_but_the_answers_did_not_then_each_exists_once(
@@ -204,7 +125,7 @@ async def test_orders_when_they_arrived_but_the_answers_did_not_then_each_exists
             (desk.stop(2), ["accepted"]),
             *([(desk.pair(3), ["accepted", "accepted"])] if place.pairs else []),
         ):
-            exchange.fault(LOST[how](path=place.placing, method="POST"))
+            exchange.fault(LOST[how](**place.placing))
             told = kinds(await desk.execute(command))
             assert told == expected
             assert kinds(await desk.execute(command)) == expected
@@ -220,7 +141,7 @@ async def test_order_when_it_never_arrived_then_in_doubt_then_not_found(
     place: Place, exchange: RunningExchange, tmp_path: Path
 ) -> None:
     async with on(place, exchange, tmp_path) as desk:
-        exchange.fault(lost_request(path=place.placing, method="POST"))
+        exchange.fault(lost_request(**place.placing))
         assert kinds(await desk.execute(desk.stop(1))) == ["in doubt"]
         assert kinds(await desk.execute(desk.query(1, IdRole.STOP))) == ["not found"]
     assert exchange.orders() == []

@@ -7,6 +7,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, TypeVar
 
+from tests.canary import show
 from tests.local_exchanges.running import RunningExchange, private_session
 
 from tradepulse.domain.client_ids import ClientId, IdRole
@@ -49,14 +50,24 @@ class Desk:
     """Commands in prices and lots of one market. Everything the gateway tells by itself is in ``heard``."""
 
     def __init__(
-        self, gateway: CcxtGateway, connection: ExchangeConnection, market: MarketKey, spec: MarketSpec
+        self,
+        gateway: CcxtGateway,
+        connection: ExchangeConnection,
+        market: MarketKey,
+        spec: MarketSpec,
+        specs: dict[MarketKey, MarketSpec],
     ) -> None:
         self.gateway = gateway
         self.connection = connection
         self.market = market
         self.spec = spec
+        self.specs = specs
         self.heard: list[Any] = []
         self.reading: asyncio.Task[None] | None = None
+
+    def beside(self, market: MarketKey) -> "Desk":
+        """The same gateway's other market; what is heard is heard there."""
+        return Desk(self.gateway, self.connection, market, self.specs[market], self.specs)
 
     def ticks(self, price: str | int) -> int:
         return int(Decimal(price) / self.spec.tick_size)
@@ -96,7 +107,9 @@ class Desk:
         return QueryOrder(name(number, role, generation), self.market)
 
     async def execute(self, command: Any) -> list[Any]:
-        return list(await self.gateway.execute(command))
+        facts = list(await self.gateway.execute(command))
+        show("an answer of the gateway", *facts)
+        return facts
 
     async def buy(self, number: int = 1, quantity: str = "0.01") -> list[Any]:
         """A filled entry."""
@@ -107,6 +120,7 @@ class Desk:
     async def listen(self) -> None:
         async for event in self.gateway.events():
             self.heard.append(event)
+            show("an event", event)
 
     def fills_heard(self) -> list[Fill]:
         return fills_in(self.heard)
@@ -158,9 +172,10 @@ async def desk_on(
     *,
     account: str = "alice",
     symbol: str = "BTC/USDT",
+    also: Sequence[str] = (),
     clock: Clock | None = None,
     listening: bool = True,
-    probed: bool = True,
+    probed: bool | None = True,
 ) -> AsyncIterator[Desk]:
     """``listening``: the gateway's events are read all the time, as the runner does."""
     keys, market = exchange.keys(account), MarketKey(exchange.reach.exchange_id, symbol)
@@ -178,9 +193,11 @@ async def desk_on(
             sleep=quickly,
         ) as connection,
     ):
-        gateway = CcxtGateway(connection, [market], quickly, probed=probed)
+        others = [MarketKey(market.exchange, other) for other in also]
+        gateway = CcxtGateway(connection, [market, *others], quickly, probed=probed)
         await gateway.open()
-        desk = Desk(gateway, connection, market, (await gateway.markets())[market])
+        specs = await gateway.markets()
+        desk = Desk(gateway, connection, market, specs[market], specs)
         desk.reading = reading = asyncio.create_task(desk.listen()) if listening else None
         try:
             if reading:

@@ -128,6 +128,23 @@ def test_outcome_when_coinbase_says_no_with_status_200_then_refused_with_its_rea
     assert "INSUFFICIENT_FUND" in reason_of(answer)
 
 
+@pytest.mark.parametrize(
+    ("words", "outcome"),
+    [
+        ({"error": "UNTRADABLE_PRODUCT", "preview_failure_reason": "PREVIEW_UNTRADABLE_PRODUCT"}, Outcome.REFUSED),
+        ({"error": "UNKNOWN_FAILURE_REASON", "preview_failure_reason": "PREVIEW_INVALID_LIMIT_PRICE"}, Outcome.REFUSED),
+        ({"error": "UNKNOWN_FAILURE_REASON", "preview_failure_reason": ""}, Outcome.UNKNOWN),
+        ({"error": "INTERNAL", "preview_failure_reason": "PREVIEW_INTERNAL"}, Outcome.UNKNOWN),
+    ],
+)
+def test_outcome_when_ccxt_raises_what_coinbase_says_then_as_the_answer_says(
+    words: dict[str, str], outcome: Outcome
+) -> None:
+    body = json.dumps({"success": False, "error_response": words})
+    assert outcome_of(ccxt.ExchangeError(f"coinbase {body}")) is outcome
+    assert outcome_of(ccxt.ExchangeError(f"coinbase {body[:-9]}")) is Outcome.UNKNOWN
+
+
 def test_reason_when_an_error_carries_a_signed_request_then_only_its_path_is_told() -> None:
     error = ccxt.RequestTimeout("binance POST https://api.binance.com/api/v3/order?quantity=1&signature=abc")
     assert reason_of(error) == "RequestTimeout: binance POST https://api.binance.com/api/v3/order"
