@@ -3,7 +3,7 @@
 from decimal import Decimal
 from pathlib import Path
 
-from tests.live_trader.harness import LiveWallet, RunningTrader, opened, prepared, running_trader
+from tests.live_trader.harness import LiveWallet, RunningTrader, opened, prepared, ready, running_trader
 from tests.live_trader.market import BEGIN, FrozenMarket
 from tests.local_exchanges.running import RunningExchange, local_exchange
 
@@ -22,15 +22,6 @@ def stopped_amount(exchange: RunningExchange) -> Decimal:
     )
 
 
-async def ready(trader: RunningTrader) -> None:
-    """It has begun, and its book was found to agree with the account."""
-
-    def told() -> bool:
-        return any(event["cause"] == "reconciliation not finished" for event in trader.events("Ready"))
-
-    await trader.until(told, 60)
-
-
 async def test_live_wallet_when_killed_with_a_position_then_it_goes_on_and_takes_its_target(
     tmp_path: Path, database_url: str
 ) -> None:
@@ -41,7 +32,7 @@ async def test_live_wallet_when_killed_with_a_position_then_it_goes_on_and_takes
         )
         with running_trader(launch, tmp_path) as trader:
             await ready(trader)
-            await market.minute("50000", "50010", "49990", "50000")
+            await market.told(trader, "50000", "50010", "49990", "50000")
             await trader.until(lambda: bool(trader.events("ProtectionPlaced")))
             trader.kill()
         held = exchange.balance("BTC")
@@ -49,7 +40,7 @@ async def test_live_wallet_when_killed_with_a_position_then_it_goes_on_and_takes
         assert abs(stopped_amount(exchange) - held) <= DUST
         with running_trader(launch, tmp_path) as trader:
             await ready(trader)
-            await market.minute("50000", "50900", "50900", "50000")
+            await market.told(trader, "50000", "50900", "50900", "50000")
             await trader.until(lambda: bool(trader.events("PositionClosed")))
             assert trader.stop() == 0
         async with opened(launch) as app:
@@ -79,7 +70,7 @@ async def test_live_wallet_when_the_database_is_away_then_entries_stop_nothing_i
             steps = tmp_path / "data" / "steps" / "main.jsonl"
             with running_trader(launch, tmp_path) as trader:
                 await ready(trader)
-                await market.minute("50000", "50000")
+                await market.told(trader, "50000", "50000")
                 await trader.until(lambda: bool(trader.events("ProtectionPlaced")))
                 server._halt()
                 await _target_while_away(trader, exchange, market)
@@ -87,7 +78,7 @@ async def test_live_wallet_when_the_database_is_away_then_entries_stop_nothing_i
                 server._launch()
                 await trader.until(lambda: _back(trader) == 1)
                 assert not steps.exists()
-                await market.minute("50000", "50000")
+                await market.told(trader, "50000", "50000")
                 await trader.until(lambda: len(trader.events("ProtectionPlaced")) == 2)
                 server._halt()
                 await _target_while_away(trader, exchange, market)
@@ -112,13 +103,11 @@ async def test_live_wallet_when_the_database_is_away_then_entries_stop_nothing_i
 async def _target_while_away(trader: RunningTrader, exchange: RunningExchange, market: FrozenMarket) -> None:
     """The target fills, and more candles come that would be entered on otherwise."""
     closed, away = len(trader.events("PositionClosed")), _away(trader)
-    await market.minute("50000", "50900", "50900", "50000")
+    await market.told(trader, "50000", "50900", "50900", "50000")
     await trader.until(lambda: len(trader.events("PositionClosed")) == closed + 1 and _away(trader) == away + 1)
     before = len(exchange.orders())
     for _ in range(2):
-        candles = len(trader.events("SetupEvaluated"))
-        await market.minute("50000", "50000")
-        await trader.until(lambda candles=candles: len(trader.events("SetupEvaluated")) > candles)  # type: ignore[misc]
+        await market.told(trader, "50000", "50000")
     assert {event["verdict"] for event in trader.events("SetupEvaluated")[-2:]} == {
         "something that entries need is not ready"
     }
