@@ -27,7 +27,7 @@ from tradepulse.domain.training import Combination, Stage
 from tradepulse.domain.wallets import Wallet
 from tradepulse.policy.reliability_engine import AUTHOR, ReliabilityEngine
 from tradepulse.ports import Clock
-from tradepulse.shared.errors import ConfigurationError, TransientError
+from tradepulse.shared.errors import ConfigurationError, RefusedError, TransientError
 from tradepulse.storage.db import BookHold, held_alone
 from tradepulse.storage.exchange_keys import ExchangeKeys
 from tradepulse.storage.inbox import PatientInbox
@@ -60,10 +60,25 @@ async def trade_wallet(desk: WalletDesk, wallet: Wallet) -> None:
     """
     app = desk.app
     async with held_alone(app.database, wallet.book) as hold:
+        await _refuse_without_good_key(desk, wallet)
         credentials = await desk.keys.credentials(wallet.name)
         budgets = app.settings.data_directory / "budgets"
         async with open_access(wallet, credentials, desk.outside, budgets) as access:
             await _Life(desk, wallet, access, hold).live()
+
+
+async def _refuse_without_good_key(desk: WalletDesk, wallet: Wallet) -> None:
+    """Nothing is begun with a key that may enter nothing. Positions that are there are looked after all the same."""
+    state = await desk.keys.state(wallet.name)
+    if state is None:
+        raise ConfigurationError(
+            f"The wallet '{wallet.name}' has no stored key.", f"Store one: tradepulse keys add --wallet {wallet.name}"
+        )
+    refused = state.entries_refused(desk.app.clock.now())
+    if refused is not None and not await desk.app.reader.positions(wallet.book):
+        raise RefusedError(
+            f"Nothing is traded: {refused}.", "Store another key, or accept this one with keys add --accept-unverified."
+        )
 
 
 class _Life:
