@@ -22,7 +22,7 @@ from tradepulse.bootstrap import Application, add_key, keys_of, open_application
 from tradepulse.domain.market import MarketKind, SeriesKey, Timeframe
 from tradepulse.domain.risk import UNLIMITED
 from tradepulse.domain.training import Combination, Configuration, Origin, Stage
-from tradepulse.domain.wallets import KeyAnswer, KeyPermissions, Wallet, WalletMode
+from tradepulse.domain.wallets import Assignment, KeyAnswer, KeyPermissions, Wallet, WalletMode
 from tradepulse.shared.secrets import Credentials
 from tradepulse.shared.settings import Settings
 
@@ -48,9 +48,11 @@ class LiveWallet:
         return [SeriesKey(self.exchange_id, one, Timeframe.parse(self.timeframe)) for one in self.symbols]
 
     def as_wallet(self) -> Wallet:
-        """As far as storing its key asks."""
         currency = self.symbols[0].split("/")[1]
-        return Wallet(self.name, self.exchange_id, MarketKind.SPOT, WalletMode.LIVE, currency, self.name, (), UNLIMITED)
+        traded = tuple(Assignment(SteadyStrategy.strategy_id, series) for series in self.series())
+        return Wallet(
+            self.name, self.exchange_id, MarketKind.SPOT, WalletMode.LIVE, currency, self.name, traded, UNLIMITED
+        )
 
     def as_entry(self) -> dict[str, Any]:
         return {
