@@ -98,6 +98,18 @@ CASES = [
     Case("nothing in that range", f"{BACKTEST} --since 2030-01-01", ("GOOD/USDT", "download-data")),
     Case("fine timeframe is not finer", f"{BACKTEST} --method kernel --fine 4h", ("4h", "finer")),
     Case("finer candles are not stored", f"{BACKTEST} --method kernel --fine 1m", ("1m",)),
+    Case(
+        "kernel with stops that move",
+        f"{BACKTEST} --method kernel",
+        ("The kernel does not move stops", "risk.trail_from", "--method replay"),
+        2,
+        {"TRADEPULSE__RISK__TRAIL_FROM": "1"},
+    ),
+    Case("stop moved to no price", "move-stop p1 --to much --reason news", ("a price above 0, not 'much'",)),
+    Case("stop moved to no number", "move-stop p1 --to nan --reason news", ("a price above 0, not 'nan'",)),
+    wrong_setting(
+        "stop that trails by nothing", "TRADEPULSE__RISK__TRAIL_BY", "-1", "-1", "greater than or equal to 0"
+    ),
     Case("unknown backtest", "show-backtest nope", ("'nope'", "list-backtests")),
     Case(
         "train on an unknown symbol", f"{TRAIN} -s GOOP/USDT", ("GOOP/USDT", "Did you mean 'GOOD/USDT'?", "Stored are")

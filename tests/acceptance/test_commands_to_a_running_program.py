@@ -94,10 +94,13 @@ def test_commands_reach_the_trader_from_another_process_and_wait_where_none_runs
             assert (code, "There is no open position" in problem) == (4, True)
         code, _, problem = told(home, "close", "nobody's", "--reason", "news")
         assert (code, "There is no open position nobody's" in problem) == (4, True)
+        code, _, problem = told(home, "move-stop", "nobody's", "--to", "1.5", "--reason", "news")
+        assert (code, "There is no open position nobody's" in problem) == (4, True)
         code, out, problem = told(home, "halt", "--reason", "news", "--by", "Ada")
         assert (code, out.strip()) == (0, "Done: trading is halted."), problem
         report = risk(home)
         assert (report["traded"], report["state"]) == (True, "halted")
+        assert {"max_total", "max_positions", "daily_loss", "max_heat"} <= {one["limit"] for one in report["limits"]}
         assert [hold["reason"] for hold in report["holds"]] == ["halted by Ada: news"]
         trades = until(home, "the exit", lambda: asyncio.run(rows(home, "trades")))
         closed = [one for one in trades if one["trade_id"] == position["position_id"]]

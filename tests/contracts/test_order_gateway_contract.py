@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tradepulse.domain.commands import CancelProtection, Command, PlaceEntry, PlaceExit, PlaceProtection
+from tradepulse.domain.commands import CancelProtection, Command, PlaceEntry, PlaceExit, PlaceProtection, QueryOrder
 from tradepulse.domain.events import CandleClosed, OrderAccepted, OrderEnded, OrderFilled, OrderNotFound, OrderRejected
 from tradepulse.domain.market import MINUTE, MarketKey, MarketKind
-from tradepulse.domain.orders import EntryPlan, OrderRole, OrderStatus
+from tradepulse.domain.orders import EntryPlan, OrderRole
 from tradepulse.domain.signals import Direction
 from tradepulse.exchanges.replay_feed import StoredTape
 from tradepulse.exchanges.simulated_exchange import SimulatedExchange
@@ -102,12 +102,12 @@ async def _check(gateway: SimulatedExchange, script: tuple[list[Command], ...]) 
 async def _check_book(gateway: SimulatedExchange, fills: list[OrderFilled], ids: set[str]) -> None:
     spec = (await gateway.markets())[KEY]
     assert len({event.fill.fill_id for event in fills}) == len(fills)
-    reports = await gateway.report([*ids, "never sent"])
-    assert "never sent" not in reports
+    told = {client_id: (await gateway.execute(QueryOrder(client_id, KEY)))[0] for client_id in [*ids, "never sent"]}
+    assert isinstance(told.pop("never sent"), OrderNotFound)
     for event in fills:
-        assert reports[event.fill.client_id].fill == event.fill
-        assert reports[event.fill.client_id].status is OrderStatus.FILLED
-    assert {r.client_id for r in reports.values() if r.fill} == {event.fill.client_id for event in fills}
+        assert told[event.fill.client_id] == event
+    filled = {client_id for client_id, event in told.items() if isinstance(event, OrderFilled)}
+    assert filled == {event.fill.client_id for event in fills}
     cash, base = START["USDT"], Decimal(0)
     for fill in (event.fill for event in fills):
         cash -= fill.side * spec.money(fill.ticks * fill.lots) + fill.fee + fill.funding

@@ -7,8 +7,8 @@ from decimal import Decimal
 
 import numpy as np
 
-from tradepulse.domain.commands import CancelProtection, Command, PlaceEntry, PlaceExit, PlaceProtection
-from tradepulse.domain.events import CandleClosed, MarketEvent, OrderEnded, OrderFilled
+from tradepulse.domain.commands import CancelProtection, Command, PlaceEntry, PlaceExit, PlaceProtection, QueryOrder
+from tradepulse.domain.events import CandleClosed, MarketEvent, OrderEnded, OrderFilled, OrderRejected
 from tradepulse.domain.market import MINUTE, Candle, Candles, MarketKey, MarketKind, SeriesKey, Timeframe
 from tradepulse.domain.orders import EntryPlan, Fill, OrderRole
 from tradepulse.domain.signals import Direction
@@ -86,11 +86,13 @@ class Trader:
             self.fate.live()
             await exchange.execute(command)
         waiting = [client_id for command in self.intents for client_id in _ids(command) if self._open(client_id)]
-        for report in (await exchange.report(waiting)).values():
-            if report.fill is not None:
-                await self._execute(exchange, self._take(OrderFilled(report.fill)))
-            elif report.status.terminal:
-                self.ended.add(report.client_id)
+        for client_id in waiting:
+            # The simulated exchange finds an order by its id alone.
+            (told,) = await exchange.execute(QueryOrder(client_id, SPOT))
+            if isinstance(told, OrderFilled):
+                await self._execute(exchange, self._take(told))
+            elif isinstance(told, OrderEnded | OrderRejected):
+                self.ended.add(client_id)
         for market in (SPOT, SWAP):
             series = SeriesKey(market.exchange, market.symbol, Timeframe.M1)
             missed = await exchange.history(series, self.seen.get(market, GENESIS - 1) + 1, GENESIS + BARS * MINUTE)

@@ -8,30 +8,39 @@ from decimal import Decimal
 
 from tradepulse.core.risk_manager import RiskLimits
 from tradepulse.domain.market import DAY, MINUTE, Timeframe
-from tradepulse.domain.risk import AccountLimits, CorrelationRule, Protection
+from tradepulse.domain.risk import FIXED, AccountLimits, CorrelationRule, Protection, StopRules
 from tradepulse.kernels.fills import PPM
 from tradepulse.ports import (
+    AccountStore,
+    AnswerStore,
     BookReader,
     CandleStore,
     Clock,
     CommandInbox,
     ConfigurationStore,
+    DatabaseFacts,
+    JobStore,
     Journal,
     ResultStore,
+    ScheduleStore,
     TrainingStore,
     VenueStore,
 )
 from tradepulse.shared.clock import SystemClock
 from tradepulse.shared.settings import RiskSettings, Settings, TradingSettings
+from tradepulse.storage.answers import PostgresAnswers
 from tradepulse.storage.books import PostgresBookReader
 from tradepulse.storage.candles import PostgresCandleStore
 from tradepulse.storage.configurations import PostgresConfigurationStore
 from tradepulse.storage.db import Database, open_database
 from tradepulse.storage.inbox import PostgresCommandInbox
+from tradepulse.storage.jobs import PostgresJobStore
 from tradepulse.storage.journal import PostgresJournal
 from tradepulse.storage.results import PostgresResultStore
-from tradepulse.storage.schema import sync_schema
+from tradepulse.storage.schedules import PostgresScheduleStore
+from tradepulse.storage.schema import schema_problem, sync_schema
 from tradepulse.storage.training import PostgresTrainingStore
+from tradepulse.storage.users import PostgresAccounts
 from tradepulse.storage.venues import PostgresVenueStore
 
 
@@ -51,6 +60,10 @@ class Application:
     inbox: CommandInbox
     training: TrainingStore
     configurations: ConfigurationStore
+    jobs: JobStore
+    schedules: ScheduleStore
+    accounts: AccountStore
+    answers: AnswerStore
 
 
 @asynccontextmanager
@@ -75,7 +88,22 @@ async def open_application(settings: Settings) -> AsyncIterator[Application]:
             inbox=PostgresCommandInbox(database),
             training=PostgresTrainingStore(database),
             configurations=PostgresConfigurationStore(database),
+            jobs=PostgresJobStore(database),
+            schedules=PostgresScheduleStore(database),
+            accounts=PostgresAccounts(database),
+            answers=PostgresAnswers(database),
         )
+
+
+async def database_facts(app: Application) -> DatabaseFacts:
+    """Asks the database; ``TransientError`` where it does not answer."""
+    async with app.database.transaction() as connection:
+        problem = await schema_problem(connection)
+        asked_at = app.clock.now()
+        row = await (await connection.execute("select extract(epoch from clock_timestamp()) * 1000")).fetchone()
+        answered_at = app.clock.now()
+    theirs = answered_at if row is None else int(row[0])
+    return DatabaseFacts(problem, theirs - (asked_at + answered_at) // 2)
 
 
 async def sync_database_schema(settings: Settings, *, dry_run: bool) -> list[str]:
@@ -105,6 +133,7 @@ def account_limits(settings: RiskSettings) -> AccountLimits:
         drawdown_reduce_ppm=_ppm(settings.drawdown_reduce),
         drawdown_halt_ppm=_ppm(settings.drawdown_halt),
         entries_per_minute=settings.entries_per_minute,
+        orders_per_minute=settings.orders_per_minute,
         cool_down_ms=settings.cool_down_minutes * MINUTE,
         stop_guard=Protection(
             settings.stop_guard,
@@ -120,9 +149,23 @@ def account_limits(settings: RiskSettings) -> AccountLimits:
         candle_age=settings.max_candle_age,
         price_band_ppm=_ppm(settings.price_band),
         slippage_ppm=_ppm(settings.max_slippage),
+        spread_ppm=_ppm(settings.max_spread),
         order_value=settings.max_order_value,
         correlation=_correlation_rule(settings),
+        stops=stop_rules(settings),
     )
+
+
+def stop_rules(settings: RiskSettings) -> StopRules:
+    """``FIXED`` where neither break-even nor trailing is asked for."""
+    rules = StopRules(
+        break_even_at_ppm=_ppm(settings.break_even_at),
+        break_even_offset_ppm=_ppm(settings.break_even_offset),
+        trail_from_ppm=_ppm(settings.trail_from),
+        trail_by_ppm=_ppm(settings.trail_by),
+        step_ppm=_ppm(settings.stop_step),
+    )
+    return rules if rules.moves else FIXED
 
 
 def _correlation_rule(settings: RiskSettings) -> CorrelationRule:

@@ -1,10 +1,12 @@
 """Backtests: the engine replaying stored candles one by one, or the kernel over the whole history at once."""
 
+import asyncio
 import hashlib
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
@@ -14,7 +16,7 @@ import numpy as np
 from pydantic import TypeAdapter
 
 import tradepulse
-from tradepulse.bootstrap.application import Application, risk_limits
+from tradepulse.bootstrap.application import Application, risk_limits, stop_rules
 from tradepulse.core.backtest import BacktestOutcome, backtest_history
 from tradepulse.core.engine import Engine, EngineConfig
 from tradepulse.core.event_system import EventBus
@@ -25,6 +27,7 @@ from tradepulse.core.signal_library import Subscription
 from tradepulse.domain.events import CandleClosed, EngineEvent, PositionClosed, SetupDropped, SetupEvaluated
 from tradepulse.domain.market import TRADED_TIMEFRAMES, Candles, MarketKey, MarketSpec, SeriesKey, Timeframe, data_hash
 from tradepulse.domain.portfolio import Trade
+from tradepulse.domain.risk import FIXED, AccountLimits, StopRules
 from tradepulse.domain.signals import Verdict
 from tradepulse.exchanges.capabilities import fitted, spec_for
 from tradepulse.exchanges.replay_feed import StoredTape
@@ -72,8 +75,13 @@ def find_strategy(name: str) -> Strategy:
         ) from None
 
 
-async def run_backtest(app: Application, request: BacktestRequest, progress: Progress | None = None) -> JsonObject:
-    """Run, store and return the report; its ``id`` opens it again."""
+async def run_backtest(
+    app: Application, request: BacktestRequest, progress: Progress | None = None, *, backtest_id: str | None = None
+) -> JsonObject:
+    """Run, store and return the report; its ``id`` opens it again. ``progress`` is called from another thread.
+
+    ``backtest_id``: store it under this id, where the first result counts.
+    """
     strategy = find_strategy(request.strategy)
     if request.series.timeframe not in TRADED_TIMEFRAMES:
         raise ConfigurationError(
@@ -83,24 +91,55 @@ async def run_backtest(app: Application, request: BacktestRequest, progress: Pro
     candles = await stored_candles(app, request.series, request.since, request.until)
     spec = await market_spec(app, request.series.market, candles)
     limits, cash = risk_limits(app.settings.trading), app.settings.trading.initial_cash
+    stops = stop_rules(app.settings.risk)
     refuse_unreckonable(spec, candles, cash)
     started = time.perf_counter()
     if request.method == "kernel":
+        _refuse_moved_stops(stops)
         fine = await _fine_candles(app, request, candles)
         history = MarketHistory.of(request.series, candles)
-        outcome = backtest_history(strategy, parameters, history, spec, limits, cash, fine)
+        outcome = await asyncio.to_thread(backtest_history, strategy, parameters, history, spec, limits, cash, fine)
         if progress is not None:
             progress(len(candles), len(candles))
     else:
         if request.fine is not None:
             raise ConfigurationError("Finer candles are used by the kernel method only.", "Add --method kernel.")
-        outcome = await replay(strategy, parameters, request.series, candles, spec, limits, cash, progress)
+        outcome = await _replay_in_thread(
+            strategy, parameters, request.series, candles, spec, limits, cash, progress, stops
+        )
     seconds = time.perf_counter() - started
-    report = _report(request, parameters, candles, spec, outcome, app.settings.trading.initial_cash, limits, seconds)
+    report = _report(request, parameters, candles, spec, outcome, cash, limits, seconds)
+    report["stops"] = asdict(stops) if stops.moves else None
     trades: list[JsonObject] = TRADES.dump_python(list(outcome.trades), mode="json")
-    report["id"] = await app.results.save_backtest(report, trades)
+    report["id"] = await app.results.save_backtest(report, trades, backtest_id=backtest_id)
     report["trades"] = trades
     return report
+
+
+async def _replay_in_thread(
+    strategy: Strategy,
+    parameters: Parameters,
+    series: SeriesKey,
+    candles: Candles,
+    spec: MarketSpec,
+    limits: RiskLimits,
+    cash: Decimal,
+    progress: Progress | None,
+    stops: StopRules,
+) -> BacktestOutcome:
+    """With a loop of its own, so that whoever waits for it stays alive; ends soon after it was cancelled."""
+    given_up = threading.Event()
+
+    def work() -> BacktestOutcome:
+        playing = replay(
+            strategy, parameters, series, candles, spec, limits, cash, progress, enough=given_up.is_set, stops=stops
+        )
+        return asyncio.run(playing)
+
+    try:
+        return await asyncio.to_thread(work)
+    finally:
+        given_up.set()
 
 
 async def replay(
@@ -114,16 +153,20 @@ async def replay(
     progress: Progress | None = None,
     *,
     before: Candles | None = None,
+    enough: Callable[[], bool] = lambda: False,
+    stops: StopRules = FIXED,
 ) -> BacktestOutcome:
     """The whole engine over a simulated exchange that plays the candles; everything stays in memory.
 
-    ``before``: candles of the series that came before; they are known, as after a start, and not traded.
+    Of what an account allows, only ``stops`` is in force: the rest would make a selection of the trades.
+    ``before``: candles of the series that came before; they are known, as after a start, and not traded. ``enough``
+    breaks it off; what it then answers is worth nothing.
     """
     market = series.market
     tape = StoredTape(series.timeframe, {market: spec}, {market: candles})
     exchange = SimulatedExchange(tape, {spec.quote: initial_cash})
     engine = Engine(
-        EngineConfig("backtest", limits, equity_interval=24 * 3_600_000, patience=WORD_IS_FINAL),
+        EngineConfig("backtest", limits, 24 * 3_600_000, AccountLimits(stops=stops), patience=WORD_IS_FINAL),
         {market: spec},
         {market: series.timeframe},
         [Subscription(strategy, parameters, series)],
@@ -134,12 +177,20 @@ async def replay(
     bus = EventBus()
     bus.subscribe(collector)
     runner = Runner(engine, exchange, exchange, InMemoryJournal(), exchange.clock, observers=bus)
-    await runner.run(initial_cash)
+    await runner.run(initial_cash, enough)
     for entry in engine.execution.state.entries.values():
         collector.verdicts[entry.setup.setup_id] = Verdict.AWAITING_NEXT_BAR
     return BacktestOutcome(
         tuple(collector.trades), dict(Counter(collector.verdicts.values())), bool(engine.portfolio.positions)
     )
+
+
+def _refuse_moved_stops(stops: StopRules) -> None:
+    if stops.moves:
+        raise ConfigurationError(
+            "The kernel does not move stops, and risk.break_even_at or risk.trail_from asks for it.",
+            "Use --method replay, or set both to 0.",
+        )
 
 
 class _Collector:

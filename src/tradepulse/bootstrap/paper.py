@@ -5,7 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import replace
 
-from tradepulse.bootstrap.application import Application, account_limits, risk_limits
+from tradepulse.bootstrap.application import Application, account_limits, risk_limits, stop_rules
 from tradepulse.bootstrap.backtests import code_version
 from tradepulse.bootstrap.desk import Desk, covering_job, open_desk, versions_in_force
 from tradepulse.bootstrap.reliability import ReliabilityAdviser, write_moves
@@ -271,6 +271,8 @@ class _PaperTrader:
     def _engine(self, desk: Desk) -> Engine:
         bases: dict[MarketKey, Timeframe] = dict.fromkeys(sorted(self._market.specs), Timeframe.M1)
         settings = self._app.settings
+        if stop_rules(settings.risk).moves:
+            logger.warning("Stops are moved by risk.break_even_at or risk.trail_from; what was judged are fixed ones")
         config = EngineConfig(
             paper_book(self._app),
             risk_limits(settings.trading),

@@ -11,7 +11,7 @@ from decimal import Decimal
 
 from tradepulse.bootstrap.exchange_access import ExchangeAccess, obstacle_everywhere
 from tradepulse.core.engine import Engine
-from tradepulse.core.guard import LegState
+from tradepulse.core.position_guard import LegState
 from tradepulse.core.reconciliation import (
     BookView,
     Finding,

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from tradepulse.cli.jobs import Background, submit
 from tradepulse.cli.options import (
     AsJson,
     ExchangeName,
@@ -59,6 +60,7 @@ def backtest(
     method: MethodName = Method.REPLAY,
     fine: Fine = None,
     overrides: Overrides = None,
+    background: Background = False,
     as_json: AsJson = False,
 ) -> None:
     """Run one strategy over stored candles, store the result and show it."""
@@ -67,9 +69,24 @@ def backtest(
     settings = settings_for_command()
     _known_strategy(strategy)
     first, end = span(since, until)
+    series = series_of(settings, exchange, symbol, timeframe)
+    if background:
+        asked = {
+            "strategy": strategy,
+            "exchange": series.exchange,
+            "symbol": series.symbol,
+            "timeframe": str(series.timeframe),
+            "since": first,
+            "until": end,
+            "method": method.value,
+            "fine": fine,
+            "overrides": overrides_of(overrides),
+        }
+        submit(settings, "backtest", asked, as_json=as_json)
+        return
     request = bootstrap.BacktestRequest(
         strategy=strategy,
-        series=series_of(settings, exchange, symbol, timeframe),
+        series=series,
         since=first,
         until=end,
         method=method.value,
@@ -196,6 +213,14 @@ def _precision(statistics: JsonObject) -> str:
     return f"{statistics['precision']:.1%} ({statistics['precision_lower']:.1%})"
 
 
+def _stops(rules: JsonObject | None) -> list[tuple[str, object]]:
+    """Only where they move: everywhere else a stop stays where the setup put it."""
+    if not rules:
+        return []
+    share = {name.removesuffix("_ppm"): f"{value / 1e6:g} R" for name, value in rules.items() if value}
+    return [("stops are moved", ", ".join(f"{name} {value}" for name, value in share.items()))]
+
+
 def _show_report(report: JsonObject) -> None:
     statistics, market, account = report["statistics"], report["market"], report["account"]
     simulated = " SIMULATED CANDLES" if report["simulated"] else ""
@@ -209,6 +234,7 @@ def _show_report(report: JsonObject) -> None:
                 "costs",
                 f"maker {market['maker_ppm']}, taker {market['taker_ppm']}, slippage {market['slippage_ppm']} ppm",
             ),
+            *_stops(report.get("stops")),
             ("market rules from", market["source"]),
             ("trades", f"{statistics['trades']:,}{' (and one left open at the end)' if report['left_open'] else ''}"),
             ("precision (at least, 95 %)", _precision(statistics)),

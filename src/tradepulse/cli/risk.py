@@ -21,6 +21,7 @@ NoWait = Annotated[bool, typer.Option("--no-wait", help="Leave it in the inbox a
 Seconds = Annotated[float, typer.Option("--timeout", min=0, max=3600, help="Seconds to wait for the outcome.")]
 PositionId = Annotated[str, typer.Argument(metavar="POSITION", help="Its id, as the dashboard and the API show it.")]
 SetupId = Annotated[str, typer.Argument(metavar="SETUP", help="Id of the setup whose entry is on its way.")]
+StopPrice = Annotated[str, typer.Option("--to", metavar="PRICE", help="Towards the target only; rounded to a tick.")]
 DEFAULT_SECONDS = 30.0
 
 
@@ -29,6 +30,7 @@ def register(app: typer.Typer) -> None:
     app.command("resume")(resume)
     app.command("close")(close)
     app.command("cancel-entry")(cancel_entry)
+    app.command("move-stop")(move_stop)
     app.command("risk")(risk)
 
 
@@ -64,18 +66,28 @@ def cancel_entry(
     run(_asked(RequestKind.CANCEL_ENTRY, reason, by, setup, book, 0 if no_wait else timeout, as_json=as_json))
 
 
+def move_stop(
+    position: PositionId, to: StopPrice, reason: Reason, book: BookName = None, by: By = BY, no_wait: NoWait = False,
+    timeout: Seconds = DEFAULT_SECONDS, as_json: AsJson = False,
+) -> None:  # fmt: skip
+    """Move the stop of one position towards its target. Away from it is refused, and beyond the price."""
+    seconds = 0 if no_wait else timeout
+    run(_asked(RequestKind.MOVE_STOP, reason, by, position, book, seconds, as_json=as_json, price=to))
+
+
 def risk(book: BookName = None, as_json: AsJson = False) -> None:
     """What keeps entries from being made: state, holds, locks, and what is not ready."""
     run(_risk(book, as_json=as_json))
 
 
 async def _asked(
-    kind: RequestKind, reason: str, by: str, subject: str, book: str | None, seconds: float, *, as_json: bool
-) -> None:
+    kind: RequestKind, reason: str, by: str, subject: str, book: str | None, seconds: float, *, as_json: bool,
+    price: str = "",
+) -> None:  # fmt: skip
     from tradepulse import bootstrap
 
     async with bootstrap.open_application(settings_for_command()) as app:
-        request = await bootstrap.ask(app, kind, reason, by=by, subject=subject, book=book)
+        request = await bootstrap.ask(app, kind, reason, by=by, subject=subject, price=price, book=book)
         if seconds:
             request = await bootstrap.answer_to(app, request, seconds)
         await _show(app, request, as_json=as_json)
@@ -136,6 +148,13 @@ def _show_report(report: JsonObject) -> None:
         show_table(("cause", "what it does", "reason", "since", "until"), rows, title="Keeps entries from being made")
     else:
         show_line("Nothing keeps entries from being made.")
+    _show_limits(report["limits"])
+
+
+def _show_limits(limits: list[JsonObject] | None) -> None:
+    if limits:
+        rows = [(one["limit"], one["about"], one["used"], one["allowed"], f"{one['share']:.1%}") for one in limits]
+        show_table(("limit", "of", "used#", "allowed#", "share#"), rows, title="How much of each limit is used")
 
 
 def _where(lock: JsonObject) -> str:

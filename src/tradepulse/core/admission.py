@@ -1,18 +1,19 @@
 """The last question before an entry: does the account allow it, and how much of it? Exits never come here."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from tradepulse.core.correlation import Correlations, room_below
-from tradepulse.core.execution_core import ExecutionCore
+from tradepulse.core.execution_core import ExecutionCore, PendingEntry
 from tradepulse.core.exposure import Exposure, dearest_ticks, exposures, is_tradable, risk_ticks, within_limits
 from tradepulse.core.portfolio import Portfolio
 from tradepulse.core.risk_guard import RiskGuard
 from tradepulse.core.risk_manager import SizedEntry
 from tradepulse.core.wallets import Wallets
-from tradepulse.domain.market import MarketSpec
+from tradepulse.domain.events import PriceSeen
+from tradepulse.domain.market import MarketKey, MarketSpec
 from tradepulse.domain.risk import AccountLimits
 from tradepulse.domain.signals import Setup, Verdict
 from tradepulse.kernels import fills
@@ -35,8 +36,10 @@ class Admission:
     guard: RiskGuard
     correlations: Correlations
     wallets: Wallets | None = None
+    quotes: dict[MarketKey, PriceSeen] = field(default_factory=dict)
+    """The last bid and ask of each market, where they are told."""
 
-    def admit(self, setup: Setup, sized: SizedEntry, candle_age: float) -> Answer:
+    def admit(self, setup: Setup, sized: SizedEntry, candle_age: float, now: int) -> Answer:
         """The entry, its size cut down to what the limits leave, or why not. The order is from the gravest on.
 
         ``candle_age``: of the newest base candle, in base candles.
@@ -45,9 +48,10 @@ class Admission:
         spec = self.portfolio.spec(setup.series.market)
         held = exposures(self.portfolio, self.execution.state.entries.values())
         steps: tuple[Callable[[SizedEntry], Answer], ...] = (
-            lambda entry: self._allowed(setup, entry),
+            lambda entry: self._allowed(setup, entry, now),
             lambda entry: self._fresh(entry, candle_age),
             lambda entry: self._sensible(entry, spec),
+            lambda entry: self._narrow(setup, entry, spec),
             lambda entry: self._uncorrelated(setup, entry, spec, held),
             lambda entry: self._within(setup, entry, spec, held),
             lambda entry: self._cool(setup, entry, spec, held),
@@ -58,8 +62,24 @@ class Admission:
                 answer = step(answer)
         return answer
 
-    def _allowed(self, setup: Setup, sized: SizedEntry) -> Answer:
-        refusal = self.guard.refusal(setup)
+    def still_fits(self, entry: PendingEntry, held: list[Exposure]) -> bool:
+        """Whether an entry on its way would be let in whole beside what is held, by the limits as they are now."""
+        spec, setup = self.portfolio.spec(entry.setup.series.market), entry.setup
+        answer: Answer = replace(entry.sized, lots=entry.open_lots)
+        whole = answer
+        steps: tuple[Callable[[SizedEntry], Answer], ...] = (
+            lambda one: self._worth(one, spec),
+            lambda one: self._uncorrelated(setup, one, spec, held),
+            lambda one: self._within(setup, one, spec, held),
+            lambda one: self._cool(setup, one, spec, held),
+        )
+        for step in steps:
+            if isinstance(answer, SizedEntry):
+                answer = step(answer)
+        return answer == whole
+
+    def _allowed(self, setup: Setup, sized: SizedEntry, now: int) -> Answer:
+        refusal = self.guard.refusal(setup, now)
         return sized if refusal is None else Denied(refusal, self.guard.explained(refusal))
 
     def _fresh(self, sized: SizedEntry, age: float) -> Answer:
@@ -80,10 +100,24 @@ class Admission:
         if _beyond(worst, last, limits.slippage_ppm):
             told = f"would be filled as far as {spec.price(worst):f}, the last price is {spec.price(last):f}"
             return Denied(Verdict.SLIPPAGE_LIMIT, told)
-        if not limits.order_value:
+        return self._worth(sized, spec)
+
+    def _worth(self, sized: SizedEntry, spec: MarketSpec) -> Answer:
+        limit = self.limits.order_value
+        if not limit:
             return sized
-        most = spec.units(limits.order_value) // dearest_ticks(plan)
-        return _cut(sized, most, spec, Verdict.ORDER_VALUE_LIMIT, f"the limit is {limits.order_value:f}")
+        most = spec.units(limit) // dearest_ticks(sized.plan)
+        return _cut(sized, most, spec, Verdict.ORDER_VALUE_LIMIT, f"the limit is {limit:f}")
+
+    def _narrow(self, setup: Setup, sized: SizedEntry, spec: MarketSpec) -> Answer:
+        """Only by a quote of this very candle: an older one says nothing of now."""
+        limit, quote = self.limits.spread_ppm, self.quotes.get(spec.key)
+        if not limit or quote is None or not quote.ask_ticks or quote.time < setup.bar_time:
+            return sized
+        if 2 * (quote.ask_ticks - quote.ticks) * fills.PPM <= limit * (quote.ask_ticks + quote.ticks):
+            return sized
+        told = f"{spec.price(quote.ticks):f} is bid and {spec.price(quote.ask_ticks):f} asked"
+        return Denied(Verdict.SPREAD_LIMIT, f"{told}, the limit is {limit / 10_000:g} %")
 
     def _uncorrelated(self, setup: Setup, sized: SizedEntry, spec: MarketSpec, held: list[Exposure]) -> Answer:
         limit = self.limits.correlation.limit_ppm

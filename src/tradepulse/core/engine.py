@@ -4,9 +4,10 @@ It reads no clock, touches no network and no disk. Backtest, paper and live give
 commands; what differs stands in ``bootstrap``.
 """
 
+import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from decimal import Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from functools import cached_property
 from typing import Any
 
@@ -15,7 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 from tradepulse.core.admission import Admission, Denied
 from tradepulse.core.correlation import Correlations
 from tradepulse.core.data_handler import ClosedBar, DataHandler
-from tradepulse.core.execution_core import ExecutionCore, ExecutionState
+from tradepulse.core.execution_core import ExecutionCore, ExecutionState, PendingEntry
 from tradepulse.core.exposure import exposures
 from tradepulse.core.portfolio import ZERO, Portfolio
 from tradepulse.core.protection import Outcome, Patience
@@ -23,7 +24,7 @@ from tradepulse.core.risk_guard import RiskGuard, RiskMemory
 from tradepulse.core.risk_manager import RiskLimits, SizedEntry, size_entry
 from tradepulse.core.signal_library import SignalLibrary, Subscription, size_key
 from tradepulse.core.wallets import Wallets, WalletState
-from tradepulse.domain.commands import Command, QueryOrder
+from tradepulse.domain.commands import Command, QueryOrder, placed_by
 from tradepulse.domain.events import (
     CandleClosed,
     EngineEvent,
@@ -52,7 +53,8 @@ from tradepulse.domain.market import Candles, MarketKey, MarketSpec, SeriesKey, 
 from tradepulse.domain.orders import ProtectionMode
 from tradepulse.domain.portfolio import Position
 from tradepulse.domain.risk import UNLIMITED, AccountLimits, HaltTrading, NotReady, Ready, ResumeTrading
-from tradepulse.domain.signals import ExitReason, Setup, Verdict
+from tradepulse.domain.signals import Direction, ExitReason, Setup, Verdict
+from tradepulse.kernels import fills
 from tradepulse.shared.errors import ConfigurationError, RefusedError
 
 JsonObject = dict[str, Any]
@@ -99,6 +101,8 @@ class _Memory:
     sizes: dict[str, int] = field(default_factory=dict)
     risk: RiskMemory = field(default_factory=RiskMemory)
     answered: RequestAnswered | None = None
+    account: str = ""
+    """Which limits were in force."""
 
 
 class Engine:
@@ -118,7 +122,7 @@ class Engine:
     ) -> None:
         self.config = config
         self.portfolio = Portfolio(markets)
-        self.execution = ExecutionCore(config.book, self.portfolio, config.modes, config.patience)
+        self.execution = ExecutionCore(config.book, self.portfolio, config.modes, config.patience, config.account.stops)
         self.risk = RiskGuard(config.account, self.portfolio, wallets)
         self.correlations = Correlations(config.account.correlation, bases)
         self.admission = Admission(
@@ -134,6 +138,8 @@ class Engine:
         """The last answer. Requests come one after the other, so only the last one can come a second time."""
         self._equity_marked_at = -1
         self._now = 0
+        self._limits_changed = False
+        """Since the memory was written down."""
         if wallets is not None:
             wallets.join(config.book, sorted({spec.quote for spec in markets.values()}), self.wallet)
 
@@ -149,6 +155,9 @@ class Engine:
         self.data.warm_up(series, candles[max(0, len(candles) - self.data.history_needed(series)) :])
         for close in candles.close[-2:].tolist():
             self.portfolio.mark(series.market, close)
+        if len(candles):
+            closed = int(candles.open_time[-1]) + series.timeframe.milliseconds
+            self.execution.recall_price(series.market, self.portfolio.marks[series.market], closed)
 
     def history_needed(self, series: SeriesKey) -> int:
         return max(self.data.history_needed(series), self.correlations.history_needed(series.timeframe))
@@ -166,22 +175,45 @@ class Engine:
         )
 
     def priced_markets(self) -> frozenset[MarketKey]:
-        """Where the target of a position is watched by us, so that bids must be told."""
+        """Where bids must be told: a target is watched by us, a stop follows the price, or the spread is limited."""
+        account = self.config.account
+        if account.spread_ppm:
+            return frozenset(series.market for series in self.data.base_series())
         guards = (trade.guard for trade in self.execution.state.trades.values())
-        return frozenset(guard.market for guard in guards if guard.mode is ProtectionMode.EMULATED)
+        return frozenset(
+            guard.market for guard in guards if account.stops.moves or guard.mode is ProtectionMode.EMULATED
+        )
 
     def handle(self, event: EngineInput) -> Step:
         peak, before = self.risk.memory.peak, self.risk.state
         events, commands = self._answer(event)
         if self.risk.state.severity > before.severity:
             commands += self.execution.withdraw_all()
+        self._note_orders(commands)
         memorable = any(not isinstance(fact, FORGETTABLE) for fact in events) or self.risk.memory.peak != peak
         acted = any(not isinstance(command, QueryOrder) for command in commands)
         return Step(self._now, tuple(events), tuple(commands), memorable or acted)
 
+    def _note_orders(self, commands: Iterable[Command]) -> None:
+        self.risk.note_orders((name for command in commands for name in placed_by(command)), self._now)
+
     def resume(self, now: int) -> Step:
-        """After a restart: ask what became of every order whose end was not seen."""
-        return Step(self._now, (), tuple(self.execution.resume(now)), False)
+        """After a restart: ask what became of every order whose end was not seen, and withdraw entries that the limits
+        do not allow any more."""
+        commands = self.execution.resume(now)
+        if self._limits_changed:
+            commands += self._withdraw_what_no_longer_fits()
+        return Step(self._now, (), tuple(commands), False)
+
+    def _withdraw_what_no_longer_fits(self) -> list[Command]:
+        """In the order in which they were sent: the later one has to go."""
+        commands, kept = list[Command](), list[PendingEntry]()
+        for entry in self.execution.state.entries.values():
+            if self.admission.still_fits(entry, exposures(self.portfolio, kept)):
+                kept.append(entry)
+            else:
+                commands += self.execution.withdraw(entry.setup.setup_id)
+        return commands
 
     def snapshot(self) -> JsonObject:
         memory = _Memory(
@@ -194,6 +226,7 @@ class Engine:
             self.sizes,
             self.risk.memory,
             self.answered,
+            _fingerprint(self.config.account),
         )
         plain: JsonObject = self._memory.dump_python(memory, mode="json")
         return plain
@@ -214,6 +247,7 @@ class Engine:
         self.began_at = memory.began_at
         self._equity_marked_at, self._now = memory.equity_marked_at, memory.now
         self.risk.memory, self.answered = memory.risk, memory.answered
+        self._limits_changed = memory.account not in ("", _fingerprint(self.config.account))
         for subscription in self.signals.subscriptions:
             size = memory.sizes.get(subscription.key, subscription.size_ppm)
             # What had earned a larger size may no longer be in force.
@@ -246,6 +280,7 @@ class Engine:
                 return self._on_order(event, event.time)
             case PriceSeen():
                 self._now = max(self._now, event.time)
+                self.admission.quotes[event.market] = event
                 return self.execution.on_price(event.market, event.ticks, event.time)
             case TimePassed():
                 self._now = max(self._now, event.time)
@@ -295,6 +330,8 @@ class Engine:
                 commands = self.execution.withdraw(subject)
                 refusal = "" if commands else f"no entry of setup {subject} is on its way"
                 return [], commands, refusal, "the exchange is asked to cancel the entry"
+            case RequestKind.MOVE_STOP:
+                return self._move_stop(request)
 
     def _close(self, position_id: str) -> tuple[list[EngineEvent], list[Command], str, str]:
         try:
@@ -302,6 +339,20 @@ class Engine:
         except RefusedError as refused:
             return [], [], refused.problem.rstrip("."), ""
         return facts, commands, "", "the exit is sent" if commands else "the position is being closed already"
+
+    def _move_stop(self, request: Request) -> tuple[list[EngineEvent], list[Command], str, str]:
+        position = self.portfolio.positions.get(request.subject)
+        if position is None:
+            return [], [], f"There is no open position {request.subject}", ""
+        spec = self.portfolio.spec(position.series.market)
+        # Away from the price: never tighter than was asked for.
+        way = ROUND_FLOOR if position.direction is Direction.LONG else ROUND_CEILING
+        ticks = int((request.price / spec.tick_size).to_integral_value(way))
+        try:
+            facts, commands = self.execution.move_stop(request.subject, ticks, self._now, f"stop moved by {request.by}")
+        except RefusedError as refused:
+            return [], [], refused.problem.rstrip("."), ""
+        return facts, commands, "", f"the stop is moved to {spec.price(ticks):f}"
 
     def _on_candle(self, event: CandleClosed) -> Outcome:
         if event.candle.open_time <= self.data.last_open(event.series):
@@ -322,6 +373,9 @@ class Engine:
             facts, exits = self.execution.leave_overdue(bar.series, bar.close_time)
             events += facts
             commands += exits
+            facts, moves = self._follow(bar)
+            events += facts
+            commands += moves
             for setup in self.signals.find(bar.series, self.data):
                 facts, entries = self._judge(setup, bar)
                 events += facts
@@ -329,6 +383,14 @@ class Engine:
         if self._now // self.config.equity_interval > self._equity_marked_at // self.config.equity_interval:
             events.append(self._equity())
         return events, commands
+
+    def _follow(self, bar: ClosedBar) -> Outcome:
+        """Move stops by this close, unless it is no longer the price: the next bar's will be."""
+        market = bar.series.market
+        if bar.late or self._now - bar.close_time >= self.data.base(market).milliseconds:
+            return [], []
+        tick = float(self.portfolio.spec(market).tick_size)
+        return self.execution.follow(bar.series, fills.to_ticks(bar.candle.close, tick), bar.close_time)
 
     def _judge(self, setup: Setup, bar: ClosedBar) -> Outcome:
         spec = self.portfolio.spec(setup.series.market)
@@ -340,11 +402,13 @@ class Engine:
         if not isinstance(sized, SizedEntry):
             return [SetupEvaluated(setup, sized)], []
         # Asked only of what would be entered otherwise, so that a limit is named where it made the difference.
-        answer = self.admission.admit(setup, sized, self._candle_age(setup.series.market))
+        answer = self.admission.admit(setup, sized, self._candle_age(setup.series.market), self._now)
         if isinstance(answer, Denied):
             return [SetupEvaluated(setup, answer.verdict, answer.reason)], []
         self.risk.note_entry(setup)
         facts, commands = self.execution.enter(setup, answer)
+        # At once: what else is found on this candle has to count it.
+        self._note_orders(commands)
         return [SetupEvaluated(setup, Verdict.ACCEPTED), *facts], commands
 
     def _candle_age(self, market: MarketKey) -> float:
@@ -386,3 +450,7 @@ class Engine:
     @cached_property
     def _memory(self) -> TypeAdapter[_Memory]:
         return TypeAdapter(_Memory)
+
+
+def _fingerprint(limits: AccountLimits) -> str:
+    return hashlib.sha256(repr(limits).encode()).hexdigest()[:16]

@@ -10,10 +10,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from tradepulse.core.guard import Guard, Leg, LegState, Stage
 from tradepulse.core.portfolio import EXIT_REASONS, Portfolio
+from tradepulse.core.position_guard import Guard, Leg, LegState, Stage
 from tradepulse.core.protection import Outcome, Patience, Protection
 from tradepulse.core.risk_manager import SizedEntry
+from tradepulse.core.stop_policy import StopMove, moved_stop
 from tradepulse.domain.client_ids import TRADE_LENGTH, ClientId, IdRole
 from tradepulse.domain.commands import CancelOrder, Command, PlaceEntry, QueryOrder
 from tradepulse.domain.events import (
@@ -35,6 +36,7 @@ from tradepulse.domain.events import (
 from tradepulse.domain.market import MarketKey, MarketKind, SeriesKey
 from tradepulse.domain.orders import Fill, OrderRole, ProtectionMode
 from tradepulse.domain.portfolio import Position
+from tradepulse.domain.risk import FIXED, StopRules
 from tradepulse.domain.signals import ExitReason, Setup, Verdict
 from tradepulse.kernels import fills
 from tradepulse.shared.errors import InvariantError, RefusedError
@@ -108,7 +110,10 @@ class ExecutionState:
 
 
 class ExecutionCore:
-    """``modes``: how the exchange of a market protects a position; as a native pair where nothing else is said."""
+    """``modes``: how the exchange of a market protects a position; as a native pair where nothing else is said.
+
+    ``stops``: whether and when the stop of a position follows its price.
+    """
 
     def __init__(
         self,
@@ -116,8 +121,10 @@ class ExecutionCore:
         portfolio: Portfolio,
         modes: Mapping[MarketKey, ProtectionMode] | None = None,
         patience: Patience | None = None,
+        stops: StopRules = FIXED,
     ) -> None:
         self._book = book
+        self._stops = stops
         self._portfolio = portfolio
         self._modes = dict(modes or {})
         self.protection = Protection(patience or Patience())
@@ -171,18 +178,47 @@ class ExecutionCore:
     def withdraw_all(self) -> list[Command]:
         return [_withdraw(entry) for entry in self.state.entries.values() if not entry.order.withdrawing]
 
-    def move_stop(self, position_id: str, stop_ticks: int, time: int) -> Outcome:
-        """To break-even, or behind the price: a stop is only ever moved towards less risk."""
+    def follow(self, series: SeriesKey, close_ticks: int, time: int) -> Outcome:
+        """After a bar of the series closed: move the stops that belong elsewhere now."""
+        outcome: Outcome = [], []
+        if not self._stops.moves:
+            return outcome
+        for trade in list(self.state.trades.values()):
+            if trade.position.series != series or trade.closed or trade.guard.being_left:
+                continue
+            move = moved_stop(self._stops, trade.position, self._portfolio.spec(series.market), close_ticks)
+            # A price that was seen since says that it would not rest but sell.
+            if move is not None and not trade.guard.has_passed(move.ticks):
+                _add(outcome, self._move(trade, move, time))
+        return outcome
+
+    def move_stop(self, position_id: str, stop_ticks: int, time: int, reason: str = "stop moved") -> Outcome:
+        """A stop is only ever moved towards the target, and never so far that it would sell at once."""
         trade = self._trade(position_id)
-        position, direction = trade.position, trade.position.direction
-        if direction * (stop_ticks - position.stop_ticks) <= 0 or direction * (position.target_ticks - stop_ticks) <= 0:
-            raise RefusedError(
-                f"The stop of {position_id} stands at {position.stop_ticks} ticks and cannot be moved to {stop_ticks}: "
-                "that is not between it and the target.",
-                "Move a stop towards the target only.",
-            )
-        self._portfolio.move_stop(position, stop_ticks)
-        return self._of(trade, self.protection.move_stop(trade.guard, stop_ticks, time), time, "stop moved")
+        refusal = self._why_not_moved(trade, stop_ticks)
+        if refusal:
+            raise RefusedError(refusal, "Move a stop towards the target and behind the price, or close the position.")
+        return self._move(trade, StopMove(stop_ticks, reason), time)
+
+    def _why_not_moved(self, trade: OpenTrade, stop_ticks: int) -> str:
+        position, spec = trade.position, self._portfolio.spec(trade.position.series.market)
+        wanted, name = f"{spec.price(stop_ticks):f}", position.position_id
+        if trade.guard.being_left:
+            return f"Position {name} is being closed already."
+        if position.direction * (stop_ticks - position.stop_ticks) <= 0:
+            stands = f"The stop of {name} stands at {spec.price(position.stop_ticks):f}"
+            return f"{stands} and cannot be moved to {wanted}: that is not towards the target."
+        if position.direction * (position.target_ticks - stop_ticks) <= 0:
+            target = f"{spec.price(position.target_ticks):f}"
+            return f"The stop of {name} cannot be moved to {wanted}: that is not short of its target at {target}."
+        if trade.guard.has_passed(stop_ticks):
+            last = f"{spec.price(trade.guard.seen_ticks):f}"
+            return f"The stop of {name} cannot be moved to {wanted}: the price is at {last}, it would sell at once."
+        return ""
+
+    def _move(self, trade: OpenTrade, move: StopMove, time: int) -> Outcome:
+        self._portfolio.move_stop(trade.position, move.ticks)
+        return self._of(trade, self.protection.move_stop(trade.guard, move.ticks, time), time, move.reason)
 
     # --- what the exchange says
 
@@ -318,6 +354,7 @@ class ExecutionCore:
             fill.time,
             growing=entry.order.open,
             seen_ticks=fill.ticks,
+            seen_at=fill.time,
         )
         trade = OpenTrade(position, guard)
         self.state.trades[position.position_id] = trade
@@ -336,6 +373,13 @@ class ExecutionCore:
             if answer != ([], []):
                 _add(outcome, self._of(trade, answer, time))
         return outcome
+
+    def recall_price(self, market: MarketKey, ticks: int, time: int) -> None:
+        """After a restart: a close that was heard of and not written down. Whatever followed from it was."""
+        for trade in self.state.trades.values():
+            # At the same time a fill came after the candle that closed.
+            if trade.guard.market == market and trade.guard.seen_at < time:
+                trade.guard.see(ticks, time)
 
     def on_time(self, now: int) -> Outcome:
         patience = self.protection.patience

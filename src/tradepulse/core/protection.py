@@ -7,7 +7,7 @@ ended; what is in doubt is asked, never assumed; and no client id is ever used f
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from tradepulse.core.guard import Guard, Leg, LegState, Stage
+from tradepulse.core.position_guard import Guard, Leg, LegState, Stage
 from tradepulse.domain.commands import CancelOrder, CancelProtection, Command, QueryOrder
 from tradepulse.domain.events import (
     EngineEvent,
@@ -100,6 +100,9 @@ class Protection:
         if leg.role is OrderRole.EXIT and not leg.level_ticks and not leg.told:
             # Nobody bought. Asking again at once would only be refused the same way.
             guard.paused_until = event.time + self.patience.spacing
+        if leg.role is OrderRole.EXIT and leg.level_ticks and not leg.told:
+            # The price that was seen is gone, and which one took its place is not known.
+            guard.seen_ticks = 0
         facts: list[EngineEvent] = []
         if was_stop and guard.bought > self._sold(guard):
             guard.unprotected_since = event.time
@@ -137,7 +140,7 @@ class Protection:
         return self.go_on(guard, now)
 
     def on_price(self, guard: Guard, ticks: int, now: int) -> Outcome:
-        guard.seen_ticks = ticks
+        guard.see(ticks, now)
         if guard.live(OrderRole.TARGET) is None and guard.live(OrderRole.STOP) is not None and guard.beyond_target():
             guard.touched = True
         return self.go_on(guard, now)

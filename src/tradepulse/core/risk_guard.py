@@ -3,6 +3,7 @@
 Pure and synchronous. All it remembers is in ``RiskMemory``, which is part of the engine's snapshot.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
 
@@ -70,6 +71,8 @@ class RiskMemory:
     """Losses in a row by market, or under the empty name for all markets together."""
     entries: list[int] = field(default_factory=list)
     """Times of the entries of the last minute."""
+    orders: dict[str, int] = field(default_factory=dict)
+    """Times of the orders of the last minute, by client id: what is sent again is one order."""
     signals: dict[str, int] = field(default_factory=dict)
     """Candle of the last setup that was acted on, by strategy and series."""
 
@@ -85,7 +88,7 @@ class RiskGuard:
     def state(self) -> RiskState:
         return state_of(self.memory)
 
-    def refusal(self, setup: Setup) -> Verdict | None:
+    def refusal(self, setup: Setup, now: int) -> Verdict | None:
         """Why this setup may not be entered, whatever its size."""
         if self.memory.holds:
             worst = max(self.memory.holds.values(), key=lambda hold: hold.state.severity)
@@ -100,6 +103,8 @@ class RiskGuard:
         most = self._limits.entries_per_minute
         if most and len(self._entries_before(setup.found_at)) >= most:
             return Verdict.TOO_MANY_ENTRIES
+        if self._limits.orders_per_minute and len(self._orders_since(now)) >= self._limits.orders_per_minute:
+            return Verdict.TOO_MANY_ORDERS
         return None
 
     def explained(self, refusal: Verdict) -> str:
@@ -123,6 +128,10 @@ class RiskGuard:
         self.memory.signals[_signal(setup)] = setup.bar_time
         if self._limits.entries_per_minute:
             self.memory.entries = [*self._entries_before(setup.found_at), setup.found_at]
+
+    def note_orders(self, client_ids: Iterable[str], now: int) -> None:
+        if self._limits.orders_per_minute:
+            self.memory.orders = dict.fromkeys(client_ids, now) | self._orders_since(now)
 
     def turn_day(self, now: int) -> list[RiskEvent]:
         """Asked before anything of ``now`` is taken in: a new UTC day begins with the equity known until then."""
@@ -172,6 +181,9 @@ class RiskGuard:
 
     def _entries_before(self, time: int) -> list[int]:
         return [entry for entry in self.memory.entries if entry > time - MINUTE]
+
+    def _orders_since(self, now: int) -> dict[str, int]:
+        return {client_id: time for client_id, time in self.memory.orders.items() if time > now - MINUTE}
 
     def _begin_day(self, now: int) -> list[RiskEvent]:
         if not self._counts_days:
@@ -235,7 +247,8 @@ class RiskGuard:
 
     def _after_stops(self, trade: Trade) -> Lock | None:
         rule, market = self._limits.stop_guard, trade.series.market
-        if not rule.count or trade.exit_reason is not ExitReason.STOP:
+        # A stop that was moved may be hit in profit: that warns of nothing.
+        if not rule.count or trade.exit_reason is not ExitReason.STOP or trade.profit >= 0:
             return None
         since = trade.exit_time - rule.window_ms
         self.memory.stops = [stop for stop in self.memory.stops if stop.time > since]

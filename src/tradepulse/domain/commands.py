@@ -86,3 +86,21 @@ class QueryOrder:
 
 Placement = PlaceEntry | PlaceProtection | PlaceStop | PlaceExit
 Command = Placement | CancelProtection | CancelOrder | QueryOrder
+
+
+def client_ids(command: Command) -> list[str]:
+    """Of the orders that it is about."""
+    if isinstance(command, PlaceProtection | CancelProtection):
+        return [command.stop_client_id, command.target_client_id]
+    return [command.client_id]
+
+
+def placed_by(command: Command) -> tuple[str, ...]:
+    """Client ids of the orders that it places."""
+    match command:
+        case PlaceProtection():
+            return command.stop_client_id, command.target_client_id
+        case PlaceEntry() | PlaceStop() | PlaceExit():
+            return (command.client_id,)
+        case _:
+            return ()

@@ -83,11 +83,12 @@ class OrderNotFound:
 
 @dataclass(frozen=True, slots=True)
 class PriceSeen:
-    """The best bid of a market, told while something watches it."""
+    """The best bid of a market, told while something watches it, and its best ask; 0 where that is not known."""
 
     market: MarketKey
     ticks: int
     time: int
+    ask_ticks: int = 0
 
 
 @dataclass(frozen=True, slots=True)

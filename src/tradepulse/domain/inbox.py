@@ -1,6 +1,7 @@
 """What a person asks of a book, and what became of it: the words of the command inbox."""
 
 from dataclasses import dataclass, field
+from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from typing import Any
 
@@ -12,10 +13,15 @@ class RequestKind(StrEnum):
     RESUME = "resume"
     CLOSE_POSITION = "close position"
     CANCEL_ENTRY = "cancel entry"
+    MOVE_STOP = "move stop"
 
 
 # What a request is about, by the name in its payload.
-SUBJECTS = {RequestKind.CLOSE_POSITION: "position_id", RequestKind.CANCEL_ENTRY: "setup_id"}
+SUBJECTS = {
+    RequestKind.CLOSE_POSITION: "position_id",
+    RequestKind.CANCEL_ENTRY: "setup_id",
+    RequestKind.MOVE_STOP: "position_id",
+}
 
 
 class RequestStatus(StrEnum):
@@ -52,6 +58,20 @@ class Request:
         name = SUBJECTS.get(self.kind)
         if name is not None and not str(self.payload.get(name, "")).strip():
             raise ConfigurationError(f"To {self.kind} needs the {name} it is about.", f"Name the {name}.")
+        if self.kind is RequestKind.MOVE_STOP and not self.price > 0:
+            raise ConfigurationError(
+                f"To {self.kind} needs a price above 0, not {self.payload.get('price')!r:.40}.",
+                "Say where it is to stand.",
+            )
+
+    @property
+    def price(self) -> Decimal:
+        """Where a stop is to stand; 0 where none, or none that can be read, is named."""
+        try:
+            price = Decimal(str(self.payload.get("price", 0)))
+        except InvalidOperation:
+            return Decimal(0)
+        return price if price.is_finite() else Decimal(0)
 
     @property
     def subject(self) -> str:

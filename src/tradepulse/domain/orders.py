@@ -75,16 +75,6 @@ class Fill:
 
 
 @dataclass(frozen=True, slots=True)
-class OrderReport:
-    """What the exchange says of one order when asked by client id."""
-
-    client_id: str
-    status: OrderStatus
-    reason: str
-    fill: Fill | None
-
-
-@dataclass(frozen=True, slots=True)
 class RestingOrder:
     """An open order as an exchange shows it. ``client_id`` is ``None`` for an order that is not ours."""
 

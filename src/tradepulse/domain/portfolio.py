@@ -38,6 +38,8 @@ class Position:
     """The part of ``entry_units`` that belongs to the lots still held."""
     entry_fee_base: Decimal = Decimal(0)
     """Quantity of the base asset that was kept as a fee."""
+    first_stop_ticks: int = 0
+    """Where the stop stood at the entry; ``stop_ticks`` is where it stands now."""
     exit_lots: int = 0
     exit_units: int = 0
     exit_fees: Decimal = Decimal(0)
@@ -48,6 +50,8 @@ class Position:
             object.__setattr__(self, "entry_lots", self.lots)
             object.__setattr__(self, "entry_units", self.lots * self.entry_ticks)
             object.__setattr__(self, "open_units", self.entry_units)
+        if self.first_stop_ticks == 0:
+            object.__setattr__(self, "first_stop_ticks", self.stop_ticks)
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,6 +43,31 @@ class CorrelationRule:
 
 
 @dataclass(frozen=True, slots=True)
+class StopRules:
+    """When the stop of an open position follows its price. Parts per million of R, the way from the entry to the first
+    stop; 0: never. Training, the gate and the kernels know trades whose stops stay where they were, so it is off by
+    default.
+    """
+
+    break_even_at_ppm: int = 0
+    """In profit by so much at a close: the stop goes to where nothing is lost, costs included."""
+    break_even_offset_ppm: int = 0
+    """So much beyond it."""
+    trail_from_ppm: int = 0
+    """In profit by so much at a close: from then on the stop stays ``trail_by_ppm`` behind the best close."""
+    trail_by_ppm: int = 0
+    step_ppm: int = 0
+    """Least improvement: a pair of orders is not replaced for less."""
+
+    @property
+    def moves(self) -> bool:
+        return bool(self.break_even_at_ppm or self.trail_from_ppm)
+
+
+FIXED = StopRules()
+
+
+@dataclass(frozen=True, slots=True)
 class WalletLimits:
     """Over all books of one process; parts per million of the equity of all of them. 0: no limit."""
 
@@ -81,6 +106,11 @@ class AccountLimits:
     order_value: Decimal = Decimal(0)
     """Of one entry at its dearest, in quote money."""
     correlation: CorrelationRule = CorrelationRule()
+    stops: StopRules = FIXED
+    orders_per_minute: int = 0
+    """Of every kind. Beyond it nothing is entered; exits and protection are counted and pass."""
+    spread_ppm: int = 0
+    """Between bid and ask, as a share of their middle, where both are known."""
 
 
 UNLIMITED = AccountLimits()

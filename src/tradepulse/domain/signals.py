@@ -104,6 +104,8 @@ class Verdict(StrEnum):
     ORDER_VALUE_LIMIT = "the largest order that is allowed is below the exchange's minimum"
     WALLETS_LIMIT = "the exposure limit of all wallets together leaves no room"
     WALLETS_DAILY_LOSS = "the daily loss limit of all wallets together was reached"
+    TOO_MANY_ORDERS = "as many orders as are allowed in a minute were placed"
+    SPREAD_LIMIT = "bid and ask are too far apart"
 
 
 VERDICTS = tuple(Verdict)

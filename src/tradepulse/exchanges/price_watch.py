@@ -73,6 +73,7 @@ class PriceWatch:
             return
         known = self._markets[market]
         known.bid = Decimal(str(ticker["bid"]))
-        ticks = int(known.bid // known.spec.tick_size)
-        self._latest[market] = PriceSeen(market, ticks, self._connection.now())
+        tick, ask = known.spec.tick_size, Decimal(str(ticker.get("ask") or 0))
+        seen = PriceSeen(market, int(known.bid // tick), self._connection.now(), int(-(-ask // tick)))
+        self._latest[market] = seen
         self._told()

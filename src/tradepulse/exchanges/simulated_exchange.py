@@ -8,7 +8,7 @@ arrived are found in ``history``.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
@@ -18,7 +18,7 @@ import numpy as np
 from tradepulse.domain.commands import Command
 from tradepulse.domain.events import CandleClosed, MarketEvent, OrderEvent
 from tradepulse.domain.market import Candle, Candles, MarketKey, MarketSpec, SeriesKey
-from tradepulse.domain.orders import OrderReport, OrderStatus
+from tradepulse.domain.orders import OrderStatus
 from tradepulse.exchanges.market_tape import MarketTape, resampled
 from tradepulse.exchanges.venue_book import VenueBook, client_ids
 from tradepulse.exchanges.venue_orders import VenueOrder
@@ -181,11 +181,6 @@ class SimulatedExchange:
         if self._book.touched:
             await self._save()
         return answers
-
-    async def report(self, client_ids: Iterable[str]) -> dict[str, OrderReport]:
-        await self.recover()
-        found = {client_id: await self._known(client_id) for client_id in client_ids}
-        return {client_id: order.report() for client_id, order in found.items() if order is not None}
 
     async def markets(self) -> dict[MarketKey, MarketSpec]:
         return dict(self._tape.specs)

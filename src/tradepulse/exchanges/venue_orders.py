@@ -5,7 +5,7 @@ from decimal import Decimal
 
 from tradepulse.domain.events import OrderAccepted, OrderEnded, OrderEvent, OrderFilled, OrderRejected
 from tradepulse.domain.market import MarketKey
-from tradepulse.domain.orders import EntryPlan, Fill, OrderReport, OrderRole, OrderStatus
+from tradepulse.domain.orders import EntryPlan, Fill, OrderRole, OrderStatus
 from tradepulse.domain.signals import Direction, Verdict
 from tradepulse.ports import JsonObject
 
@@ -56,9 +56,6 @@ class VenueOrder:
         if not self.accepted:
             return self.answer()
         return OrderEnded(self.client_id, self.verdict, self.reason, self.ended_at, self.status)
-
-    def report(self) -> OrderReport:
-        return OrderReport(self.client_id, self.status, self.reason, self.fill)
 
     def as_json(self) -> JsonObject:
         plan, fill = self.plan, self.fill

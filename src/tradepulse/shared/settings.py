@@ -120,9 +120,48 @@ def _check_database_url(url: str) -> None:
         raise PydanticCustomError("database_url", "Input should look like postgresql://user:password@host:5432/name")
 
 
+SHORTEST_SIGNING_KEY = 32
+FEWEST_LETTERS_OF_A_KEY = 12
+
+
 class ApiSettings(Section):
+    """``signing_key``: only where several machines serve one database; by default each makes a file of its own."""
+
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=1, le=65535)
+    signing_key: SecretStr | None = None
+    access_minutes: int = Field(default=10, ge=1, le=15)
+    """How long an access token is good."""
+    session_days: int = Field(default=30, ge=1, le=365)
+    session_idle_days: int = Field(default=7, ge=1, le=365)
+    """A session that is not used for so long has ended."""
+    confirm_minutes: int = Field(default=10, ge=1, le=60)
+    """How long a password that was given confirms what asks for it."""
+    docs: bool = True
+    """Whether /docs and /openapi.json are served."""
+    allow_remote: bool = False
+    """This and a certificate are needed to listen on anything but this machine's own address."""
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
+    names: tuple[str, ...] = ()
+    """Host names under which other machines know this one."""
+
+    @field_validator("names", mode="before")
+    @classmethod
+    def _split(cls, names: object) -> object:
+        return _list_of_names(names)
+
+    @field_validator("signing_key")
+    @classmethod
+    def _cannot_be_guessed(cls, key: SecretStr | None) -> SecretStr | None:
+        plain = "" if key is None else key.get_secret_value()
+        if key is not None and (
+            len(plain.encode()) < SHORTEST_SIGNING_KEY or len(set(plain)) < FEWEST_LETTERS_OF_A_KEY
+        ):
+            raise PydanticCustomError(
+                "signing_key", "Input should be 32 random bytes or more; leave it out and one is made"
+            )
+        return key
 
 
 class TradingSettings(Section):
@@ -141,6 +180,7 @@ class TradingSettings(Section):
 # No finer than the millionths that are reckoned with: what became 0 would be no limit at all.
 Share = Annotated[Decimal, Field(ge=0, le=1, decimal_places=6)]
 Exposure = Annotated[Decimal, Field(ge=0, le=10, decimal_places=6)]
+Multiple = Annotated[Decimal, Field(ge=0, le=100, decimal_places=6)]
 Minutes = Annotated[int, Field(ge=1, le=525_600)]
 
 
@@ -160,6 +200,8 @@ class RiskSettings(Section):
     """This and the next hold until a person resumes: so not by default."""
     drawdown_halt: Share = Decimal(0)
     entries_per_minute: int = Field(default=10, ge=0, le=10_000)
+    orders_per_minute: int = Field(default=60, ge=0, le=100_000)
+    """Orders of every kind that were placed; beyond it nothing is entered, and everything else passes."""
     cool_down_minutes: int = Field(default=0, ge=0, le=525_600)
     stop_guard: int = Field(default=0, ge=0, le=10_000)
     """Stops hit within the window that lock entries."""
@@ -176,6 +218,8 @@ class RiskSettings(Section):
     """Of the planned price from the close before the last one, which says whether the last one can be right."""
     max_slippage: Share = Decimal("0.05")
     """Of the worst price that an entry may fill at from the last close."""
+    max_spread: Share = Decimal("0.01")
+    """Between bid and ask, where both were seen since the setup's candle opened."""
     max_order_value: Decimal = Field(default=Decimal(0), ge=0, le=Decimal(1_000_000_000_000))
     """In quote money."""
     max_correlation: Share = Decimal(0)
@@ -189,6 +233,13 @@ class RiskSettings(Section):
     correlation_days: int = Field(default=30, ge=1, le=365)
     correlation_observations: int = Field(default=60, ge=10, le=10_000)
     correlation_decay: float = Field(default=0.97, gt=0.5, le=1)
+    break_even_at: Multiple = Decimal(0)
+    """This and the next: multiples of the risk, the way from the entry to the first stop. 0: stops stay."""
+    break_even_offset: Multiple = Decimal(0)
+    trail_from: Multiple = Decimal(0)
+    trail_by: Multiple = Decimal(1)
+    stop_step: Annotated[Decimal, Field(gt=0, le=100, decimal_places=6)] = Decimal("0.1")
+    """Least way that a stop is moved."""
 
     @field_validator("correlation_observations")
     @classmethod
@@ -200,6 +251,23 @@ class RiskSettings(Section):
                 "correlation_observations", "Input should be at most the {bars} bars of the window", {"bars": bars}
             )
         return observations
+
+    @field_validator("break_even_offset")
+    @classmethod
+    def _stays_behind_the_price(cls, offset: Decimal, info: ValidationInfo) -> Decimal:
+        at = info.data.get("break_even_at", Decimal(0))
+        if 0 < at <= offset:
+            raise PydanticCustomError(
+                "break_even_offset", "Input should be below break_even_at ({at})", {"at": str(at)}
+            )
+        return offset
+
+    @field_validator("trail_by")
+    @classmethod
+    def _trails_behind_the_price(cls, by: Decimal, info: ValidationInfo) -> Decimal:
+        if info.data.get("trail_from", Decimal(0)) > 0 and by == 0:
+            raise PydanticCustomError("trail_by", "Input should be above 0 where trail_from is")
+        return by
 
     @field_validator("drawdown_halt")
     @classmethod

@@ -144,6 +144,8 @@ def _there(row: tuple[Any, ...] | None, key: str) -> tuple[Any, ...]:
 
 def _request(row: tuple[Any, ...]) -> Request:
     book, kind, by, reason, key, requested_at, payload, request_id, status, outcome = row
+    if not isinstance(payload, dict):
+        raise ConfigurationError(f"its payload is {payload!r:.100}, not an object.", "Post it with tradepulse.")
     return Request(
         book, RequestKind(kind), by, reason, key, requested_at, payload, request_id, RequestStatus(status), outcome
     )

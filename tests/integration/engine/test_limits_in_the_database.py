@@ -11,12 +11,17 @@ from decimal import Decimal
 import pytest
 from tests.integration.engine.planned import BOOK, Scene, Wish, taking
 from tests.integration.engine.scripted import CASH, MARKET, OTHER
+from tests.integration.engine.test_correlation_limits import wiggle
 from tests.integration.engine.test_risk_limits import AGAIN_AND_AGAIN, ELSEWHERE, ONE_DAY, SAME_BASE, TWO_STOPS
 
+from tradepulse.bootstrap.risk_usage import limits_in_use
 from tradepulse.core.engine import Engine
+from tradepulse.core.exposure import exposures
+from tradepulse.core.limit_usage import limit_usage
 from tradepulse.core.wallets import Wallets
+from tradepulse.domain.events import PriceSeen
 from tradepulse.domain.inbox import Request, RequestKind, RequestStatus
-from tradepulse.domain.market import HOUR, MINUTE, MarketKey
+from tradepulse.domain.market import HOUR, MINUTE, MarketKey, Timeframe
 from tradepulse.domain.risk import (
     AccountLimits,
     CorrelationRule,
@@ -93,6 +98,13 @@ def at_a_wrong_price() -> tuple[Scene, Wish]:
     return Scene(NOTHING, {MARKET: [100.0, 100.0, 110.0, *[110.0] * 6]}, [wish]), wish
 
 
+def quoted() -> tuple[Scene, Wish]:
+    """Bid at 1,995 ticks and asked at 2,005, which is half a percent, while the setup's candle is open."""
+    scene, wish = alone()
+    opened = scene.time(1)
+    return replace(scene, runner=taking({opened: PriceSeen(MARKET, 1_995, opened, 2_005)})), wish
+
+
 def falling() -> tuple[Scene, Wish]:
     """2.28 % are lost at 91."""
     prices = [*[100.0] * 4, 91, 91, 91, 91]
@@ -121,6 +133,10 @@ CASES = {
     "entries per minute": (
         beside(OTHER), {"entries_per_minute": 1}, {"entries_per_minute": 2}, Verdict.TOO_MANY_ENTRIES
     ),
+    "orders per minute": (
+        beside(OTHER), {"orders_per_minute": 1}, {"orders_per_minute": 2}, Verdict.TOO_MANY_ORDERS
+    ),
+    "spread": (quoted(), {"spread_ppm": 4_999}, {"spread_ppm": 5_000}, Verdict.SPREAD_LIMIT),
     "daily loss": (one_day(), {"daily_loss_ppm": 22_700}, {"daily_loss_ppm": 25_000}, Verdict.DAILY_LOSS_LIMIT),
     "drawdown to reduce at": (
         falling(), {"drawdown_reduce_ppm": 22_700}, {"drawdown_reduce_ppm": 23_000}, Verdict.DRAWDOWN_LIMIT
@@ -299,3 +315,22 @@ async def test_wallets_that_trade_against_different_currencies_are_refused() -> 
     assert one.wallets is not None
     with pytest.raises(ConfigurationError, match="against EUR, other wallets against USD"):
         one.wallets.join("three", ["EUR"], one.engine().wallet)
+
+
+async def test_use_of_the_limits_read_from_the_database_is_what_the_engine_decides_by(program: Program) -> None:
+    """Two positions and an entry on its way, whose markets moved apart for long enough to be known."""
+    rule = CorrelationRule(cluster_ppm=500_000, heat_ppm=200_000, timeframe=Timeframe.M5, bars=25, least=20)
+    limits = AccountLimits(symbol_ppm=500_000, total_ppm=900_000, positions=5, daily_loss_ppm=50_000, correlation=rule)
+    prices = {MARKET: wiggle(1), OTHER: wiggle(2)}
+    scene = Scene(limits, prices, [Wish(MARKET, 26), Wish(OTHER, 27), Wish(MARKET, 30, strategy=1)])
+    engine = await program.start(scene, bars=31)
+    remembered = await PostgresJournal(program.database).recover(BOOK)
+    assert remembered is not None
+    memory, now = engine.risk.memory, scene.time(30)
+    found = await limits_in_use(PostgresCandleStore(program.database), remembered[1], memory, limits, now)
+    held = exposures(engine.portfolio, engine.execution.state.entries.values())
+    assert len(held) == 3
+    assert found == limit_usage(limits, held, engine.portfolio.equity, memory, engine.correlations, now)
+    assert found is not None
+    assert {one.about for one in found if one.limit == "max_cluster"} == {"replay:ABC/USD", "replay:XYZ/USD"}
+    assert all(0 < one.share < 1 for one in found if one.limit.startswith("max_"))

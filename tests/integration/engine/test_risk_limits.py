@@ -6,6 +6,7 @@ planned at 2,001 and, with its stop at 90, fills at 2,051 at most. A quarter of 
 """
 
 from dataclasses import replace
+from decimal import Decimal
 
 import pytest
 from hypothesis import given, settings
@@ -18,20 +19,32 @@ from tradepulse.core.exposure import exposures
 from tradepulse.core.protection import WORD_IS_FINAL
 from tradepulse.core.runner import Runner
 from tradepulse.core.signal_library import Subscription
-from tradepulse.domain.commands import PlaceEntry, PlaceProtection
+from tradepulse.domain.commands import PlaceEntry, PlaceProtection, QueryOrder
 from tradepulse.domain.events import (
     DrawdownWarned,
     EngineInput,
     EntriesLocked,
     EntryPlanned,
+    OrderAccepted,
     PositionClosed,
     PositionOpened,
+    PriceSeen,
     RiskStateChanged,
+    SetupDropped,
     TradingDayBegan,
 )
 from tradepulse.domain.market import HOUR, MINUTE, MarketKey, MarketKind, Timeframe
+from tradepulse.domain.orders import OrderRole
 from tradepulse.domain.portfolio import Trade
-from tradepulse.domain.risk import AccountLimits, HaltTrading, HoldCause, Protection, ResumeTrading, RiskState
+from tradepulse.domain.risk import (
+    AccountLimits,
+    CorrelationRule,
+    HaltTrading,
+    HoldCause,
+    Protection,
+    ResumeTrading,
+    RiskState,
+)
 from tradepulse.domain.signals import ExitReason, Verdict
 from tradepulse.exchanges.replay_feed import StoredTape
 from tradepulse.exchanges.simulated_exchange import SimulatedExchange
@@ -292,6 +305,66 @@ async def test_entries_of_a_minute_when_as_many_as_allowed_then_the_next_waits_f
     }
 
 
+async def test_orders_of_a_minute_when_an_exit_uses_them_up_then_it_is_placed_and_an_entry_is_not() -> None:
+    # In at 10 minutes past; ten candles later its time is over, and its exit is the one order of that minute.
+    flat = [100.0] * 16
+    scene = Scene(AccountLimits(orders_per_minute=1), {MARKET: flat, OTHER: flat}, [], max_bars=10)
+    life = await lived(replace(scene, wishes=[Wish(MARKET, 1), Wish(OTHER, 11), Wish(OTHER, 12)]), every=5)
+    assert [(trade.exit_reason, trade.exit_time) for trade in trades(life)] == [(ExitReason.TIME, scene.time(11))]
+    assert life.verdicts() == {
+        ("ABC/USD", 1): ACCEPTED,
+        ("XYZ/USD", 11): [Verdict.TOO_MANY_ORDERS],
+        ("XYZ/USD", 12): ACCEPTED,
+    }
+    # Each was protected by a pair, although that were two orders more.
+    assert all(trade.guard.live(OrderRole.STOP) for trade in life.engine.execution.state.trades.values())
+    assert len(life.engine.execution.state.trades) == 1
+
+
+async def test_spread_that_was_seen_before_the_candle_opened_says_nothing() -> None:
+    scene = Scene(AccountLimits(spread_ppm=1), {MARKET: FLAT}, [Wish(MARKET, 3)])
+    early, only_bid = PriceSeen(MARKET, 1_000, scene.time(1), 3_000), PriceSeen(MARKET, 1_000, scene.time(2))
+    for quote in (early, only_bid):
+        life = await Life(replace(scene, runner=taking({quote.time: quote}))).live()
+        assert life.verdicts() == {("ABC/USD", 3): ACCEPTED}
+
+
+# --- limits that were changed between two starts
+
+
+@pytest.mark.parametrize(
+    ("changed", "dropped"),
+    [
+        (AccountLimits(symbol_ppm=200_000), 1),
+        (AccountLimits(order_value=Decimal(1_000)), 1),
+        (AccountLimits(correlation=CorrelationRule(heat_ppm=20_000)), 1),
+        (AccountLimits(symbol_ppm=300_000), 0),
+        (AccountLimits(), 0),
+    ],
+)
+async def test_entry_on_its_way_when_started_with_limits_it_does_not_fit_then_withdrawn_before_it_fills(
+    changed: AccountLimits, dropped: int
+) -> None:
+    life = Life(Scene(AccountLimits(symbol_ppm=260_000), {MARKET: FLAT}, [Wish(MARKET, 3)]))
+    await life.start(bars=4)
+    assert len(life.engine.execution.state.entries) == 1
+    life.scene = replace(life.scene, account=changed)
+    await life.start()
+    verdicts = [event.verdict for event in life.told if isinstance(event, SetupDropped)]
+    assert verdicts == [Verdict.WITHDRAWN] * dropped
+    assert len(life.engine.portfolio.positions) == 1 - dropped
+    assert not life.engine.portfolio.reserved
+
+
+async def test_two_entries_on_their_way_when_only_one_fits_any_more_then_the_later_one_is_withdrawn() -> None:
+    scene = Scene(AccountLimits(total_ppm=600_000), {MARKET: FLAT, OTHER: FLAT}, [Wish(MARKET, 3), Wish(OTHER, 3)])
+    life = Life(scene)
+    await life.start(bars=4)
+    life.scene = replace(scene, account=AccountLimits(total_ppm=400_000))
+    await life.start()
+    assert [trade.position.series.market for trade in life.engine.execution.state.trades.values()] == [MARKET]
+
+
 async def test_candles_that_come_a_second_time_after_a_restart_are_not_acted_on_again() -> None:
     scene = Scene(AccountLimits(), {MARKET: TWO_STOPS}, [Wish(MARKET, 1), Wish(MARKET, 12)])
     life = Life(scene)
@@ -326,8 +399,9 @@ async def test_kill_switch_when_a_position_is_open_then_its_pair_stays_and_close
     await life.start(bars=5)
     assert life.engine.risk.state is RiskState.HALTED
     (trade,) = life.engine.execution.state.trades.values()
-    report = await life.venue(5).report([trade.stop_client_id, trade.target_client_id])
-    assert {str(one.status) for one in report.values()} == {"open"}
+    for client_id in (trade.stop_client_id, trade.target_client_id):
+        (told,) = await life.venue(5).execute(QueryOrder(client_id, MARKET))
+        assert isinstance(told, OrderAccepted)
     await life.start()
     denied = [Verdict.HALTED_BY_HAND]
     # The second market's candle comes after the order that was taken with the first one's.
@@ -375,13 +449,14 @@ class Watched(Engine):
         entries = [command for command in step.commands if isinstance(command, PlaceEntry)]
         if entries:
             assert self.risk.state is RiskState.ACTIVE, before
-            self._check_exposure()
+            self._check_exposure({command.client_id for command in entries})
         self.entered += len(entries)
         opened = [fact for fact in step.events if isinstance(fact, PositionOpened)]
         assert sum(isinstance(command, PlaceProtection) for command in step.commands) == len(opened)
         return step
 
-    def _check_exposure(self) -> None:
+    def _check_exposure(self, entered: set[str]) -> None:
+        """Of what was just entered: what was before may have outgrown its limit since, because the equity fell."""
         held = exposures(self.portfolio, self.execution.state.entries.values())
         account, equity = self.config.account, self.portfolio.equity
         assert len(held) <= account.positions
@@ -393,7 +468,7 @@ class Watched(Engine):
         ):
             if not share:
                 continue
-            for entry in self.execution.state.entries.values():
+            for entry in (self.execution.state.entries[client_id] for client_id in entered):
                 mine = name(replace(held[0], market=self.portfolio.spec(entry.setup.series.market)))
                 total = sum(one.value for one in held if name(one) == mine)
                 assert total * 1_000_000 <= equity * share

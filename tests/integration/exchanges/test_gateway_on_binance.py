@@ -337,6 +337,8 @@ async def test_entry_when_it_breaks_a_filter_then_refused_without_a_request(
         async with desk_on(exchange, tmp_path) as desk:
             desk.gateway.watch_prices([desk.market])
             await desk.until(lambda: any(isinstance(event, PriceSeen) for event in desk.heard))
+            seen = next(event for event in desk.heard if isinstance(event, PriceSeen))
+            assert 0 < seen.ticks <= seen.ask_ticks
             (fact,) = await desk.execute(desk.entry(1, **change))
         assert isinstance(fact, OrderRejected)
         assert words in fact.reason

@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from tradepulse.bootstrap.application import account_limits
 from tradepulse.domain.market import HOUR, MINUTE, Timeframe
-from tradepulse.domain.risk import UNLIMITED, AccountLimits, CorrelationRule, Protection
+from tradepulse.domain.risk import UNLIMITED, AccountLimits, CorrelationRule, Protection, StopRules
 from tradepulse.shared.settings import RiskSettings
 
 
@@ -27,6 +27,8 @@ def test_limits_when_nothing_is_set_then_those_that_lift_themselves_and_no_prote
         candle_age=2,
         price_band_ppm=50_000,
         slippage_ppm=50_000,
+        orders_per_minute=60,
+        spread_ppm=10_000,
         correlation=CorrelationRule(cluster_ppm=500_000, heat_ppm=60_000),
     )
 
@@ -46,6 +48,14 @@ def test_limits_when_everything_is_set_then_each_arrives() -> None:
         | {"max_candle_age": 17, "price_band": "0.18", "max_slippage": "0.19", "max_order_value": 20}
         | {"max_correlation": "0.21", "max_cluster": "0.22", "cluster_correlation": "0.23", "max_heat": "0.24"}
         | {"correlation_timeframe": "4h", "correlation_days": 25, "correlation_observations": 26}
+        | {
+            "break_even_at": "3.1",
+            "break_even_offset": "0.32",
+            "trail_from": "3.3",
+            "trail_by": "3.4",
+            "stop_step": "0.35",
+        }
+        | {"orders_per_minute": 36, "max_spread": "0.37"}
         | {"correlation_decay": 0.9}
     )
     assert account_limits(settings) == AccountLimits(
@@ -53,6 +63,7 @@ def test_limits_when_everything_is_set_then_each_arrives() -> None:
         Protection(12, 13 * MINUTE, 14 * MINUTE, everywhere=True), Protection(15, 16 * MINUTE, everywhere=True),
         17, 180_000, 190_000, Decimal(20),
         CorrelationRule(210_000, 220_000, 230_000, 240_000, Timeframe.H4, 25 * 6, 26, 0.9),
+        StopRules(3_100_000, 320_000, 3_300_000, 3_400_000, 350_000), 36, 370_000,
     )  # fmt: skip
 
 
@@ -61,7 +72,8 @@ def test_limits_when_all_are_zero_then_none() -> None:
         (
             "max_symbol", "max_base_asset", "max_exchange", "max_total", "max_positions", "daily_loss",
             "drawdown_warn", "drawdown_reduce", "drawdown_halt", "entries_per_minute", "max_candle_age", "price_band",
-            "max_slippage", "max_order_value", "max_correlation", "max_cluster", "max_heat",
+            "max_slippage", "max_order_value", "max_correlation", "max_cluster", "max_heat", "orders_per_minute",
+            "max_spread",
         ), 0,
     )  # fmt: skip
     limits = account_limits(RiskSettings.model_validate(nothing))
@@ -77,3 +89,20 @@ def test_settings_when_more_observations_are_asked_for_than_the_window_has_then_
         RiskSettings.model_validate(
             {"correlation_timeframe": "4h", "correlation_days": 2, "correlation_observations": 13}
         )
+
+
+@pytest.mark.parametrize(
+    ("wrong", "why"),
+    [
+        (
+            {"break_even_at": 1, "break_even_offset": 1},
+            r"_offset\n  Input should be below break_even_at \(1\)",
+        ),
+        ({"trail_from": 1, "trail_by": 0}, r"trail_by\n  Input should be above 0 where trail_from is"),
+        ({"stop_step": 0}, "greater than 0"),
+        ({"break_even_at": -1}, "greater than or equal to 0"),
+    ],
+)
+def test_settings_when_a_stop_could_not_stay_behind_the_price_then_refused(wrong: dict[str, object], why: str) -> None:
+    with pytest.raises(ValidationError, match=why):
+        RiskSettings.model_validate(wrong)

@@ -8,8 +8,8 @@ import pytest
 from tests.unit.core.trading import CASH, SERIES, START, entry_fill, exit_fill, fill, setup, spec
 
 from tradepulse.core.execution_core import ExecutionCore, OpenTrade, client_order_id
-from tradepulse.core.guard import Stage
 from tradepulse.core.portfolio import Portfolio
+from tradepulse.core.position_guard import Stage
 from tradepulse.core.protection import Patience
 from tradepulse.core.risk_manager import RiskLimits, SizedEntry, size_entry
 from tradepulse.domain.commands import (
@@ -42,7 +42,9 @@ from tradepulse.domain.events import (
 )
 from tradepulse.domain.market import DAY
 from tradepulse.domain.orders import OrderRole, OrderStatus, ProtectionMode
+from tradepulse.domain.risk import FIXED, StopRules
 from tradepulse.domain.signals import Direction, ExitReason, Setup, Verdict
+from tradepulse.kernels.fills import PPM
 from tradepulse.shared.errors import InvariantError, RefusedError
 
 MARKET = spec()
@@ -52,10 +54,15 @@ LIMITS = RiskLimits(risk_ppm=10_000, max_position_ppm=500_000, min_confluence=1.
 class Desk:
     """An execution core with an account, and what it told and commanded last."""
 
-    def __init__(self, mode: ProtectionMode = ProtectionMode.NATIVE, patience: Patience | None = None) -> None:
+    def __init__(
+        self,
+        mode: ProtectionMode = ProtectionMode.NATIVE,
+        patience: Patience | None = None,
+        stops: StopRules = FIXED,
+    ) -> None:
         self.portfolio = Portfolio({MARKET.key: MARKET})
         self.portfolio.deposit(CASH, START, "start")
-        self.core = ExecutionCore("book", self.portfolio, {MARKET.key: mode}, patience)
+        self.core = ExecutionCore("book", self.portfolio, {MARKET.key: mode}, patience, stops)
         self.facts: list[EngineEvent] = []
 
     def enter(self, found: Setup) -> PlaceEntry:
@@ -218,7 +225,7 @@ def test_stop_when_refused_because_the_price_is_beyond_it_then_left_at_market_at
     desk = Desk(ProtectionMode.EMULATED)
     stop = desk.open()
     assert isinstance(stop, PlaceStop)
-    desk.core.on_price(MARKET.key, 9_790, START)
+    desk.core.on_price(MARKET.key, 9_790, START + DAY)
     (leave,) = desk.hear(OrderRejected(stop.client_id, "would trigger immediately", START))
     assert leave == PlaceExit(
         client_order_id("book", "first", OrderRole.EXIT, 1), MARKET.key, Direction.LONG, stop.lots
@@ -273,8 +280,8 @@ def test_exit_is_not_sent_before_every_leg_of_the_pair_has_ended_for_certain() -
 def test_emulated_target_when_reached_then_stop_withdrawn_sold_at_the_limit_and_the_rest_protected_again() -> None:
     desk = Desk(ProtectionMode.EMULATED)
     stop = desk.stop_alone()
-    assert desk.core.on_price(MARKET.key, 10_506, START) == ([], [])
-    _, (withdrawn,) = desk.core.on_price(MARKET.key, 10_507, START)
+    assert desk.core.on_price(MARKET.key, 10_506, START + DAY) == ([], [])
+    _, (withdrawn,) = desk.core.on_price(MARKET.key, 10_507, START + DAY)
     assert withdrawn == CancelOrder(stop.client_id, MARKET.key)
     (leave,) = desk.hear(ended(stop.client_id))
     assert isinstance(leave, PlaceExit)
@@ -377,16 +384,59 @@ def test_rest_too_small_for_any_order_is_a_terminal_state_and_told() -> None:
 def test_stop_when_moved_then_replaced_and_never_moved_towards_more_risk() -> None:
     desk = Desk()
     pair = desk.protect()
+    desk.core.on_price(MARKET.key, 10_200, START + DAY)
     _, (withdrawn,) = desk.core.move_stop("first", 10_010, START)
     assert isinstance(withdrawn, CancelProtection)
     (again,) = desk.hear(ended(pair.stop_client_id), ended(pair.target_client_id))
     assert isinstance(again, PlaceProtection)
     assert (again.stop_ticks, again.target_ticks) == (10_010, pair.target_ticks)
-    for wrong in (9_900, 10_010, 10_507):
-        with pytest.raises(RefusedError, match="towards the target only"):
-            desk.core.move_stop("first", wrong, START)
+    wrong = {9_900: "not towards the target", 10_010: "not towards the target", 10_507: "short of its target at 105.07"}
+    for ticks, why in {**wrong, 10_200: "the price is at 102.00, it would sell at once"}.items():
+        with pytest.raises(RefusedError, match=why):
+            desk.core.move_stop("first", ticks, START)
+    desk.core.leave("first", ExitReason.MANUAL, START)
+    with pytest.raises(RefusedError, match="being closed already"):
+        desk.core.move_stop("first", 10_050, START)
     desk.hear(OrderFilled(exit_fill(MARKET, again, OrderRole.STOP, 10_010)))
     assert closed(desk).trade.stop_price == MARKET.price(10_010)
+
+
+@pytest.mark.parametrize(("bid", "moves"), [(10_150, 1), (10_020, 0)])
+def test_stop_when_the_price_has_fallen_below_where_it_would_go_since_the_bar_closed_then_not_moved(
+    bid: int, moves: int
+) -> None:
+    desk = Desk(stops=StopRules(trail_from_ppm=PPM // 2, trail_by_ppm=PPM // 2))
+    desk.protect()
+    closed_at = START + DAY
+    desk.core.on_price(MARKET.key, bid, closed_at + 900)
+    # The candle arrives a second after its close, and the engine takes its close for a price first.
+    desk.core.on_price(MARKET.key, 10_200, closed_at)
+    _, commands = desk.core.follow(SERIES, 10_200, closed_at)
+    assert [type(command) for command in commands] == [CancelProtection] * moves
+    assert desk.trade.guard.stop_ticks == (10_099 if moves else 9_800)
+    # Nothing is moved while the position is being left.
+    desk.core.leave("first", ExitReason.MANUAL, closed_at)
+    assert desk.core.follow(SERIES, 10_400, closed_at) == ([], [])
+
+
+def test_target_seen_and_gone_while_pairs_are_refused_then_tried_there_once_and_left_at_market() -> None:
+    desk = Desk()
+    pair = desk.protect()
+    desk.core.on_price(MARKET.key, 10_600, START + DAY)
+    command = desk.hear(ended(pair.stop_client_id), ended(pair.target_client_id))[-1]
+    exits: list[int | None] = []
+    for _ in range(12):
+        if isinstance(command, PlaceProtection):
+            refused = [command.stop_client_id, command.target_client_id]
+            (command,) = desk.hear(*(OrderRejected(one, "would trigger", START + DAY) for one in refused))
+        else:
+            assert isinstance(command, PlaceExit)
+            exits.append(command.limit_ticks)
+            if command.limit_ticks is None:
+                break
+            (command,) = desk.hear(ended(command.client_id, status=OrderStatus.EXPIRED))
+    assert exits == [10_507, None]
+    assert {fact.alarm for fact in desk.told(ExecutionAlarm) if isinstance(fact, ExecutionAlarm)} >= {"refused"}
 
 
 def test_fill_when_reported_again_then_without_effect() -> None:

@@ -21,12 +21,12 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 from pydantic import TypeAdapter
-from tests.unit.core.trading import CASH, START, setup
+from tests.unit.core.trading import CASH, SERIES, START, setup
 from tests.unit.core.venue_model import MARKET, Resting, Venue
 
 from tradepulse.core.execution_core import ExecutionCore, ExecutionState
-from tradepulse.core.guard import Guard, Leg, LegState, Stage
 from tradepulse.core.portfolio import Portfolio
+from tradepulse.core.position_guard import Guard, Leg, LegState, Stage
 from tradepulse.core.protection import Outcome, Patience, Protection
 from tradepulse.core.risk_manager import SizedEntry
 from tradepulse.domain.commands import Command, PlaceExit, PlaceProtection, PlaceStop, QueryOrder
@@ -39,7 +39,9 @@ from tradepulse.domain.events import (
 )
 from tradepulse.domain.orders import EntryPlan, Fill, OrderRole, OrderStatus, ProtectionMode
 from tradepulse.domain.portfolio import Position
+from tradepulse.domain.risk import StopRules
 from tradepulse.domain.signals import ExitReason
+from tradepulse.kernels.fills import PPM
 from tradepulse.shared.errors import RefusedError
 
 RUNS = int(os.environ.get("PROTECTION_RUNS", "120"))
@@ -49,6 +51,8 @@ LOTS = 1_000
 STOP = 9_800
 PLAN = EntryPlan(10_002, STOP, 0, 2.5, 1.2, START)
 PATIENCE = Patience()
+# R are about 200 ticks and the target 500 away.
+STOPS = StopRules(break_even_at_ppm=500_000, trail_from_ppm=PPM, trail_by_ppm=500_000, step_ppm=100_000)
 STATE = TypeAdapter(ExecutionState)
 POSITIONS = TypeAdapter(dict[str, Position])
 PRICES = (9_700, 9_800, 9_850, 10_000, 10_100, 10_507, 10_600)
@@ -143,19 +147,31 @@ class TradeLife(RuleBasedStateMachine):
         else:
             self.crash, self.survives = when, later
 
-    @rule(how=st.sampled_from(["leave", "trail"]), dies=st.booleans())
-    def wish_changes(self, how: str, dies: bool) -> None:
-        if dies:
-            # In the step after the one that withdraws the protection: an exit is sent in it.
-            self.crash, self.survives = "before write", 1
-        for trade in list(self.core.state.trades.values()):
+    @rule(dies=st.booleans())
+    def wish_changes(self, dies: bool) -> None:
+        self._may_die(dies)
+        for name in list(self.core.state.trades):
             with contextlib.suppress(RefusedError):
-                name, now = trade.position.position_id, self.venue.now
-                if how == "leave":
-                    self._do(lambda name=name, now=now: self.core.leave(name, ExitReason.MANUAL, now))  # type: ignore[misc]
-                else:
-                    ticks = trade.position.stop_ticks + 20
-                    self._do(lambda name=name, ticks=ticks, now=now: self.core.move_stop(name, ticks, now))  # type: ignore[misc]
+                self._do(lambda name=name: self.core.leave(name, ExitReason.MANUAL, self.venue.now))  # type: ignore[misc]
+
+    @rule(by=st.sampled_from([-40, 1, 20, 20, 150, 600]), dies=st.booleans())
+    def stop_is_moved_by_a_person(self, by: int, dies: bool) -> None:
+        self._may_die(dies)
+        for name, trade in list(self.core.state.trades.items()):
+            ticks = trade.position.stop_ticks + by
+            with contextlib.suppress(RefusedError):
+                self._do(lambda name=name, ticks=ticks: self.core.move_stop(name, ticks, self.venue.now))  # type: ignore[misc]
+
+    @rule(close=st.sampled_from([9_990, 10_110, 10_250, 10_400]), dies=st.booleans())
+    def stop_follows_a_close(self, close: int, dies: bool) -> None:
+        self._may_die(dies)
+        self._do(lambda: self.core.on_price(MARKET.key, close, self.venue.now))
+        self._do(lambda: self.core.follow(SERIES, close, self.venue.now))
+
+    def _may_die(self, dies: bool) -> None:
+        if dies:
+            # In the step after the one that withdraws the protection: what takes its place is sent in it.
+            self.crash, self.survives = "before write", 1
 
     # --- what must hold
 
@@ -168,6 +184,12 @@ class TradeLife(RuleBasedStateMachine):
         assert self.venue.sold() + self.venue.may_still_sell() <= self.venue.arrived(), "more is offered than there is"
         stops = [order for order in self.venue.live() if order.role is OrderRole.STOP]
         assert len(stops) <= 1, "two stops rest"
+
+    @invariant()
+    def no_stop_ever_stands_further_away_than_one_before(self) -> None:
+        if hasattr(self, "venue"):
+            levels = [order.level for order in self.venue.orders.values() if order.role is OrderRole.STOP]
+            assert levels == sorted(levels), "a stop was moved away from the target"
 
     @invariant()
     def no_id_is_used_twice(self) -> None:
@@ -189,6 +211,7 @@ class TradeLife(RuleBasedStateMachine):
             self._do(lambda: self.core.on_time(self.venue.now))
             self.never_more_is_sold_than_there_is()
         self.no_id_is_used_twice()
+        self.no_stop_ever_stands_further_away_than_one_before()
         self._ends_protected_or_done()
 
     def _ends_protected_or_done(self) -> None:
@@ -221,7 +244,7 @@ class TradeLife(RuleBasedStateMachine):
         self.portfolio = Portfolio({MARKET.key: MARKET})
         self.portfolio.cash = CASH
         mode = ProtectionMode.NATIVE if self.venue.pairs else ProtectionMode.EMULATED
-        return ExecutionCore("book", self.portfolio, {MARKET.key: mode}, self.patience)
+        return ExecutionCore("book", self.portfolio, {MARKET.key: mode}, self.patience, STOPS)
 
     def _dumped(self) -> tuple[bytes, bytes, Any, list[EngineEvent]]:
         return (
@@ -350,6 +373,29 @@ class GivesUpWhenRefused(Protection):
         return [], []
 
 
+class PlacesTheMovedStopFirst(Protection):
+    def move_stop(self, guard: Guard, stop_ticks: int, now: int) -> Outcome:
+        guard.stop_ticks = stop_ticks
+        if guard.stage is not Stage.PROTECTED:
+            return self.go_on(guard, now)
+        return [], [guard.stop(now) if guard.mode is ProtectionMode.EMULATED else guard.pair(now)]
+
+
+class MovesTheStopInItsMemoryOnly(Protection):
+    @staticmethod
+    def _must_withdraw(guard: Guard) -> bool:
+        stop, wanted = guard.live(OrderRole.STOP), guard.stop_ticks
+        guard.stop_ticks = wanted if stop is None else stop.level_ticks
+        must = Protection._must_withdraw(guard)
+        guard.stop_ticks = wanted
+        return must
+
+
+def _moves_it_anywhere(self: ExecutionCore, trade: object, stop_ticks: int) -> str:
+    del self, trade, stop_ticks
+    return ""
+
+
 def _exits_with_all(self: Guard, limit_ticks: int, reason: ExitReason, now: int) -> PlaceExit:
     command = _EXIT(self, limit_ticks, reason, now)
     whole = self.bought - sum(leg.filled for leg in self.legs.values() if leg.role is OrderRole.EXIT)
@@ -385,6 +431,9 @@ MUTANTS: dict[str, tuple[dict[str, object], dict[tuple[type, str], object]]] = {
     "same-generation": ({}, {(Guard, "stop"): _keeps_its_generation, (Guard, "pair"): _pair_keeps_its_generation}),
     "additive-fills": ({}, {(Leg, "hear"): _adds_every_fill}),
     "give-up-on-refusal": ({"kind_of_protection": GivesUpWhenRefused}, {}),
+    "moved-stop-first": ({"kind_of_protection": PlacesTheMovedStopFirst}, {}),
+    "stop-moved-in-memory": ({"kind_of_protection": MovesTheStopInItsMemoryOnly}, {}),
+    "stop-moved-away": ({}, {(ExecutionCore, "_why_not_moved"): _moves_it_anywhere}),
 }
 
 

@@ -35,7 +35,7 @@ class Account:
         return [*turned, *self.guard.watch(time, at_close=at_close)]
 
     def refusal(self, time: int, found: Setup | None = None) -> Verdict | None:
-        return self.guard.refusal(found or at(MARKET, time))
+        return self.guard.refusal(found or at(MARKET, time), time)
 
 
 def at(market: MarketKey, time: int, timeframe: Timeframe = Timeframe.M5) -> Setup:
@@ -233,6 +233,12 @@ def test_stop_guard_counts_stops_within_the_window_on_one_market() -> None:
     assert account.refusal(NOON + 185 * MINUTE) is None
 
 
+def test_stop_guard_does_not_count_stops_that_were_moved_into_profit() -> None:
+    account = stop_guard(everywhere=False)
+    for minute in range(5):
+        assert account.guard.note_closed(trade(NOON + minute * MINUTE, 1)) == []
+
+
 def test_stop_guard_of_all_markets_counts_and_locks_them_together() -> None:
     account = stop_guard(everywhere=True)
     for minute, market in ((0, MARKET), (1, OTHER), (2, MARKET)):
@@ -256,6 +262,16 @@ def test_loss_streak_is_broken_by_a_win_and_counted_anew_after_a_lock(everywhere
 
 
 # --- rate and duplicates
+
+
+def test_orders_of_a_minute_are_counted_once_each_however_often_they_are_sent() -> None:
+    account = Account(AccountLimits(orders_per_minute=2))
+    for _ in range(3):
+        account.guard.note_orders(["a"], NOON)
+    assert account.refusal(NOON) is None
+    account.guard.note_orders(["b"], NOON + 1)
+    assert account.refusal(NOON + 59_999) is Verdict.TOO_MANY_ORDERS
+    assert account.refusal(NOON + MINUTE) is None
 
 
 def test_entries_of_a_minute_are_counted_over_all_markets() -> None:

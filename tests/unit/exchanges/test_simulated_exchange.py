@@ -6,17 +6,18 @@ from decimal import Decimal
 import numpy as np
 import pytest
 
-from tradepulse.domain.commands import CancelProtection, Command, PlaceEntry, PlaceExit, PlaceProtection
+from tradepulse.domain.commands import CancelProtection, Command, PlaceEntry, PlaceExit, PlaceProtection, QueryOrder
 from tradepulse.domain.events import (
     CandleClosed,
     MarketEvent,
     OrderAccepted,
     OrderEnded,
     OrderFilled,
+    OrderNotFound,
     OrderRejected,
 )
 from tradepulse.domain.market import MINUTE, Candle, Candles, MarketKey, MarketKind, MarketSpec, SeriesKey, Timeframe
-from tradepulse.domain.orders import EntryPlan, OrderRole, OrderStatus
+from tradepulse.domain.orders import EntryPlan, OrderRole
 from tradepulse.domain.signals import Direction, Verdict
 from tradepulse.exchanges.replay_feed import StoredTape
 from tradepulse.exchanges.simulated_exchange import SimulatedExchange, paced
@@ -194,8 +195,7 @@ async def test_filters_when_broken_then_rejected_with_the_reason() -> None:
         answer = (await exchange.execute(command))[0]
         assert isinstance(answer, OrderRejected)
         assert reason in answer.reason
-        report = (await exchange.report([answer.client_id]))[answer.client_id]
-        assert (report.status, report.reason) == (OrderStatus.REJECTED, answer.reason)
+        assert await exchange.execute(QueryOrder(answer.client_id, KEY)) == [answer]
     assert exchange.balances()["USDT"] == (Decimal(1000), Decimal(1000))
 
 
@@ -226,10 +226,10 @@ async def test_command_when_sent_twice_then_same_answer_and_no_effect() -> None:
             first = await exchange.execute(pair(9900, 10_300))
             assert await exchange.execute(pair(9900, 10_300)) == first
     assert len(fills_of(told)) == 1
-    reports = await exchange.report(["e", "s", "nobody"])
-    assert reports["e"].fill is not None
-    assert (reports["e"].fill.fill_id, reports["s"].status) == ("e-1", OrderStatus.OPEN)
-    assert "nobody" not in reports
+    asked = [(await exchange.execute(QueryOrder(client_id, KEY)))[0] for client_id in ("e", "s", "nobody")]
+    assert [type(event) for event in asked] == [OrderFilled, OrderAccepted, OrderNotFound]
+    assert isinstance(asked[0], OrderFilled)
+    assert asked[0].fill.fill_id == "e-1"
 
 
 async def test_swap_when_short_is_closed_then_profit_margin_and_funding_are_exact() -> None:

@@ -110,6 +110,7 @@ class Guard:
     dust: bool = False
     seen_ticks: int = 0
     """Last price seen; to begin with that of the entry."""
+    seen_at: int = 0
     stop_ended: str = ""
     """How a stop that we had not withdrawn came to its end without a fill; an alarm unless the sibling sold all."""
     sibling_since: int | None = None
@@ -158,8 +159,22 @@ class Guard:
             return True
         return stop.level_ticks != self.stop_ticks or (target is not None and target.level_ticks != self.target_ticks)
 
+    def see(self, ticks: int, time: int) -> None:
+        """A candle tells of its close after newer prices have been seen."""
+        if time >= self.seen_at:
+            self.seen_ticks, self.seen_at = ticks, time
+
+    @property
+    def being_left(self) -> bool:
+        """An exit was decided on, or is being sold at the target."""
+        return self.leaving is not None or self.touched or self.stage is Stage.LEAVING
+
+    def has_passed(self, ticks: int) -> bool:
+        """Whether the last price seen lies at or beyond a stop there."""
+        return self.seen_ticks > 0 and self.direction * (self.seen_ticks - ticks) <= 0
+
     def beyond_stop(self) -> bool:
-        return self.seen_ticks > 0 and self.direction * (self.seen_ticks - self.stop_ticks) <= 0
+        return self.has_passed(self.stop_ticks)
 
     def beyond_target(self) -> bool:
         return self.seen_ticks > 0 and self.direction * (self.seen_ticks - self.target_ticks) >= 0
