@@ -2,10 +2,13 @@
 
 from tradepulse.bootstrap.application import Application, database_facts, open_application, sync_database_schema
 from tradepulse.bootstrap.backtests import BacktestRequest, find_strategy, run_backtest
+from tradepulse.bootstrap.connection_test import Check, check_connection
 from tradepulse.bootstrap.data import analyse_stored_series, download_data, import_data
+from tradepulse.bootstrap.exchange_access import Outside
 from tradepulse.bootstrap.exchange_keys import KeyNews, add_key, keys_of, recheck_keys
 from tradepulse.bootstrap.installation import Installation, key_json, wallet_json
-from tradepulse.bootstrap.paper import paper_book, run_paper
+from tradepulse.bootstrap.live import chosen_wallets, run_live
+from tradepulse.bootstrap.paper import paper_book, run_paper, run_paper_wallets
 from tradepulse.bootstrap.requests import answer_to, ask, is_traded, risk_report
 from tradepulse.bootstrap.signing_key import signing_key
 from tradepulse.bootstrap.wallets_file import load_wallets
@@ -16,6 +19,7 @@ from tradepulse.storage.exchange_keys import ExchangeKeys
 __all__ = [
     "Application",
     "BacktestRequest",
+    "Check",
     "DownloadProgress",
     "DownloadReport",
     "ExchangeKeys",
@@ -23,10 +27,13 @@ __all__ = [
     "ImportReport",
     "Installation",
     "KeyNews",
+    "Outside",
     "add_key",
     "analyse_stored_series",
     "answer_to",
     "ask",
+    "check_connection",
+    "chosen_wallets",
     "database_facts",
     "download_data",
     "find_strategy",
@@ -40,7 +47,9 @@ __all__ = [
     "recheck_keys",
     "risk_report",
     "run_backtest",
+    "run_live",
     "run_paper",
+    "run_paper_wallets",
     "signing_key",
     "sync_database_schema",
     "wallet_json",

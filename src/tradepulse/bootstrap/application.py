@@ -8,7 +8,7 @@ from decimal import Decimal
 
 from tradepulse.core.risk_manager import RiskLimits
 from tradepulse.domain.market import DAY, MINUTE, Timeframe
-from tradepulse.domain.risk import FIXED, AccountLimits, CorrelationRule, Protection, StopRules, WalletLimits
+from tradepulse.domain.risk import FIXED, AccountLimits, CorrelationRule, Protection, StopRules
 from tradepulse.kernels.fills import PPM
 from tradepulse.ports import (
     AccountStore,
@@ -166,10 +166,6 @@ def stop_rules(settings: RiskSettings) -> StopRules:
         step_ppm=_ppm(settings.stop_step),
     )
     return rules if rules.moves else FIXED
-
-
-def wallet_limits(settings: RiskSettings) -> WalletLimits:
-    return WalletLimits(_ppm(settings.wallets_total), _ppm(settings.wallets_daily_loss))
 
 
 def _correlation_rule(settings: RiskSettings) -> CorrelationRule:

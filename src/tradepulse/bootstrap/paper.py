@@ -9,6 +9,7 @@ from tradepulse.bootstrap.application import Application, account_limits, risk_l
 from tradepulse.bootstrap.backtests import code_version
 from tradepulse.bootstrap.desk import Desk, covering_job, open_desk, versions_in_force
 from tradepulse.bootstrap.reliability import ReliabilityAdviser, write_moves
+from tradepulse.bootstrap.tasks import end_all
 from tradepulse.bootstrap.training import cancel_training, run_training, trained_assets
 from tradepulse.core.engine import Engine, EngineConfig
 from tradepulse.core.event_system import EventBus, Observer
@@ -20,6 +21,7 @@ from tradepulse.domain.risk import NotReady, Ready
 from tradepulse.domain.signals import Regime
 from tradepulse.domain.trading_state import Phase, TradingState
 from tradepulse.domain.training import Combination, JobState, Stage, TrainingJob
+from tradepulse.domain.wallets import Wallet
 from tradepulse.exchanges.simulated_exchange import SimulatedExchange, paced
 from tradepulse.exchanges.simulated_market import SimulatedMarket
 from tradepulse.policy.reliability_engine import AUTHOR, ReliabilityEngine
@@ -63,6 +65,21 @@ async def run_paper(
     _refuse_other_exchanges(app)
     async with held_alone(app.database, paper_book(app)):
         await _PaperTrader(app, observers, sleep, told).work(train)
+
+
+async def run_paper_wallets(app: Application, wallets: Sequence[Wallet], told: Told = tell_nobody) -> None:
+    """The simulated exchange is one market with one book, which the settings describe: one wallet stands for it."""
+    for wallet in wallets:
+        if wallet.exchange != SIMULATED:
+            raise ConfigurationError(
+                f"The wallet '{wallet.name}' trades on paper on {wallet.exchange}, which this version cannot.",
+                "Name a wallet of the simulated exchange, or trade it live.",
+            )
+    if len(wallets) > 1:
+        raise ConfigurationError(
+            f"{' and '.join(one.name for one in wallets)} would trade the same simulated market.", "Name one of them."
+        )
+    await run_paper(app, told=told)
 
 
 class _PaperTrader:
@@ -129,7 +146,7 @@ class _PaperTrader:
                     await task
             await trading
         finally:
-            await _end((trading, *beside))
+            await end_all((trading, *beside))
         return changed.is_set()
 
     async def _look_for_changes(self, adviser: ReliabilityAdviser, changed: asyncio.Event) -> None:
@@ -320,12 +337,3 @@ def _log_risk(event: EngineEvent) -> None:
             logger.warning("%s asked to %s (%s): %s", by, kind, reason, outcome)
         case _:
             pass
-
-
-async def _end(tasks: Iterable[asyncio.Task[None]]) -> None:
-    """A cancellation can get lost where a library waits with a time limit: it is repeated until all have ended."""
-    running = set(tasks)
-    while running:
-        for task in running:
-            task.cancel()
-        _, running = await asyncio.wait(running, timeout=1.0)

@@ -22,6 +22,7 @@ from tradepulse.cli import (
     risk,
     running,
     schedules,
+    trading,
     training,
     wallets,
     worker,
@@ -50,6 +51,7 @@ app = typer.Typer(
 )
 FAMILIES = (
     running,
+    trading,
     risk,
     training,
     jobs,

@@ -57,6 +57,11 @@ def _settings_to_serve(host: str | None, port: int | None) -> Settings:
     from tradepulse.api.security import check_exposure
 
     settings = load_settings()
+    if settings.trading.mode != "paper":
+        raise ConfigurationError(
+            f"'up' trades on paper only, the settings say TRADING_MODE={settings.trading.mode}.",
+            "Use 'tradepulse trade --mode live', or set TRADING_MODE=paper.",
+        )
     configure_logging(settings.logging, known_secrets(settings))
     if port is not None and not 1 <= port <= HIGHEST_PORT:
         raise ConfigurationError(f"--port {port} is not a port.", f"Choose one from 1 to {HIGHEST_PORT}.")
@@ -70,7 +75,7 @@ async def _serve(settings: Settings, *, as_json: bool) -> None:
 
     stop = asyncio.Event()
     with _listening(settings.api) as listener:
-        async with _signals_to(stop), bootstrap.open_application(settings) as app:
+        async with signals_to(stop), bootstrap.open_application(settings) as app:
             ready = partial(_announce, settings, app.database_label, await _set_up_token(app), as_json=as_json)
             server = _server(app, settings, ready, _Board(ELSEWHERE))
             serving = asyncio.create_task(server.serve(sockets=[listener]))
@@ -95,7 +100,7 @@ async def _up(settings: Settings, *, train: bool | None, as_json: bool) -> None:
 
     stop = asyncio.Event()
     with _listening(settings.api) as listener:
-        async with _signals_to(stop):
+        async with signals_to(stop):
             tell("Starting the database ...")
             async with bootstrap.open_application(settings) as app:
                 set_up = await _set_up_token(app)
@@ -214,7 +219,7 @@ def _cannot_listen(api: ApiSettings, error: OSError) -> ConfigurationError:
 
 
 @contextlib.asynccontextmanager
-async def _signals_to(stop: asyncio.Event) -> AsyncIterator[None]:
+async def signals_to(stop: asyncio.Event) -> AsyncIterator[None]:
     loop = asyncio.get_running_loop()
     watched = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     for number in watched:

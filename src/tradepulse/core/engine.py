@@ -174,6 +174,16 @@ class Engine:
             frozenset(memory.holds),
         )
 
+    def priced_markets(self) -> frozenset[MarketKey]:
+        """Where bids must be told: a target is watched by us, a stop follows the price, or the spread is limited."""
+        account = self.config.account
+        if account.spread_ppm:
+            return frozenset(series.market for series in self.data.base_series())
+        guards = (trade.guard for trade in self.execution.state.trades.values())
+        return frozenset(
+            guard.market for guard in guards if account.stops.moves or guard.mode is ProtectionMode.EMULATED
+        )
+
     def handle(self, event: EngineInput) -> Step:
         peak, before = self.risk.memory.peak, self.risk.state
         events, commands = self._answer(event)

@@ -163,6 +163,12 @@ async def _settled(life: "asyncio.Task[None]", trader: Trader, exchange: Running
     for _ in range(20):
         exchange.clock(advance=1_000)
         await asyncio.sleep(0.1)
+    # What is asked again after a pause needs time that goes on, however slow the machine is.
+    for _ in range(200):
+        if protected():
+            break
+        exchange.clock(advance=100)
+        await asyncio.sleep(0.1)
     await _until(life, protected)
 
 
