@@ -39,12 +39,12 @@ from tradepulse.exchanges.order_intents import (
     GatewayMarket,
     Intent,
     form_of,
-    gateway_market,
     intent_of,
     obstacle_of,
     pair_id_of,
     pair_ids_of,
     role_of,
+    traded_markets,
     unpriced_legs,
 )
 from tradepulse.exchanges.outcomes import (
@@ -124,19 +124,9 @@ class CcxtGateway:
     # --- the markets
 
     async def open(self) -> None:
-        client = self._connection.client
-        for key in self._keys:
-            ticker = await self._connection.asked(Call("fetch_ticker", (key.symbol,)))
-            price = ticker.get("last") or ticker.get("close") or ticker.get("bid")
-            if not price:
-                raise ConfigurationError(f"{key} has no price.", "Trade a market that is traded.")
-            self._markets[key] = gateway_market(
-                client,
-                self._connection.market(key),
-                float(price),
-                probed=self._probed,
-                okx_trade_mode=self._okx_trade_mode,
-            )
+        self._markets |= await traded_markets(
+            self._connection, self._keys, probed=self._probed, okx_trade_mode=self._okx_trade_mode
+        )
 
     async def markets(self) -> dict[MarketKey, MarketSpec]:
         return {key: market.spec for key, market in self._markets.items()}
