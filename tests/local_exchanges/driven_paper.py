@@ -79,7 +79,8 @@ class DrivenPrices:
 def market_of(
     spec: MarketSpec, *, pairs: bool = True, filters: OrderFilters | None = None, market_stops: bool = True
 ) -> GatewayMarket:
-    traded = TradedMarket(spec, spec.key.symbol.replace("/", ""), {})
+    types = ["LIMIT", "MARKET", "STOP_LOSS_LIMIT", *(["STOP_LOSS"] if market_stops else [])]
+    traded = TradedMarket(spec, spec.key.symbol.replace("/", ""), {"orderTypes": types, "ocoAllowed": pairs})
     return GatewayMarket(spec, order_calls(traded), filters or OrderFilters(), pairs, market_stops, market_stops)
 
 
