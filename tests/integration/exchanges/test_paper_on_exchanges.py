@@ -23,6 +23,7 @@ from tradepulse.core.signal_library import Subscription
 from tradepulse.domain.events import CandleClosed, EngineEvent, OrderFilled, TimePassed
 from tradepulse.domain.market import MINUTE, MarketKey, MarketKind, SeriesKey, Timeframe
 from tradepulse.domain.orders import Fill, OrderRole, ProtectionMode
+from tradepulse.exchanges import price_watch
 from tradepulse.exchanges.ccxt_exchange import connected_exchange
 from tradepulse.exchanges.paper_exchange import PaperExchange
 from tradepulse.exchanges.paper_markets import FEE_IN_COINS, paper_exchange
@@ -138,7 +139,7 @@ async def _lived(exchange_id: str, folder: Path, deaths: set[int]) -> PaperTrade
             for step in range(4):
                 exchange.price(f"{price * (1 + MOVES.get(minute, 0) * step / 3):.1f}")
                 exchange.clock(advance=MINUTE // 5)
-                # Bids are told by a stream, in real time.
+                # Bids are asked for in real time.
                 await asyncio.sleep(0.2 if minute in MOVES and step == 2 else 0.03)
             price *= 1 + MOVES.get(minute, 0)
             exchange.clock(now=BEGIN + (minute + 1) * MINUTE)
@@ -174,6 +175,7 @@ async def test_paper_when_killed_and_down_on_a_real_stream_then_every_candle_cou
     exchange_id: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(BURSTS, "kraken", 1e6)
+    monkeypatch.setattr(price_watch, "SILENT_SECONDS", 0.05)
     trader = await _lived(exchange_id, tmp_path, {9})
     paper, engine = trader.paper, trader.engine
     assert paper is not None
