@@ -7,7 +7,8 @@ once more what was not seen of it.
 
 A command given while a candle was just told belongs to its moment in the market; later it belongs to the time it is,
 and nothing that was before touches it. So a stop that rested while the program was down is filled from the history, and
-what is commanded afterwards is not.
+what is commanded afterwards is not. Where the exchange does not keep candles of a minute for so long, longer ones are
+played in their place.
 """
 
 import asyncio
@@ -20,7 +21,7 @@ from typing import Any, Protocol
 
 from tradepulse.domain.commands import Command, PlaceEntry, PlaceExit, Placement
 from tradepulse.domain.events import CandleClosed, MarketEvent, OrderEvent, PriceSeen
-from tradepulse.domain.market import Candles, MarketKey, MarketSpec, SeriesKey
+from tradepulse.domain.market import Candles, MarketKey, MarketSpec, SeriesKey, Timeframe
 from tradepulse.domain.orders import (
     AccountView,
     OrderReport,
@@ -41,8 +42,15 @@ from tradepulse.shared.errors import ConfigurationError, RefusedError
 
 TOLERANCE_MS = 10_000
 """How long after its moment in the market a command still belongs to it: feeds wait for their slowest market."""
+KEPT_MS = 3_600_000
+"""A hole longer than this at the beginning of the history is one that longer candles may fill."""
 FRESH_MS = 5_000
 """For how long a bid is good to sell at."""
+
+
+def played_series(series: SeriesKey) -> SeriesKey:
+    """What is played where ``series`` is told: the finest candles, which show the order of things best."""
+    return SeriesKey(series.exchange, series.symbol, Timeframe.M1)
 
 
 class CandleRounds(Protocol):
@@ -65,8 +73,17 @@ class Prices(Protocol):
     def tasks(self) -> list[asyncio.Task[None]]: ...
 
 
-Bar = list[CandleClosed]
-"""Candles of one close time, one per market."""
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A candle that moves what rests, or is told, or both."""
+
+    event: CandleClosed
+    moves: bool
+    told: bool
+
+
+Bar = list[Turn]
+"""What closed at one time."""
 PricesFor = Callable[[Callable[[], None]], Prices]
 """Makes the prices; the argument is called when there is one to be taken."""
 
@@ -82,9 +99,10 @@ class Progress:
 
 
 class PaperExchange:
-    """``CandleFeed`` and ``OrderGateway`` of one wallet over one base series per market.
+    """``CandleFeed`` and ``OrderGateway`` of one wallet. ``series`` are told, one per market; its minutes are played.
 
-    Without a store nothing survives, and without prices only candles move what rests. ``clock`` is the exchange's.
+    Without a store nothing survives, and without prices only candles move what rests. ``clock`` is the exchange's, and
+    ``coarser`` the longer candles that it has, the shortest first.
     """
 
     def __init__(
@@ -99,14 +117,19 @@ class PaperExchange:
         prices: PricesFor | None = None,
         store: VenueStore | None = None,
         venue: str = "paper",
+        coarser: Sequence[Timeframe] = (),
     ) -> None:
         self._markets = dict(markets)
-        self._series = {one.market: one for one in sorted(series)}
+        self._base = {one.market: one for one in sorted(series)}
+        self._played = {one.market: played_series(one) for one in sorted(series)}
+        self._coarser = tuple(coarser)
         self._feed = feed
         self._clock = clock
         self._book = VenueBook({key: market.spec for key, market in markets.items()}, balances, rules)
         self._kept = KeptBook(self._book, store, venue)
         self._progress: dict[MarketKey, Progress] = {}
+        self._next_told: dict[MarketKey, int] = {}
+        """Open time of the first candle that is still to be told."""
         self._elsewhere: list[list[Any]] = []
         """What is remembered of markets that are not traded any more."""
         self._recovering = asyncio.Lock()
@@ -176,40 +199,69 @@ class PaperExchange:
 
     async def _missed(self) -> list[Bar]:
         """Bars that closed while nobody looked, in order."""
-        found: list[CandleClosed] = []
-        for market, series in self._series.items():
-            found += await self._past(series, self._progress[market].open_time, self._clock.now())
+        found, now = list[Turn](), self._clock.now()
+        for market, series in self._played.items():
+            found += await self._played_past(series, self._progress[market].open_time, now)
+            base = self._base[market]
+            if base != series:
+                found += [Turn(event, False, True) for event in await self._past(base, self._next_told[market], now)]
         return _together(found)
 
     async def _past(self, series: SeriesKey, since: int, until: int) -> list[CandleClosed]:
         candles = await self._feed.history(series, since, until)
         return [CandleClosed(series, candles.row(row)) for row in range(len(candles))]
 
+    async def _played_past(self, series: SeriesKey, since: int, until: int) -> list[Turn]:
+        """With longer candles for what the exchange does not keep any more. One that began before ``since`` does no
+        harm: what rested all through it was not touched until then."""
+        fine = await self._past(series, since, until)
+        begins = fine[0].candle.open_time if fine else until
+        longest: list[CandleClosed] = []
+        for timeframe in self._coarser:
+            covered = longest[0].candle.open_time if longest else begins
+            if covered - since < KEPT_MS:
+                break
+            coarse = SeriesKey(series.exchange, series.symbol, timeframe)
+            longest = await self._past(coarse, timeframe.open_time_of(since), begins) or longest
+        ended = longest[-1].close_time if longest else since
+        told = series == self._base[series.market]
+        later = [Turn(event, event.candle.open_time >= ended, told) for event in fine]
+        return [*(Turn(event, True, False) for event in longest), *later]
+
     async def _bars(self, told: Sequence[CandleClosed]) -> list[Bar]:
-        """The feed's candles without those that were played, and with those that closed before it began."""
-        fresh: list[CandleClosed] = []
+        """The feed's candles without those that were told, and with those that closed before it began."""
+        fresh: list[Turn] = []
         for event in told:
-            progress = self._progress[event.series.market]
-            if event.candle.open_time < progress.open_time:
+            series, opens = event.series, event.candle.open_time
+            played = series == self._played[series.market]
+            expected = self._progress[series.market].open_time if played else self._next_told[series.market]
+            if opens < expected:
                 continue
-            if not any(each.series == event.series for each in fresh) and event.candle.open_time > progress.open_time:
-                fresh += await self._past(event.series, progress.open_time, event.candle.open_time)
-            fresh.append(event)
+            if opens > expected and not any(each.event.series == series for each in fresh):
+                if played:
+                    fresh += await self._played_past(series, expected, opens)
+                else:
+                    fresh += [Turn(each, False, True) for each in await self._past(series, expected, opens)]
+            fresh.append(Turn(event, played, series == self._base[series.market]))
         return _together(fresh)
 
     async def _play(self, bar: Bar) -> AsyncGenerator[MarketEvent, None]:
+        moving = [turn.event for turn in bar if turn.moves]
         for phase in Phase:
-            for event in bar:
+            for event in moving:
                 async with aclosing(self._phase(event, phase)) as told:
                     async for fact in told:
                         yield fact
-        for event in bar:
+        for event in moving:
             self._progress[event.series.market] = Progress(event.close_time)
             market = self._markets[event.series.market]
             market.bid = market.spec.price(self._ticks(event, event.candle.close))
-        await self._save()
-        for event in bar:
-            yield event
+        if moving:
+            await self._save()
+        for turn in bar:
+            if turn.told:
+                self._next_told[turn.event.series.market] = turn.event.close_time
+                yield turn.event
 
     async def _phase(self, event: CandleClosed, phase: Phase) -> AsyncGenerator[OrderEvent, None]:
         """One market's part of a phase, going on inside it after a kill."""
@@ -335,7 +387,7 @@ class PaperExchange:
     def _market_time(self, market: MarketKey) -> int:
         """The moment in the market that a command belongs to: that of the bar being told, unless it is long past."""
         now, progress = self._clock.now(), self._progress.get(market)
-        if progress is None or market not in self._series:
+        if progress is None or market not in self._played:
             return now
         step = self._step(market)
         ended = progress.open_time + step
@@ -344,15 +396,15 @@ class PaperExchange:
         return moment if now - known_at <= TOLERANCE_MS else now
 
     def _step(self, market: MarketKey) -> int:
-        return self._series[market].timeframe.milliseconds
+        return self._played[market].timeframe.milliseconds
 
     # --- what may be asked
 
     async def history(self, series: SeriesKey, since: int, until: int) -> Candles:
         """Candles that were told; what was not is an event still."""
         await self.recover()
-        if series.market not in self._series:
-            listed = ", ".join(str(key) for key in self._series)
+        if series.market not in self._played:
+            listed = ", ".join(str(key) for key in self._played)
             raise ConfigurationError(f"{series.market} is not traded on paper.", f"These are: {listed}.")
         told = self._progress[series.market].open_time - series.timeframe.milliseconds + 1
         return await self._feed.history(series, since, min(until, told))
@@ -381,7 +433,7 @@ class PaperExchange:
 
     async def account(self) -> AccountView:
         await self.recover()
-        exchange = next(iter(self._series)).exchange
+        exchange = next(iter(self._played)).exchange
         totals = {currency: total for currency, (total, _) in self.balances().items()}
         free = {currency: free for currency, (_, free) in self.balances().items()}
         return AccountView(exchange, totals, free, tuple(self._resting()), self._clock.now())
@@ -405,8 +457,10 @@ class PaperExchange:
                 self._book.restore(state["book"])
             began = self._clock.now()
             progress = {} if state is None else self._remembered(state)
-            for market, series in self._series.items():
+            for market, series in self._played.items():
                 progress.setdefault(market, Progress(series.timeframe.open_time_of(began)))
+                told = self._base[market].timeframe.open_time_of(progress[market].open_time)
+                self._next_told[market] = told
             self._progress = progress
 
     def _remembered(self, state: JsonObject) -> dict[MarketKey, Progress]:
@@ -414,7 +468,7 @@ class PaperExchange:
         for row in state["markets"]:
             exchange, symbol, *shape, open_time, phase, arrived = row
             key = MarketKey(exchange, symbol)
-            if key not in self._series:
+            if key not in self._played:
                 self._elsewhere.append(row)
                 continue
             self._refuse_another(key, shape)
@@ -432,7 +486,7 @@ class PaperExchange:
 
     def _shape(self, key: MarketKey) -> list[str]:
         spec = self._markets[key].spec
-        return [str(self._series[key].timeframe), str(spec.tick_size), str(spec.lot_size)]
+        return [str(self._played[key].timeframe), str(spec.tick_size), str(spec.lot_size)]
 
     async def _save(self) -> None:
         await self._kept.save(self._as_json)
@@ -451,7 +505,7 @@ def _told(order: VenueOrder) -> list[OrderEvent]:
     return [order.answer(), order.outcome()]
 
 
-def _together(candles: Iterable[CandleClosed]) -> list[Bar]:
+def _together(turns: Iterable[Turn]) -> list[Bar]:
     """By close time, markets in the order of their keys."""
-    ordered = sorted(candles, key=lambda event: (event.close_time, event.series))
-    return [list(bar) for _, bar in groupby(ordered, key=lambda event: event.close_time)]
+    ordered = sorted(turns, key=lambda turn: (turn.event.close_time, turn.event.series))
+    return [list(bar) for _, bar in groupby(ordered, key=lambda turn: turn.event.close_time)]

@@ -4,11 +4,11 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 
-from tradepulse.domain.market import MarketKey, MarketKind, SeriesKey
+from tradepulse.domain.market import MarketKey, MarketKind, SeriesKey, Timeframe
 from tradepulse.exchanges.ccxt_exchange import ExchangeConnection, Sleep
 from tradepulse.exchanges.ccxt_feed import CcxtFeed
 from tradepulse.exchanges.order_intents import STOP_LIMIT_DEPTH, GatewayMarket, traded_markets
-from tradepulse.exchanges.paper_exchange import PaperExchange, Prices
+from tradepulse.exchanges.paper_exchange import PaperExchange, Prices, played_series
 from tradepulse.exchanges.price_watch import PriceWatch
 from tradepulse.exchanges.venue_book import MarketRules
 from tradepulse.ports import VenueStore
@@ -19,6 +19,7 @@ FEE_IN_COINS = frozenset({"binance", "binanceus", "okx", "bybit", "gate", "bitge
 
 OKX and Bitget document it; ccxt says nothing of these two. Elsewhere the fee is taken in quote money.
 """
+COARSER = (Timeframe.M15, Timeframe.H1, Timeframe.H4, Timeframe.D1)
 _DEPTH_PPM = int(STOP_LIMIT_DEPTH * 1_000_000)
 
 
@@ -31,7 +32,7 @@ async def paper_exchange(
     venue: str = "paper",
     sleep: Sleep = asyncio.sleep,
 ) -> PaperExchange:
-    """On the candles and bids of a connected exchange; ``series``: the base series of each market."""
+    """On the candles and bids of a connected exchange; ``series``: what is told of each market."""
     if connection.kind is not MarketKind.SPOT:
         raise ConfigurationError(
             f"Paper trading on {connection.kind} markets of {connection.exchange} is not available.",
@@ -43,12 +44,13 @@ async def paper_exchange(
         markets,
         {key: rules_of(market) for key, market in markets.items()},
         series,
-        CcxtFeed(connection, series, sleep),
+        CcxtFeed(connection, sorted({*series, *map(played_series, series)}), sleep),
         connection,
         balances,
         prices=_prices(connection, markets, sleep),
         store=store,
         venue=venue,
+        coarser=[one for one in COARSER if one in (connection.client.timeframes or {})],
     )
 
 

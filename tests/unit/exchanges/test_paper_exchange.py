@@ -29,6 +29,7 @@ from tradepulse.domain.events import (
 from tradepulse.domain.market import MINUTE, Candle, Candles, MarketKey, MarketKind, MarketSpec, SeriesKey, Timeframe
 from tradepulse.domain.orders import EntryPlan, OrderRole, OrderStatus, ProtectionMode
 from tradepulse.domain.signals import Direction, Verdict
+from tradepulse.exchanges.market_tape import resampled
 from tradepulse.exchanges.order_filters import OrderFilters
 from tradepulse.exchanges.paper_exchange import TOLERANCE_MS, PaperExchange
 from tradepulse.exchanges.venue_book import MarketRules
@@ -65,6 +66,9 @@ class HandFeed:
         self._clock = clock
         self._queue: asyncio.Queue[list[CandleClosed]] = asyncio.Queue()
         self.rows: list[Candle] = []
+        self.kept = 10_000
+        """So many candles of each timeframe are in the history."""
+        self.longer: list[SeriesKey] = []
 
     def close(self, row: tuple[float, float, float, float] = FLAT, *, told: bool = True) -> None:
         """The next minute, told half a second after its end."""
@@ -72,14 +76,26 @@ class HandFeed:
         self.rows.append(Candle(opens, *row, 1.0))
         self._clock.advance_to(opens + MINUTE + 500)
         if told:
-            self._queue.put_nowait([CandleClosed(SERIES, self.rows[-1])])
+            longer = [CandleClosed(each, self._last(each)) for each in self.longer if self._ends(each)]
+            self._queue.put_nowait([CandleClosed(SERIES, self.rows[-1]), *longer])
+
+    def _ends(self, series: SeriesKey) -> bool:
+        return (BEGIN + len(self.rows) * MINUTE) % series.timeframe.milliseconds == 0
+
+    def _last(self, series: SeriesKey) -> Candle:
+        made = resampled(Candles.from_rows(self.rows), series.timeframe)
+        return made.row(len(made) - 1)
 
     async def rounds(self) -> AsyncGenerator[Sequence[CandleClosed], None]:
         while True:
             yield await self._queue.get()
 
     async def history(self, series: SeriesKey, since: int, until: int) -> Candles:
-        return Candles.from_rows([row for row in self.rows if since <= row.open_time < until])
+        made = resampled(Candles.from_rows(self.rows), series.timeframe)
+        closed = [made.row(n) for n in range(len(made))]
+        last = self._clock.now() - series.timeframe.milliseconds
+        kept = self._clock.now() - self.kept * series.timeframe.milliseconds
+        return Candles.from_rows([row for row in closed if max(since, kept) <= row.open_time <= min(until - 1, last)])
 
     def silent_for(self, series: SeriesKey) -> int:
         return 0
@@ -95,6 +111,7 @@ class Venue:
         store: VenueStore | None = None,
         filters: OrderFilters | None = None,
         spec: MarketSpec = SPEC,
+        told: SeriesKey = SERIES,
     ) -> None:
         self.clock = clock or ManualClock(BEGIN)
         self.feed = feed or HandFeed(self.clock)
@@ -103,12 +120,13 @@ class Venue:
         self.paper = PaperExchange(
             {KEY: market_of(spec, pairs=rules.pairs, filters=filters, market_stops=stops)},
             {KEY: rules},
-            [SERIES],
+            [told],
             self.feed,
             self.clock,
             CASH,
             prices=self._made,
             store=store,
+            coarser=[Timeframe.M15, Timeframe.H1],
         )
 
     def _made(self, told: Any) -> DrivenPrices:
@@ -415,6 +433,51 @@ async def test_restart_when_commanded_while_history_is_caught_up_with_then_the_p
         assert not [event for event in again.heard if isinstance(event, OrderFilled)]
         told = await again.candle((50.0, 51.0, 49.0, 50.0))
         assert not [event for event in told if isinstance(event, OrderFilled)], "it came inside this candle"
+
+
+async def test_restart_when_the_exchange_forgot_the_minutes_then_longer_candles_show_that_the_stop_was_hit() -> None:
+    store = InMemoryVenueStore()
+    venue = Venue(store=store)
+    async with venue.listening():
+        await venue.candle()
+        await venue.execute(stop(98.0))
+    for minute in range(300):
+        venue.feed.close((100.0, 100.0, 97.0, 99.0) if minute == 40 else FLAT, told=False)
+    venue.feed.kept = 100
+    again = Venue(store=store, clock=venue.clock, feed=venue.feed)
+    async with again.listening():
+        fill = fill_in(again.heard)
+        assert fill.ticks == ticks(98.0) - 1
+        assert fill.time == BEGIN + 45 * MINUTE, "when the candle that shows it closed"
+        closed = [event.candle.open_time for event in again.heard if isinstance(event, CandleClosed)]
+        assert closed == [BEGIN + n * MINUTE for n in range(202, 301)], "nothing is invented"
+
+
+@pytest.mark.parametrize("timeframe", [Timeframe.M5, Timeframe.M15])
+async def test_longer_series_when_traded_then_its_candles_are_told_and_the_minutes_move_what_rests(
+    timeframe: Timeframe,
+) -> None:
+    told = SeriesKey("binance", "BTC/USD", timeframe)
+    store, step = InMemoryVenueStore(), timeframe.milliseconds
+    venue = Venue(told=told, store=store)
+    venue.feed.longer = [told]
+    async with venue.listening():
+        for _ in range(step // MINUTE):
+            await venue.candle()
+        assert [(event.series, event.candle.open_time) for event in venue.heard] == [(told, BEGIN)]
+        await venue.execute(entry(BEGIN + step))
+        assert [type(event) for event in await venue.candle()] == [OrderFilled]
+        await venue.execute(stop(98.0))
+        hit = await venue.candle((100.0, 100.0, 97.0, 99.0))
+        assert [type(event) for event in hit] == [OrderFilled]
+    for _ in range(2 * step // MINUTE):
+        venue.feed.close(told=False)
+    again = Venue(told=told, store=store, clock=venue.clock, feed=venue.feed)
+    async with again.listening():
+        assert [(event.series, event.candle.open_time) for event in again.heard] == [
+            (told, BEGIN + step),
+            (told, BEGIN + 2 * step),
+        ]
 
 
 async def test_history_when_asked_then_it_ends_with_the_last_candle_that_was_told() -> None:
