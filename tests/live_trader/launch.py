@@ -19,6 +19,7 @@ class Launch:
     """``settings``: as ``Settings`` takes them, data directory and wallets file among them.
 
     ``clock``: the exchange whose time is ours too, for exchanges whose time is frozen; empty: the machine's clock.
+    ``bursts``: requests that may be saved up, by exchange; where time stands still none are earned.
     ``speed``: the traders' own pauses are shorter by so much (never those of an exchange).
     """
 
@@ -26,6 +27,7 @@ class Launch:
     reaches: list[dict[str, Any]]
     names: list[str] = field(default_factory=list)
     clock: str = ""
+    bursts: dict[str, float] = field(default_factory=dict)
     speed: float = 1.0
     timeout_ms: int = 2_000
 
