@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from tradepulse.domain.events import CandleClosed, PriceSeen
 from tradepulse.domain.market import Candles, MarketKey, MarketSpec, SeriesKey
-from tradepulse.exchanges.market_tape import MarketTape
+from tradepulse.exchanges.market_tape import MarketTape, resampled
 from tradepulse.exchanges.order_calls import order_calls
 from tradepulse.exchanges.order_filters import OrderFilters
 from tradepulse.exchanges.order_intents import GatewayMarket
@@ -46,8 +46,11 @@ class DrivenFeed:
             opens += step
 
     async def history(self, series: SeriesKey, since: int, until: int) -> Candles:
-        closed = self._clock.now() - series.timeframe.milliseconds + 1
-        return self._tape.between(series.market, since, min(until, closed))
+        step = series.timeframe.milliseconds
+        closed = self._clock.now() - step + 1
+        first, last = series.timeframe.open_time_of(since), series.timeframe.open_time_of(until - 1) + step
+        finer = self._tape.between(series.market, max(first, self._tape.begin_of(series.market)), last)
+        return resampled(finer, series.timeframe).between(since, min(until, closed))
 
     def silent_for(self, series: SeriesKey) -> int:
         del series

@@ -124,7 +124,7 @@ class PaperExchange:
         self._played = {one.market: played_series(one) for one in sorted(series)}
         self._coarser = tuple(coarser)
         self._feed = feed
-        self._clock = clock
+        self.clock = clock
         self._book = VenueBook({key: market.spec for key, market in markets.items()}, balances, rules)
         self._kept = KeptBook(self._book, store, venue)
         self._progress: dict[MarketKey, Progress] = {}
@@ -199,7 +199,7 @@ class PaperExchange:
 
     async def _missed(self) -> list[Bar]:
         """Bars that closed while nobody looked, in order."""
-        found, now = list[Turn](), self._clock.now()
+        found, now = list[Turn](), self.clock.now()
         for market, series in self._played.items():
             found += await self._played_past(series, self._progress[market].open_time, now)
             base = self._base[market]
@@ -335,7 +335,7 @@ class PaperExchange:
     def _before_its_candle(self, price: PriceSeen) -> bool:
         """Whether a candle is about to come that closed before this price was seen."""
         closes = self._progress[price.market].open_time + self._step(price.market)
-        return closes <= price.time and self._clock.now() - closes < TOLERANCE_MS
+        return closes <= price.time and self.clock.now() - closes < TOLERANCE_MS
 
     # --- commands
 
@@ -362,7 +362,7 @@ class PaperExchange:
             self._book.execute(command, time)
             return
         resting = len(self._book.open.get(command.market, ()))
-        intent = intent_of(command, market, self._clock.now(), market.obstacle, resting)
+        intent = intent_of(command, market, self.clock.now(), market.obstacle, resting)
         if isinstance(command, PlaceEntry) and (intent.stale or time > command.plan.valid_for_open):
             self._book.drop(command, Verdict.NEXT_BAR_MISSING, time)
             return
@@ -377,16 +377,16 @@ class PaperExchange:
             return
         self._book.execute(command, time)
         price = self._seen.get(command.market)
-        if isinstance(command, PlaceExit) and price is not None and self._clock.now() - price.time <= FRESH_MS:
+        if isinstance(command, PlaceExit) and price is not None and self.clock.now() - price.time <= FRESH_MS:
             self._sell_at(self._book.orders[command.client_id], price)
 
     def _sell_at(self, order: VenueOrder, price: PriceSeen) -> None:
         if order.status is OrderStatus.OPEN:
-            self._book.meet_price(order, self._clock.now(), price.ticks)
+            self._book.meet_price(order, self.clock.now(), price.ticks)
 
     def _market_time(self, market: MarketKey) -> int:
         """The moment in the market that a command belongs to: that of the bar being told, unless it is long past."""
-        now, progress = self._clock.now(), self._progress.get(market)
+        now, progress = self.clock.now(), self._progress.get(market)
         if progress is None or market not in self._played:
             return now
         step = self._step(market)
@@ -436,7 +436,7 @@ class PaperExchange:
         exchange = next(iter(self._played)).exchange
         totals = {currency: total for currency, (total, _) in self.balances().items()}
         free = {currency: free for currency, (_, free) in self.balances().items()}
-        return AccountView(exchange, totals, free, tuple(self._resting()), self._clock.now())
+        return AccountView(exchange, totals, free, tuple(self._resting()), self.clock.now())
 
     def _resting(self) -> Iterator[RestingOrder]:
         for market, resting in self._book.open.items():
@@ -455,7 +455,7 @@ class PaperExchange:
             state = await self._kept.load()
             if state is not None:
                 self._book.restore(state["book"])
-            began = self._clock.now()
+            began = self.clock.now()
             progress = {} if state is None else self._remembered(state)
             for market, series in self._played.items():
                 progress.setdefault(market, Progress(series.timeframe.open_time_of(began)))
