@@ -14,7 +14,13 @@ from tradepulse.core.protection import WORD_IS_FINAL, Patience
 from tradepulse.domain.market import MarketKey, MarketKind, MarketSpec, SeriesKey, Timeframe
 from tradepulse.domain.orders import AccountView, ProtectionMode
 from tradepulse.domain.wallets import KeyAnswer, Wallet, WalletMode
-from tradepulse.exchanges.ccxt_exchange import REQUEST_TIMEOUT_MS, ExchangeConnection, Sleep, connected_exchange
+from tradepulse.exchanges.ccxt_exchange import (
+    REQUEST_TIMEOUT_MS,
+    ExchangeConnection,
+    Sleep,
+    connected_exchange,
+    exchange_errors,
+)
 from tradepulse.exchanges.ccxt_feed import CcxtFeed
 from tradepulse.exchanges.ccxt_gateway import CcxtGateway
 from tradepulse.exchanges.key_permissions import ask_permissions
@@ -91,6 +97,7 @@ async def open_access(
     if wallet.mode is not WalletMode.LIVE or credentials is None:
         raise ConfigurationError(f"The wallet '{wallet.name}' has no key to trade with.", "Store one, or trade paper.")
     async with AsyncExitStack() as stack:
+        stack.enter_context(exchange_errors(wallet.exchange))
         session = await stack.enter_async_context(outside.session())
         trading = await stack.enter_async_context(_connection(wallet, session, credentials, outside, budgets))
         # Candles have a connection without a key: what is public needs none, and a burst of candles holds up no order.
@@ -139,13 +146,18 @@ async def _real(
     gateway = CcxtGateway(trading, [one.market for one in series], outside.sleep)
     await gateway.open()
     feed = CcxtFeed(market, series, outside.sleep)
+
+    async def account() -> AccountView:
+        with exchange_errors(wallet.exchange):
+            return await gateway.account()
+
     return ExchangeAccess(
         feed=feed,
         gateway=gateway,
         clock=trading,
         markets=await gateway.markets(),
         modes=gateway.modes(),
-        account=gateway.account,
+        account=account,
         watch_prices=gateway.watch_prices,
         silent_for=feed.silent_for,
         obstacle=gateway.obstacle,

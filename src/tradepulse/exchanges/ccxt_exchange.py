@@ -61,6 +61,8 @@ class ExchangeConnection:
         self._clock_measured_at = -CLOCK_GOOD_FOR_MS
         client.throttle = self._throttle
         client.milliseconds = clock.now
+        # What is signed by the second (OKX's streams, all of Coinbase) has no correction of ccxt's own.
+        client.seconds = lambda: self.now() // 1000
         if client.id in _ONE_AT_A_TIME and client.apiKey:
             client.fetch2 = _one_at_a_time(client)
             client.nonce = _rising(client.nonce)
@@ -204,6 +206,19 @@ def at_urgency(urgency: Urgency, patience_ms: int = 0) -> Iterator[None]:
         yield
     finally:
         _urgency.reset(token)
+
+
+@contextmanager
+def exchange_errors(exchange: str) -> Iterator[None]:
+    """What ccxt raises, in our terms: a key that is not taken needs a person, anything else may pass."""
+    try:
+        yield
+    except ccxtpro.AuthenticationError as error:
+        raise ConfigurationError(
+            f"{exchange} does not take the key: {reason_of(error)}.", "See what it may do: tradepulse keys check"
+        ) from error
+    except ccxtpro.BaseError as error:
+        raise TransientError(f"{exchange} answered {reason_of(error)}.", "Try again later.") from error
 
 
 @asynccontextmanager
