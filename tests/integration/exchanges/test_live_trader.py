@@ -110,8 +110,8 @@ async def test_live_wallet_when_the_database_is_away_then_entries_stop_nothing_i
 async def _target_while_away(trader: RunningTrader, exchange: RunningExchange, market: FrozenMarket) -> None:
     """The target fills, and more candles come that would be entered on otherwise."""
     closed, away = len(trader.events("PositionClosed")), _away(trader)
-    await market.told(trader, "50000", "50900", "50900", "50000")
-    await trader.until(lambda: len(trader.events("PositionClosed")) == closed + 1 and _away(trader) == away + 1)
+    exchange.price("50900", depth="2")
+    await market.until(trader, lambda: len(trader.events("PositionClosed")) == closed + 1 and _away(trader) == away + 1)
     before = len(exchange.orders())
     for _ in range(2):
         await market.told(trader, "50000", "50000")
