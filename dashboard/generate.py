@@ -6,8 +6,9 @@ import json
 import subprocess
 import sys
 import tempfile
+from dataclasses import fields
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from tradepulse.api.app import create_app
 from tradepulse.api.deps import Services
@@ -19,8 +20,8 @@ TARGET = DASHBOARD / "src" / "generated" / "api.ts"
 
 
 def openapi_document() -> str:
-    nothing = cast("Any", None)
-    app = create_app(Services(nothing, nothing, nothing, nothing, ""), settings=Settings())
+    nothing: dict[str, Any] = {field.name: None for field in fields(Services)}
+    app = create_app(Services(**{**nothing, "signing_key": bytes(32)}), settings=Settings())
     return json.dumps(app.openapi(), indent=1, sort_keys=True)
 
 

@@ -6,7 +6,8 @@ import { createRoot } from "react-dom/client";
 import { App } from "./app/App";
 import { LiveProvider } from "./app/LiveProvider";
 import { ThemeProvider } from "./app/theme";
-import { ApiError } from "./lib/api";
+import { SessionGate } from "./features/auth/SessionGate";
+import { ApiError } from "./lib/session";
 
 const isTemporary = (error: Error): boolean => error instanceof ApiError && (error.status === 0 || error.status === 503);
 
@@ -30,9 +31,11 @@ createRoot(root).render(
   <StrictMode>
     <QueryClientProvider client={client}>
       <ThemeProvider>
-        <LiveProvider>
-          <App />
-        </LiveProvider>
+        <SessionGate>
+          <LiveProvider>
+            <App />
+          </LiveProvider>
+        </SessionGate>
       </ThemeProvider>
     </QueryClientProvider>
   </StrictMode>,

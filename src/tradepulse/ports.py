@@ -1,6 +1,6 @@
 """Sockets in the wall. Each docstring is a contract with one test suite, run over every member."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Protocol
@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from tradepulse.domain.commands import Command
 from tradepulse.domain.events import EngineEvent, MarketEvent, OrderEvent
 from tradepulse.domain.inbox import Request
+from tradepulse.domain.jobs import Job, JobOrder, JobProgress, Schedule
 from tradepulse.domain.market import Candles, MarketKey, MarketSpec, SeriesKey
 from tradepulse.domain.training import (
     Combination,
@@ -18,6 +19,7 @@ from tradepulse.domain.training import (
     TrainingRequest,
     TrainingUnit,
 )
+from tradepulse.domain.users import ApiKey, AuditEntry, Note, Session, User
 from tradepulse.shared.errors import RefusedError
 
 JsonObject = dict[str, Any]
@@ -195,7 +197,19 @@ class BookReader(Protocol):
 
     async def positions(self, book: str) -> list[JsonObject]: ...
 
-    async def trades(self, book: str, *, limit: int, before: int | None = None) -> list[JsonObject]: ...
+    async def trades(
+        self,
+        book: str,
+        *,
+        limit: int,
+        before: int | None = None,
+        symbol: str | None = None,
+        strategy: str | None = None,
+        since: int | None = None,
+        until: int | None = None,
+    ) -> list[JsonObject]:
+        """Closed trades; ``since`` and ``until`` (exclusive) bound the time of their exit."""
+        ...
 
     async def trade(self, book: str, trade_id: str) -> JsonObject | None:
         """One trade with its setup, orders, fills and ledger entries."""
@@ -206,6 +220,24 @@ class BookReader(Protocol):
     ) -> list[JsonObject]: ...
 
     async def equity(self, book: str, *, since: int | None = None, limit: int = 5000) -> list[JsonObject]: ...
+
+    async def setup_counts(self, book: str) -> dict[str, dict[str, int]]:
+        """How many setups each strategy found, by verdict."""
+        ...
+
+    async def holdings(self, book: str) -> list[JsonObject]:
+        """Per market what the ledger says is held: ``exchange``, ``symbol``, ``base``, ``quantity`` (not zero)."""
+        ...
+
+    async def resting_orders(self, book: str) -> list[JsonObject]:
+        """Stops and targets of the book that have not ended, with ``quantity`` and ``price``, newest first."""
+        ...
+
+    async def events_before(
+        self, book: str, *, limit: int, before: int | None = None, kinds: Sequence[str] = ()
+    ) -> list[JsonObject]:
+        """What was logged of the book, newest first; ``cursor`` is the global sequence. No kind named: all of them."""
+        ...
 
     async def ledger_check(self, book: str) -> LedgerCheck: ...
 
@@ -222,14 +254,117 @@ class BookReader(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class DatabaseFacts:
+    """``clock_offset_ms``: by how much the database's clock is ahead of this machine's."""
+
+    schema_problem: str
+    clock_offset_ms: int
+
+
 class ResultStore(Protocol):
-    """Finished backtests, opened again by id: request, data hash, code version, figures, trades, equity."""
+    """Finished backtests, opened again by id: request, data hash, code version, figures, trades, equity.
 
-    async def save_backtest(self, report: JsonObject, trades: Sequence[JsonObject]) -> str: ...
+    Walks forward likewise: request, data hashes, code version, folds. An id of one kind is unknown to the other.
+    """
 
-    async def backtests(self, *, limit: int = 50) -> list[JsonObject]: ...
+    async def save_backtest(
+        self, report: JsonObject, trades: Sequence[JsonObject], *, backtest_id: str | None = None
+    ) -> str:
+        """Its id: a new one, or the one given, under which the first result counts and a second changes nothing."""
+        ...
+
+    async def backtests(self, *, limit: int = 50, before: int | None = None) -> list[JsonObject]:
+        """Newest first, without their trades; ``before`` is the ``cursor`` of the last one seen."""
+        ...
 
     async def backtest(self, backtest_id: str) -> JsonObject | None: ...
+
+    async def save_walk_forward(self, report: JsonObject) -> str: ...
+
+    async def walk_forwards(self, *, limit: int = 50) -> list[JsonObject]: ...
+
+    async def walk_forward(self, walk_forward_id: str) -> JsonObject | None: ...
+
+    async def delete_backtest(self, backtest_id: str) -> bool:
+        """``False`` where there is none."""
+        ...
+
+
+class JobStore(Protocol):
+    """Background jobs as rows, so that any number of workers can share them and none is lost with its process.
+
+    A job is worked on by one worker at a time; a job whose worker is gone is given out again, but not for ever: what
+    has lost three workers has failed. What a worker says about a job that is no longer its own changes nothing.
+    """
+
+    async def create(self, order: JobOrder) -> Job:
+        """``RefusedError`` naming the other job while one of the same kind and parameters has not ended."""
+        ...
+
+    async def job(self, job_id: str) -> Job | None: ...
+
+    async def jobs(
+        self, *, limit: int = 50, kinds: Collection[str] | None = None, ended: bool | None = None
+    ) -> list[Job]:
+        """Newest first."""
+        ...
+
+    async def take(self, worker: str, kinds: Collection[str], machine: str) -> Job | None:
+        """The next job that nobody works on and whose time has come: highest priority first, then oldest."""
+        ...
+
+    async def keep(self, job_id: str, worker: str, progress: JobProgress | None = None) -> bool:
+        """Still here, and this far. Whoever is silent for long counts as gone.
+
+        ``False`` when there is nothing more to do for this worker: the job was cancelled, or is somebody else's now.
+        """
+        ...
+
+    async def finish(self, job_id: str, worker: str, result: JsonObject) -> bool: ...
+
+    async def fail(self, job_id: str, worker: str, problem: str) -> bool: ...
+
+    async def retry(self, job_id: str, worker: str, problem: str, *, retries: int, wait_ms: int) -> bool:
+        """Give it back because of something that may pass; it is not given out again before ``wait_ms``."""
+        ...
+
+    async def release(self, job_id: str, worker: str) -> bool:
+        """Give it back as if it had never been taken."""
+        ...
+
+    async def cancel(self, job_id: str) -> bool:
+        """``False`` where it has ended already."""
+        ...
+
+    async def resume(self, job_id: str) -> bool:
+        """Queue again what was cancelled or has failed; ``False`` where it was neither.
+
+        ``RefusedError`` where the same has been asked for anew.
+        """
+        ...
+
+
+class ScheduleStore(Protocol):
+    """What comes by the clock, in the order of names. Of all that look at the same time, one makes the run."""
+
+    async def put(self, schedule: Schedule, *, replace: bool = True) -> bool:
+        """``False`` where it is there already and was not to be replaced."""
+        ...
+
+    async def schedules(self) -> list[Schedule]: ...
+
+    async def remove(self, name: str) -> bool: ...
+
+    async def switch(self, name: str, *, enabled: bool, next_run: int | None) -> bool: ...
+
+    async def fire(self, schedule: Schedule, order: JobOrder, *, now: int, next_run: int | None) -> Job | None:
+        """Ask for the job and move on to ``next_run``, both or neither.
+
+        ``None`` where the schedule is not as ``schedule`` has it any more (somebody else was faster), or where its
+        last job has not ended: that is noted as its problem.
+        """
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -361,4 +496,132 @@ class ConfigurationStore(Protocol):
 
     async def moves(self, configuration_id: str) -> list[StageMove]:
         """Oldest first."""
+        ...
+
+
+class NameTakenError(RefusedError):
+    """Somebody, or another key of the same user, has this name."""
+
+
+class LastAdminError(RefusedError):
+    """Nobody would be left who may administer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rotation:
+    """What became of a refresh token: the session it is of, or nothing; ``reused``: somebody had used it before."""
+
+    session: Session | None
+    reused: bool = False
+
+
+class AccountStore(Protocol):
+    """Users, sessions, keys for scripts and the audit log. Tokens come here as hashes only.
+
+    A change and its note are one transaction. Names are unique whatever their case.
+    """
+
+    async def users(self) -> list[User]:
+        """By name."""
+        ...
+
+    async def user(self, user_id: str) -> User | None: ...
+
+    async def user_named(self, name: str) -> User | None: ...
+
+    async def add_user(self, user: User, note: Note) -> None:
+        """``NameTakenError`` where the name is taken."""
+        ...
+
+    async def save_user(self, user: User, note: Note, *, end_sessions: bool, but: str | None = None) -> None:
+        """``LastAdminError`` where it was the last admin who is not disabled. ``but``: a session that goes on."""
+        ...
+
+    async def remove_user(self, user_id: str, note: Note) -> bool:
+        """With sessions and keys. ``False`` where there is none; ``LastAdminError`` as above."""
+        ...
+
+    async def offer_set_up(self, token_hash: str, expires_at: int) -> bool:
+        """The one token that makes the first user, in place of an earlier one. ``False`` where there are users."""
+        ...
+
+    async def set_up(self, token_hash: str, admin: User, note: Note) -> bool:
+        """``False`` where the token is wrong, used or expired at ``note.time``, or there are users."""
+        ...
+
+    async def begin_session(self, session: Session, token_hash: str, note: Note) -> None: ...
+
+    async def rotate(self, token_hash: str, new_hash: str, note: Note, *, idle_ms: int) -> Rotation:
+        """Use a refresh token up. One that was used before ends its whole session, which is noted."""
+        ...
+
+    async def active(self, session_id: str, now: int) -> tuple[User, Session] | None:
+        """The session and its user, where neither ended, expired nor was disabled."""
+        ...
+
+    async def active_sessions(self, session_ids: Sequence[str], now: int) -> set[str]: ...
+
+    async def sessions(self, user_id: str, now: int) -> list[Session]:
+        """Those not ended, newest first."""
+        ...
+
+    async def confirm(self, session_id: str, now: int) -> None: ...
+
+    async def end_sessions(self, user_id: str, note: Note, session_id: str | None = None) -> int:
+        """All of the user, or the one; how many that were."""
+        ...
+
+    async def add_key(self, key: ApiKey, note: Note) -> None:
+        """``NameTakenError`` where the user has a key of that name."""
+        ...
+
+    async def keys(self, user_id: str) -> list[ApiKey]: ...
+
+    async def key_owner(self, key_id: str, now: int) -> tuple[User, ApiKey] | None:
+        """The key and its user, where the key did not expire and the user is not disabled."""
+        ...
+
+    async def key_used(self, key_id: str, now: int) -> None: ...
+
+    async def remove_key(self, user_id: str, key_id: str, note: Note) -> bool: ...
+
+    async def add_ticket(self, ticket_hash: str, grant: JsonObject, expires_at: int) -> None:
+        """What opens one live connection."""
+        ...
+
+    async def take_ticket(self, ticket_hash: str, now: int) -> JsonObject | None:
+        """Once only."""
+        ...
+
+    async def note(self, note: Note) -> None: ...
+
+    async def notes(self, *, limit: int, before: int | None = None) -> list[AuditEntry]:
+        """Newest first."""
+        ...
+
+    def chain(self) -> AsyncIterator[AuditEntry]:
+        """Every entry, oldest first."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class StoredAnswer:
+    """``status`` is ``None`` while the first request is still being worked on."""
+
+    request_hash: str
+    status: int | None = None
+    body: bytes = b""
+
+
+class AnswerStore(Protocol):
+    """Answers to writes by owner and key, so that a write that is sent twice is done once."""
+
+    async def begin(self, owner: str, key: str, request_hash: str, now: int) -> StoredAnswer | None:
+        """``None``: the caller is the first (or the first was lost) and goes on."""
+        ...
+
+    async def finish(self, owner: str, key: str, status: int, body: bytes) -> None: ...
+
+    async def forget(self, owner: str, key: str) -> None:
+        """Nothing was done: the next one is the first."""
         ...

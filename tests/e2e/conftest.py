@@ -2,11 +2,14 @@ import shutil
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from tests.integration.api.people import PASSWORD, user_of
 from tests.integration.api.scenario import Scenario
 from tests.integration.api.serving import Server
+from tests.quick_passwords import quick_passwords as quick_passwords
 
 from tradepulse.api.pages import BUILD_COMMAND, STATIC
+from tradepulse.domain.users import Role
 
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
 LAUNCH_ARGUMENTS = [
@@ -63,10 +66,18 @@ class Console:
 @pytest.fixture
 def page(browser: Browser, server: Server) -> Iterator[Page]:
     context = browser.new_context(viewport={"width": 1500, "height": 1000}, timezone_id="America/New_York")
+    sign_in(context, server)
     page = context.new_page()
     page.set_default_timeout(15_000)
     yield page
     context.close()
+
+
+def sign_in(context: BrowserContext, server: Server, role: Role = Role.TRADER) -> None:
+    """As somebody who has logged in before: the browser holds the cookie and knows that it does."""
+    body = {"name": user_of(role).name, "password": PASSWORD}
+    assert context.request.post(f"{server.address}/api/auth/login", data=body).ok
+    context.add_init_script("localStorage.setItem('tradepulse.known', 'yes')")
 
 
 @pytest.fixture

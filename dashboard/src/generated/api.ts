@@ -4,6 +4,46 @@
  */
 
 export interface paths {
+    "/api/analytics/asset-ranking": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Asset Ranking
+         * @description Markets by what the book earned on them in units of risk, best first; then those without a trade, by volume.
+         */
+        get: operations["asset_ranking_api_analytics_asset_ranking_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/analytics/assets/{symbol}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Asset
+         * @description One symbol on every exchange of which candles are stored.
+         */
+        get: operations["asset_api_analytics_assets__symbol__get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/analytics/candles": {
         parameters: {
             query?: never;
@@ -26,6 +66,384 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/analytics/correlation-matrix": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Correlation Matrix
+         * @description How the stored markets move together, from the newest bars of each.
+         */
+        get: operations["correlation_matrix_api_analytics_correlation_matrix_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/analytics/market-overview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Market Overview
+         * @description Every market of which candles are stored, by exchange and symbol.
+         */
+        get: operations["market_overview_api_analytics_market_overview_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/auth/audit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Audit
+         * @description Who did what, newest first.
+         */
+        get: operations["audit_api_auth_audit_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/auth/audit/verification": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Verification
+         * @description Whether every entry follows from the one before, and, where one was noted earlier, whether it is still there.
+         */
+        get: operations["verification_api_auth_audit_verification_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/auth/confirm": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Confirm
+         * @description Give the password again, before what asks for it: live mode, limits, keys, users, lifting the kill switch.
+         */
+        post: operations["confirm_api_auth_confirm_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/auth/keys": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Keys
+         * @description One's own keys for scripts; never their secrets.
+         */
+        get: operations["keys_api_auth_keys_get"];
+        put?: never;
+        /**
+         * Make Key
+         * @description Needs the password given lately. A key never may more than its user. Its answer is not kept for a second one.
+         */
+        post: operations["make_key_api_auth_keys_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/auth/keys/{key_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Remove Key */
+        delete: operations["remove_key_api_auth_keys__key_id__delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/auth/live-ticket": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Live Ticket
+         * @description Good once, for 30 seconds: the first message to `/api/live` carries it.
+         */
+        post: operations["live_ticket_api_auth_live_ticket_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/auth/login": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Login
+         * @description Wrong name and wrong password are answered alike, and equally late.
+         */
+        post: operations["login_api_auth_login_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/auth/logout": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Logout
+         * @description End this session, everywhere it is used.
+         */
+        post: operations["logout_api_auth_logout_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/auth/logout-everywhere": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Logout Everywhere
+         * @description End all sessions of this user, this one too.
+         */
+        post: operations["logout_everywhere_api_auth_logout_everywhere_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/auth/me": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Me */
+        get: operations["me_api_auth_me_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/auth/password": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Change Password
+         * @description Also ends all other sessions of this user.
+         */
+        put: operations["change_password_api_auth_password_put"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/auth/refresh": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Refresh
+         * @description Another access token and the next refresh token. One used twice ends the session: it may have been stolen.
+         */
+        post: operations["refresh_api_auth_refresh_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/auth/sessions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Sessions
+         * @description One's own, newest first.
+         */
+        get: operations["sessions_api_auth_sessions_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/auth/sessions/{session_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** End Session */
+        delete: operations["end_session_api_auth_sessions__session_id__delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/auth/set-up": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Set Up State */
+        get: operations["set_up_state_api_auth_set_up_get"];
+        put?: never;
+        /**
+         * Set Up
+         * @description Make the first user, an admin, with the token of the link that `tradepulse up` printed.
+         */
+        post: operations["set_up_api_auth_set_up_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/auth/users": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Users */
+        get: operations["users_api_auth_users_get"];
+        put?: never;
+        /** Add User */
+        post: operations["add_user_api_auth_users_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/auth/users/{user_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Remove User
+         * @description With sessions and keys; what they did stays in the audit log.
+         */
+        delete: operations["remove_user_api_auth_users__user_id__delete"];
+        options?: never;
+        head?: never;
+        /**
+         * Change User
+         * @description Ends the user's sessions. The last admin stays one.
+         */
+        patch: operations["change_user_api_auth_users__user_id__patch"];
+        trace?: never;
+    };
     "/api/backtests": {
         parameters: {
             query?: never;
@@ -39,7 +457,11 @@ export interface paths {
          */
         get: operations["backtests_api_backtests_get"];
         put?: never;
-        post?: never;
+        /**
+         * Start Backtest
+         * @description The job's id is the backtest's, once it has finished.
+         */
+        post: operations["start_backtest_api_backtests_post"];
         delete?: never;
         options?: never;
         head?: never;
@@ -55,11 +477,69 @@ export interface paths {
         };
         /**
          * Backtest
-         * @description The whole report: request, data hash, code version, figures, trades, equity.
+         * @description The whole report: request, data hash, code version, figures, trades.
          */
         get: operations["backtest_api_backtests__backtest_id__get"];
         put?: never;
         post?: never;
+        /**
+         * Delete Backtest
+         * @description With its trades. One that is still at work is cancelled as a job: DELETE /api/jobs/{id}.
+         */
+        delete: operations["delete_backtest_api_backtests__backtest_id__delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/backtests/{backtest_id}/equity": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Backtest Equity */
+        get: operations["backtest_equity_api_backtests__backtest_id__equity_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/backtests/{backtest_id}/trades": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Backtest Trades */
+        get: operations["backtest_trades_api_backtests__backtest_id__trades_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/data/backfill": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Backfill
+         * @description Candles of an exchange; with nothing named, every real series that is stored is brought up to date.
+         */
+        post: operations["backfill_api_data_backfill_post"];
         delete?: never;
         options?: never;
         head?: never;
@@ -95,6 +575,327 @@ export interface paths {
          * @description Missing stretches of one series; a missing candle is never invented.
          */
         get: operations["gaps_api_data_gaps_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/data/import": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Import Files */
+        post: operations["import_files_api_data_import_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/exchanges/connections": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Connections
+         * @description The wallets with their keys: what each key may do, and whether it may trade live.
+         */
+        get: operations["connections_api_exchanges_connections_get"];
+        put?: never;
+        /**
+         * Add Connection
+         * @description Store the key of a wallet, encrypted, after asking its exchange what it may do.
+         *
+         *     Needs the password given lately.
+         */
+        post: operations["add_connection_api_exchanges_connections_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/exchanges/connections/{wallet}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Remove Connection
+         * @description Delete the stored key of a wallet here. Delete it at the exchange too. Needs the password given lately.
+         */
+        delete: operations["remove_connection_api_exchanges_connections__wallet__delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/exchanges/connections/{wallet}/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Check Connection
+         * @description Ask the exchange now what the key may do. A right to withdraw found here stops the wallet's entries.
+         */
+        post: operations["check_connection_api_exchanges_connections__wallet__test_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/exchanges/performance": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Performance
+         * @description Closed trades of the book by exchange.
+         */
+        get: operations["performance_api_exchanges_performance_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/exchanges/supported": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Supported
+         * @description Every exchange and kind of market, with how a position is protected there and why.
+         */
+        get: operations["supported_api_exchanges_supported_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/jobs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Jobs
+         * @description Newest first; training jobs are told with units as their progress.
+         */
+        get: operations["jobs_api_jobs_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/jobs/{job_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Job */
+        get: operations["job_api_jobs__job_id__get"];
+        put?: never;
+        post?: never;
+        /**
+         * Cancel Job
+         * @description Its worker stops within seconds; what it has stored so far is kept.
+         */
+        delete: operations["cancel_job_api_jobs__job_id__delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/jobs/{job_id}/resume": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Resume Job
+         * @description Only what was cancelled or has failed: a backfill goes on after what is stored, others start again.
+         */
+        post: operations["resume_job_api_jobs__job_id__resume_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/jobs/schedules": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Schedules */
+        get: operations["schedules_api_jobs_schedules_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/jobs/schedules/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /**
+         * Switch Schedule
+         * @description On: it runs at the next time its expression names. Off: a job of it that runs goes on.
+         */
+        patch: operations["switch_schedule_api_jobs_schedules__name__patch"];
+        trace?: never;
+    };
+    "/api/jobs/schedules/{name}/run": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Run Schedule
+         * @description Now, whether it is on or off.
+         */
+        post: operations["run_schedule_api_jobs_schedules__name__run_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/patterns/{strategy_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Strategy
+         * @description One strategy: what it asks for, and which of its numbers may be chosen.
+         */
+        get: operations["strategy_api_patterns__strategy_id__get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/patterns/{strategy_id}/parameters": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Parameters
+         * @description Its parameters with defaults and bounds.
+         */
+        get: operations["parameters_api_patterns__strategy_id__parameters_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/patterns/pattern-library": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Pattern Library
+         * @description Every condition that a setup can be asked for, and which strategies ask for it.
+         */
+        get: operations["pattern_library_api_patterns_pattern_library_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/patterns/performance": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Performance
+         * @description What each strategy found, how much of it was taken, and what its closed trades made.
+         */
+        get: operations["performance_api_patterns_performance_get"];
         put?: never;
         post?: never;
         delete?: never;
@@ -143,6 +944,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/portfolio/books": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Books
+         * @description All books there are, the most recently active first.
+         */
+        get: operations["books_api_portfolio_books_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/portfolio/history": {
         parameters: {
             query?: never;
@@ -155,6 +976,86 @@ export interface paths {
          * @description Equity and cash at each mark, ascending; the newest `limit` of them.
          */
         get: operations["history_api_portfolio_history_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/portfolio/holdings": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Holdings
+         * @description Cash and coins of the book by its ledger, valued at the latest stored close.
+         */
+        get: operations["holdings_api_portfolio_holdings_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/portfolio/oco-orders": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Oco Orders
+         * @description Stops and targets that rest for open positions, by position.
+         */
+        get: operations["oco_orders_api_portfolio_oco_orders_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/portfolio/performance": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Performance
+         * @description What the book made, in all and by strategy, symbol, regime and timeframe; from its newest 20,000 marks.
+         */
+        get: operations["performance_api_portfolio_performance_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/portfolio/risk-management": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Risk Management
+         * @description State of trading, what holds it, locks on entries, and the limits with the share of each that is used.
+         */
+        get: operations["risk_management_api_portfolio_risk_management_get"];
         put?: never;
         post?: never;
         delete?: never;
@@ -180,6 +1081,83 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/portfolio/wallets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Wallets
+         * @description The wallets of the wallets file, whether they are traded now, and what they are worth.
+         */
+        get: operations["wallets_api_portfolio_wallets_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/system/config": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Config
+         * @description Every setting in force and where it comes from. For admins.
+         */
+        get: operations["config_api_system_config_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/system/readiness": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Explained Readiness
+         * @description As `/health/ready`, with what was found.
+         */
+        get: operations["explained_readiness_api_system_readiness_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/system/resources": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Resources */
+        get: operations["resources_api_system_resources_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/system/status": {
         parameters: {
             query?: never;
@@ -194,6 +1172,43 @@ export interface paths {
         get: operations["status_api_system_status_get"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/system/version": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Version Line */
+        get: operations["version_line_api_system_version_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/trades/{position_id}/close": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Close
+         * @description Close one position at market; its stop and target are withdrawn in the same step.
+         */
+        post: operations["close_api_trades__position_id__close_post"];
         delete?: never;
         options?: never;
         head?: never;
@@ -240,6 +1255,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/trades/commands/{command_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Command
+         * @description What became of a command.
+         */
+        get: operations["command_api_trades_commands__command_id__get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/trades/daily-pnl": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Daily Pnl
+         * @description Realised profit by UTC day of the exit, ascending; days without a closed trade are left out.
+         */
+        get: operations["daily_pnl_api_trades_daily_pnl_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/trades/history": {
         parameters: {
             query?: never;
@@ -260,6 +1315,86 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/trades/kill-switch": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Kill Switch
+         * @description Halt every book, and close what is open where that is asked for. Never asks for the password: it is urgent.
+         */
+        post: operations["kill_switch_api_trades_kill_switch_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/trades/logs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Logs
+         * @description What the book's engine wrote down, newest first.
+         */
+        get: operations["logs_api_trades_logs_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/trades/pause": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Pause
+         * @description Nothing new is entered in one book, entries on their way are withdrawn; stops and targets stay.
+         */
+        post: operations["pause_api_trades_pause_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/trades/resume": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Resume
+         * @description Lift what only a person may lift, the kill switch too. Needs the password given lately.
+         */
+        post: operations["resume_api_trades_resume_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/trades/statistics": {
         parameters: {
             query?: never;
@@ -269,9 +1404,264 @@ export interface paths {
         };
         /**
          * Trade Statistics
-         * @description Over all closed trades of the book.
+         * @description Over all closed trades of the book, or those chosen.
          */
         get: operations["trade_statistics_api_trades_statistics_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/training/configurations": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Configurations */
+        get: operations["configurations_api_training_configurations_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/training/configurations/{configuration_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Configuration
+         * @description With its evidence, in sample and out of sample side by side, and its life.
+         */
+        get: operations["configuration_api_training_configurations__configuration_id__get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/training/configurations/{configuration_id}/activate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Activate
+         * @description Put it into force; the one in force so far is deactivated. The trader takes it up between two candles.
+         */
+        post: operations["activate_api_training_configurations__configuration_id__activate_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/training/configurations/{configuration_id}/deactivate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Deactivate
+         * @description Take it out of force; it can be activated again.
+         */
+        post: operations["deactivate_api_training_configurations__configuration_id__deactivate_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/training/jobs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Training Jobs */
+        get: operations["training_jobs_api_training_jobs_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/training/jobs/{job_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Training Job
+         * @description With its parts: how far each is, who works on it, and what was wrong with it.
+         */
+        get: operations["training_job_api_training_jobs__job_id__get"];
+        put?: never;
+        post?: never;
+        /**
+         * Cancel Training Job
+         * @description Its workers stop within seconds; what was found so far is not judged.
+         */
+        delete: operations["cancel_training_job_api_training_jobs__job_id__delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/training/jobs/{job_id}/results": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Training Results */
+        get: operations["training_results_api_training_jobs__job_id__results_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/training/jobs/{job_id}/resume": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Resume Training Job
+         * @description A job that has not ended goes on by itself with the next worker that is free; one that has ended is over.
+         */
+        post: operations["resume_training_job_api_training_jobs__job_id__resume_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/training/market-regimes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Market Regimes
+         * @description The regime in force now on every market that is stored.
+         */
+        get: operations["market_regimes_api_training_market_regimes_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/training/matrix": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Matrix
+         * @description All combinations of a symbol on an exchange: traded with which figures, or not traded because of what.
+         */
+        get: operations["matrix_api_training_matrix_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/training/start-multi-dimensional": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Start Multi Dimensional
+         * @description Every symbol and exchange under every strategy, regime and timeframe, in one job for the workers.
+         */
+        post: operations["start_multi_dimensional_api_training_start_multi_dimensional_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/training/strategy-parameters/{symbol}/{exchange}/{strategy_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Strategy Parameters
+         * @description What is traded there: the symbol may be written BTC/USDT, BTC-USDT or BTC%2FUSDT.
+         */
+        get: operations["strategy_parameters_api_training_strategy_parameters__symbol___exchange___strategy_id__get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/training/system-status": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * System Status
+         * @description How much is asked for, who is at work, and what is in force.
+         */
+        get: operations["system_status_api_training_system_status_get"];
         put?: never;
         post?: never;
         delete?: never;
@@ -292,6 +1682,46 @@ export interface paths {
          * @description The process answers. What it depends on is in `/api/system/status`.
          */
         get: operations["health_health_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/health/ready": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Ready
+         * @description 503 where a check failed. Why is told to who is logged in, at `/api/system/readiness`.
+         */
+        get: operations["ready_health_ready_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/metrics": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Metrics
+         * @description For Prometheus: of this process and of the books as stored. A key with the scope `metrics` is enough.
+         */
+        get: operations["metrics_metrics_get"];
         put?: never;
         post?: never;
         delete?: never;
@@ -396,6 +1826,178 @@ export interface components {
              */
             unrealised_r: number | null;
         };
+        /**
+         * Answer
+         * @description Which parameters a combination trades with: its own, those of a parent, or none.
+         * @enum {string}
+         */
+        Answer: "own" | "parent" | "defaults" | "do not trade";
+        /**
+         * AssetLine
+         * @description A market as its stored candles show it. Prices are for looking at, nothing is booked from them.
+         */
+        AssetLine: {
+            /**
+             * Change Day
+             * @description of the last close against that of a day before; null: not stored
+             */
+            change_day: number | null;
+            /** Change Week */
+            change_week: number | null;
+            /** Exchange */
+            exchange: string;
+            /** Last Close */
+            last_close: number;
+            /**
+             * Last Time
+             * @description UTC milliseconds
+             * @example 1767225600000
+             */
+            last_time: number;
+            /**
+             * Range Day
+             * @description high to low of the last day as a share of the last close
+             */
+            range_day: number | null;
+            /** @description in force on hourly bars; null where too few are stored */
+            regime: components["schemas"]["Regime"] | null;
+            /** Symbol */
+            symbol: string;
+            /**
+             * Timeframes
+             * @description stored
+             */
+            timeframes: components["schemas"]["Timeframe"][];
+            /**
+             * Volume Day
+             * @description of the last day, in quote money at the last close
+             */
+            volume_day: number | null;
+        };
+        /** AssetRank */
+        AssetRank: {
+            /**
+             * Change Day
+             * @description of the last close against that of a day before; null: not stored
+             */
+            change_day: number | null;
+            /** Change Week */
+            change_week: number | null;
+            /** Exchange */
+            exchange: string;
+            /** Last Close */
+            last_close: number;
+            /**
+             * Last Time
+             * @description UTC milliseconds
+             * @example 1767225600000
+             */
+            last_time: number;
+            /**
+             * Range Day
+             * @description high to low of the last day as a share of the last close
+             */
+            range_day: number | null;
+            /** Rank */
+            rank: number;
+            /** @description in force on hourly bars; null where too few are stored */
+            regime: components["schemas"]["Regime"] | null;
+            /** @description of the closed trades of the book on this market */
+            statistics: components["schemas"]["TradeStatistics"];
+            /** Symbol */
+            symbol: string;
+            /**
+             * Timeframes
+             * @description stored
+             */
+            timeframes: components["schemas"]["Timeframe"][];
+            /**
+             * Volume Day
+             * @description of the last day, in quote money at the last close
+             */
+            volume_day: number | null;
+        };
+        /** AuditLine */
+        AuditLine: {
+            /** Action */
+            action: string;
+            /** Actor */
+            actor: string;
+            /** Address */
+            address: string;
+            /** Facts */
+            facts: {
+                [key: string]: unknown;
+            };
+            /** Hash */
+            hash: string;
+            /** Number */
+            number: number;
+            /** Subject */
+            subject: string;
+            /**
+             * Time
+             * @description UTC milliseconds
+             * @example 1767225600000
+             */
+            time: number;
+        };
+        /**
+         * BackfillParameters
+         * @description Candles of real exchanges. Without ``exchange`` and names: every real series that is stored, kept up to date.
+         *
+         *     ``since``, or ``days`` counted back from when it runs; without either what is stored is completed and brought up
+         *     to now.
+         */
+        BackfillParameters: {
+            /** Days */
+            days?: number | null;
+            /** Exchange */
+            exchange?: string | null;
+            /** Since */
+            since?: number | null;
+            /**
+             * Symbols
+             * @default []
+             */
+            symbols: string[];
+            /**
+             * Timeframes
+             * @default []
+             */
+            timeframes: string[];
+            /**
+             * Until
+             * @description UTC milliseconds, exclusive
+             */
+            until?: number | null;
+        };
+        /** BacktestEquity */
+        BacktestEquity: {
+            /** Backtest Id */
+            backtest_id: string;
+            /** Initial Cash */
+            initial_cash: string;
+            /**
+             * Points
+             * @description after each closed trade; an open position is not valued
+             */
+            points: components["schemas"]["BacktestEquityPoint"][];
+        };
+        /** BacktestEquityPoint */
+        BacktestEquityPoint: {
+            /**
+             * Equity
+             * @description a decimal number, exact
+             */
+            equity: string;
+            /**
+             * Time
+             * @description UTC milliseconds
+             * @example 1767225600000
+             */
+            time: number;
+        };
         /** BacktestLine */
         BacktestLine: {
             /** Backtest Id */
@@ -403,10 +2005,83 @@ export interface components {
         } & {
             [key: string]: unknown;
         };
+        /**
+         * BacktestParameters
+         * @description One strategy over stored candles. ``overrides`` replace its default parameters.
+         */
+        BacktestParameters: {
+            /** Exchange */
+            exchange: string;
+            /**
+             * Fine
+             * @description a finer stored timeframe (kernel only)
+             */
+            fine?: string | null;
+            /**
+             * Method
+             * @default replay
+             * @enum {string}
+             */
+            method: "replay" | "kernel";
+            /** Overrides */
+            overrides?: {
+                [key: string]: boolean | number | string;
+            };
+            /** Since */
+            since?: number | null;
+            /** Strategy */
+            strategy: string;
+            /** Symbol */
+            symbol: string;
+            /** Timeframe */
+            timeframe: string;
+            /**
+             * Until
+             * @description UTC milliseconds, exclusive
+             */
+            until?: number | null;
+        };
         /** Backtests */
         Backtests: {
             /** Items */
             items: components["schemas"]["BacktestLine"][];
+            /** Next Cursor */
+            next_cursor: number | null;
+        };
+        /** BacktestTrades */
+        BacktestTrades: {
+            /**
+             * Items
+             * @description in the order they were closed
+             */
+            items: {
+                [key: string]: unknown;
+            }[];
+            /** Next Cursor */
+            next_cursor: number | null;
+        };
+        /** BookCommand */
+        BookCommand: {
+            /**
+             * Book
+             * @description null: the first book
+             */
+            book?: string | null;
+            /**
+             * Reason
+             * @description kept with the event
+             */
+            reason: string;
+        };
+        /** BookLine */
+        BookLine: {
+            /** Book */
+            book: string;
+            /**
+             * Last Event Time
+             * @description null while nothing has happened
+             */
+            last_event_time: number | null;
         };
         /**
          * CandleBar
@@ -449,6 +2124,69 @@ export interface components {
             symbol: string;
             timeframe: components["schemas"]["Timeframe"];
         };
+        /** ChainState */
+        ChainState: {
+            /** Entries */
+            entries: number;
+            /**
+             * Head
+             * @description hash of the last entry; note it elsewhere to notice a log that was cut
+             */
+            head: string;
+            /**
+             * Problem
+             * @description empty: every entry follows from the one before it
+             */
+            problem: string;
+        };
+        /** CheckLine */
+        CheckLine: {
+            /** Detail */
+            detail: string;
+            /** Name */
+            name: string;
+            state: components["schemas"]["State"];
+        };
+        /**
+         * Code
+         * @description The ``code`` of a problem. A code never changes its meaning; new ones may come.
+         * @enum {string}
+         */
+        Code: "invalid_request" | "invalid_value" | "not_authenticated" | "session_ended" | "forbidden" | "confirmation_needed" | "foreign_origin" | "not_found" | "method_not_allowed" | "refused" | "name_taken" | "last_admin" | "changed_meanwhile" | "idempotency_key_in_use" | "idempotency_key_of_another_request" | "too_large" | "too_many_attempts" | "internal_error" | "unavailable";
+        /**
+         * CommandState
+         * @description A command and what became of it: `done`, or `refused` and why; `waiting` and `taken` are on their way.
+         */
+        CommandState: {
+            /** Book */
+            book: string;
+            /** Command Id */
+            command_id: string;
+            kind: components["schemas"]["RequestKind"];
+            /** Outcome */
+            outcome: string;
+            /** Reason */
+            reason: string;
+            /**
+             * Requested At
+             * @description UTC milliseconds
+             * @example 1767225600000
+             */
+            requested_at: number;
+            /** Requested By */
+            requested_by: string;
+            status: components["schemas"]["RequestStatus"];
+            /**
+             * Subject
+             * @description the position or setup that it is about, if any
+             */
+            subject: string;
+            /**
+             * Traded
+             * @description somebody trades the book now; if not, the command waits for the next start
+             */
+            traded: boolean;
+        };
         /** ConditionLine */
         ConditionLine: {
             /** Comparison */
@@ -468,6 +2206,141 @@ export interface components {
              * @default 1
              */
             weight: number;
+        };
+        /** ConfigurationLine */
+        ConfigurationLine: {
+            /** Activated At */
+            activated_at: number | null;
+            /** Activated By */
+            activated_by: string | null;
+            /** Active */
+            active: boolean;
+            /** Configuration Id */
+            configuration_id: string;
+            /**
+             * Created At
+             * @description UTC milliseconds
+             * @example 1767225600000
+             */
+            created_at: number;
+            /** Exchange */
+            exchange: string;
+            /** Job Id */
+            job_id: string | null;
+            origin: components["schemas"]["Origin"];
+            /** Parameters Id */
+            parameters_id: string;
+            /** Regime */
+            regime: string;
+            stage: components["schemas"]["Stage"];
+            /** Strategy */
+            strategy: string;
+            /** Symbol */
+            symbol: string;
+            timeframe: components["schemas"]["Timeframe"];
+            /** Values */
+            values: {
+                [key: string]: number | string;
+            };
+            /** Version */
+            version: number;
+        };
+        /** Configurations */
+        Configurations: {
+            /**
+             * Items
+             * @description by combination and version
+             */
+            items: components["schemas"]["ConfigurationLine"][];
+        };
+        /**
+         * ConfigurationStory
+         * @description With the evidence it was deployed upon, and its life.
+         */
+        ConfigurationStory: {
+            /** Activated At */
+            activated_at: number | null;
+            /** Activated By */
+            activated_by: string | null;
+            /** Active */
+            active: boolean;
+            /** Configuration Id */
+            configuration_id: string;
+            /**
+             * Created At
+             * @description UTC milliseconds
+             * @example 1767225600000
+             */
+            created_at: number;
+            /** Evidence */
+            evidence: {
+                [key: string]: unknown;
+            };
+            /** Exchange */
+            exchange: string;
+            /** Job Id */
+            job_id: string | null;
+            /**
+             * Life
+             * @description oldest first
+             */
+            life: components["schemas"]["MoveLine"][];
+            origin: components["schemas"]["Origin"];
+            /** Parameters Id */
+            parameters_id: string;
+            /** Regime */
+            regime: string;
+            stage: components["schemas"]["Stage"];
+            /** Strategy */
+            strategy: string;
+            /** Symbol */
+            symbol: string;
+            timeframe: components["schemas"]["Timeframe"];
+            /** Values */
+            values: {
+                [key: string]: number | string;
+            };
+            /** Version */
+            version: number;
+        };
+        /** ConnectionLine */
+        ConnectionLine: {
+            /**
+             * Entries Refused
+             * @description why nothing is entered live with this key; null: it may
+             */
+            entries_refused: string | null;
+            /** Exchange */
+            exchange: string;
+            key: components["schemas"]["tradepulse__api__routers__exchanges__KeyLine"] | null;
+            /** Market */
+            market: string | null;
+            /**
+             * Mode
+             * @description null: the wallet is not in the wallets file any more
+             */
+            mode: string | null;
+            /** Wallet */
+            wallet: string;
+        };
+        /** CorrelationMatrix */
+        CorrelationMatrix: {
+            /**
+             * Bars
+             * @description returns looked at; only those that both markets have are paired
+             */
+            bars: number;
+            /**
+             * Markets
+             * @description exchange and symbol, in the order of rows and columns
+             */
+            markets: string[];
+            /**
+             * Matrix
+             * @description of log returns; null where fewer than 30 are common
+             */
+            matrix: (number | null)[][];
+            timeframe: components["schemas"]["Timeframe"];
         };
         /** Coverage */
         Coverage: {
@@ -509,6 +2382,22 @@ export interface components {
             tick_size: string | null;
             timeframe: components["schemas"]["Timeframe"];
         };
+        /** Credentials */
+        Credentials: {
+            /**
+             * Cookie
+             * @description the refresh token as a cookie; false: in the answer, for scripts
+             * @default true
+             */
+            cookie: boolean;
+            /** Name */
+            name: string;
+            /**
+             * Password
+             * Format: password
+             */
+            password: string;
+        };
         /** DatabaseState */
         DatabaseState: {
             /** Description */
@@ -517,6 +2406,41 @@ export interface components {
             problem: string;
             /** Reachable */
             reachable: boolean;
+        };
+        /** DayLine */
+        DayLine: {
+            /**
+             * Day
+             * @description UTC, as 2026-01-31
+             */
+            day: string;
+            /**
+             * Profit
+             * @description of the trades closed on that day, after fees and funding
+             * @example 1234.56
+             */
+            profit: string;
+            /**
+             * R
+             * @description the same in units of the risk taken
+             */
+            r: number;
+            /** Trades */
+            trades: number;
+            /** Wins */
+            wins: number;
+        };
+        /**
+         * Done
+         * @description What was asked for is so now.
+         */
+        Done: {
+            /**
+             * Done
+             * @default true
+             * @constant
+             */
+            done: true;
         };
         /** EquityHistory */
         EquityHistory: {
@@ -548,6 +2472,39 @@ export interface components {
              * @example 1767225600000
              */
             time: number;
+        };
+        /** ExchangeLine */
+        ExchangeLine: {
+            /** Exchange */
+            exchange: string;
+            /**
+             * Locks Once
+             * @description a pair needs the coins for one of its legs only
+             */
+            locks_once: boolean;
+            /** Market */
+            market: string;
+            /**
+             * Probe
+             * @description what must be tried on the account before a better way is used; empty: nothing
+             */
+            probe: string;
+            /**
+             * Protection
+             * @description native pair, attached or emulated
+             */
+            protection: string;
+            /** Protection Why */
+            protection_why: string;
+            /** Quirks */
+            quirks: string[];
+            /**
+             * Stop Expires After
+             * @description seconds; null: stops rest until cancelled
+             */
+            stop_expires_after: number | null;
+            /** Stop Types */
+            stop_types: string[];
         };
         /**
          * ExitReason
@@ -626,12 +2583,161 @@ export interface components {
             /** Version */
             version: string;
         };
+        /** Holding */
+        Holding: {
+            /** Base */
+            base: string;
+            /** Exchange */
+            exchange: string;
+            /**
+             * Mark Price
+             * @description latest stored close of the market
+             */
+            mark_price: string | null;
+            /** Mark Time */
+            mark_time: number | null;
+            /**
+             * Quantity
+             * @description by the ledger; negative for a short
+             * @example 1234.56
+             */
+            quantity: string;
+            /** Symbol */
+            symbol: string;
+            /** Value */
+            value: string | null;
+        };
+        /** Holdings */
+        Holdings: {
+            /** Book */
+            book: string | null;
+            /** Cash */
+            cash: string | null;
+            /** Items */
+            items: components["schemas"]["Holding"][];
+        };
+        /**
+         * ImportFiles
+         * @description Candle files and folders that lie in the folder `import` of the data directory, named from there.
+         */
+        ImportFiles: {
+            /** Exchange */
+            exchange?: string | null;
+            /** Files */
+            files: string[];
+            /** Symbol */
+            symbol?: string | null;
+            /** Timeframe */
+            timeframe?: string | null;
+        };
         /** InvalidField */
         InvalidField: {
             /** Field */
             field: string;
             /** Problem */
             problem: string;
+        };
+        /**
+         * JobLine
+         * @description A piece of background work. `result` is there once it is `finished`: of a backtest, the `backtest_id`.
+         */
+        JobLine: {
+            /** Attempts */
+            attempts: number;
+            /**
+             * Created At
+             * @description UTC milliseconds
+             * @example 1767225600000
+             */
+            created_at: number;
+            /** Finished At */
+            finished_at: number | null;
+            /** Job Id */
+            job_id: string;
+            /** Kind */
+            kind: string;
+            /**
+             * Not Before
+             * @description it was put off until then
+             */
+            not_before: number | null;
+            /** Parameters */
+            parameters: {
+                [key: string]: unknown;
+            };
+            /** Problem */
+            problem: string | null;
+            progress: components["schemas"]["ProgressLine"];
+            /** Requested By */
+            requested_by: string;
+            /** Result */
+            result: {
+                [key: string]: unknown;
+            } | null;
+            /**
+             * Schedule
+             * @description the schedule that asked for it
+             */
+            schedule: string | null;
+            /** Started At */
+            started_at: number | null;
+            state: components["schemas"]["JobState"];
+        };
+        /** JobList */
+        JobList: {
+            /**
+             * Items
+             * @description newest first
+             */
+            items: components["schemas"]["JobLine"][];
+        };
+        /**
+         * JobState
+         * @enum {string}
+         */
+        JobState: "queued" | "running" | "judging" | "deploying" | "finished" | "cancelled" | "failed";
+        /** KeyMade */
+        KeyMade: {
+            /**
+             * Created At
+             * @description UTC milliseconds
+             * @example 1767225600000
+             */
+            created_at: number;
+            /** Expires At */
+            expires_at: number | null;
+            /**
+             * Key
+             * @description shown once; only its hash is kept
+             */
+            key: string;
+            /** Key Id */
+            key_id: string;
+            /** Last Used At */
+            last_used_at: number | null;
+            /** Name */
+            name: string;
+            /** Scopes */
+            scopes: components["schemas"]["Scope"][];
+        };
+        /** KillSwitch */
+        KillSwitch: {
+            /**
+             * Book
+             * @description null: every book there is
+             */
+            book?: string | null;
+            /**
+             * Close Positions
+             * @description also close every open position at market
+             * @default false
+             */
+            close_positions: boolean;
+            /**
+             * Reason
+             * @description kept with the event
+             */
+            reason: string;
         };
         /**
          * LedgerKind
@@ -690,12 +2796,217 @@ export interface components {
             after: number | null;
             /** Subscribe */
             subscribe: components["schemas"]["Topic"][];
+            /**
+             * Ticket
+             * @description of `POST /api/auth/live-ticket`; good once
+             */
+            ticket: string;
+        };
+        /** LogLine */
+        LogLine: {
+            /**
+             * Cursor
+             * @description global sequence of the event
+             */
+            cursor: number;
+            /** Data */
+            data: {
+                [key: string]: unknown;
+            };
+            /** Kind */
+            kind: string;
+            /** Step */
+            step: number;
+            /**
+             * Time
+             * @description UTC milliseconds
+             * @example 1767225600000
+             */
+            time: number;
+        };
+        /** MarketRegimeLine */
+        MarketRegimeLine: {
+            /** Exchange */
+            exchange: string;
+            regime: components["schemas"]["Regime"];
+            /**
+             * Since
+             * @description open time of the first candle of this regime; null: before what was read
+             */
+            since: number | null;
+            /** Symbol */
+            symbol: string;
+            /**
+             * Time
+             * @description open time of the latest closed candle
+             * @example 1767225600000
+             */
+            time: number;
+            timeframe: components["schemas"]["Timeframe"];
+        };
+        /** MarketRegimes */
+        MarketRegimes: {
+            /** Items */
+            items: components["schemas"]["MarketRegimeLine"][];
+        };
+        /**
+         * MatrixLine
+         * @description A combination with what is traded there, what the gate said last, and the figures behind it.
+         */
+        MatrixLine: {
+            /** Break Even */
+            break_even: number | null;
+            /** Configuration Id */
+            configuration_id: string | null;
+            /** Effective Trades */
+            effective_trades: number | null;
+            /** Expectancy Lower */
+            expectancy_lower: number | null;
+            /** Expectancy R */
+            expectancy_r: number | null;
+            /** Job Id */
+            job_id: string | null;
+            /** Judged At */
+            judged_at: number | null;
+            origin: components["schemas"]["Origin"] | null;
+            /** Precision */
+            precision: number | null;
+            /** Precision Lower */
+            precision_lower: number | null;
+            /** Reason */
+            reason: string;
+            /** Regime */
+            regime: string;
+            /** Size Share */
+            size_share: number;
+            stage: components["schemas"]["Stage"] | null;
+            /** Strategy */
+            strategy: string;
+            timeframe: components["schemas"]["Timeframe"];
+            /** Trades */
+            trades: number | null;
+            /** Verdict */
+            verdict: string;
+            /** Version */
+            version: number | null;
+        };
+        /** MatrixView */
+        MatrixView: {
+            /** Cells */
+            cells: components["schemas"]["MatrixLine"][];
+            /** Exchange */
+            exchange: string;
+            /**
+             * Parents
+             * @description what the regimes fall back to
+             */
+            parents: components["schemas"]["MatrixLine"][];
+            /** Symbol */
+            symbol: string;
+        };
+        /** Me */
+        Me: {
+            /**
+             * Confirmed Until
+             * @description until then the password need not be given again
+             */
+            confirmed_until: number | null;
+            /**
+             * Scopes
+             * @description of the key that asks; null for a person
+             */
+            scopes: components["schemas"]["Scope"][] | null;
+            /** Session Id */
+            session_id: string | null;
+            user: components["schemas"]["UserLine"];
         };
         /**
          * Mode
          * @enum {string}
          */
         Mode: "PAPER" | "LIVE";
+        /** MoveLine */
+        MoveLine: {
+            /** Action */
+            action: string;
+            /** Active */
+            active: boolean;
+            /** By */
+            by: string;
+            /** Figures */
+            figures: {
+                [key: string]: unknown;
+            };
+            /** Reason */
+            reason: string;
+            stage: components["schemas"]["Stage"];
+            /**
+             * Time
+             * @description UTC milliseconds
+             * @example 1767225600000
+             */
+            time: number;
+        };
+        /** NewPassword */
+        NewPassword: {
+            /**
+             * Current
+             * Format: password
+             */
+            current: string;
+            /**
+             * New
+             * Format: password
+             */
+            new: string;
+        };
+        /** NewUser */
+        NewUser: {
+            /** Name */
+            name: string;
+            /**
+             * Password
+             * Format: password
+             */
+            password: string;
+            role: components["schemas"]["Role"];
+        };
+        /** OcoLeg */
+        OcoLeg: {
+            /** Client Id */
+            client_id: string;
+            /**
+             * Intended At
+             * @description UTC milliseconds
+             * @example 1767225600000
+             */
+            intended_at: number;
+            /** Price */
+            price: string | null;
+            /** Quantity */
+            quantity: string | null;
+            status: components["schemas"]["OrderStatus"];
+            /**
+             * Updated
+             * @description UTC milliseconds
+             * @example 1767225600000
+             */
+            updated: number;
+        };
+        /**
+         * OcoOrder
+         * @description What rests to protect one position; a target that is watched instead of resting has no leg.
+         */
+        OcoOrder: {
+            /** Exchange */
+            exchange: string;
+            /** Setup Id */
+            setup_id: string | null;
+            stop: components["schemas"]["OcoLeg"] | null;
+            /** Symbol */
+            symbol: string;
+            target: components["schemas"]["OcoLeg"] | null;
+        };
         /** OrderLine */
         OrderLine: {
             /** Client Id */
@@ -739,6 +3050,26 @@ export interface components {
          * @enum {string}
          */
         OrderStatus: "intended" | "open" | "filled" | "cancelled" | "rejected" | "expired";
+        /**
+         * Origin
+         * @description Where a configuration's parameters come from.
+         * @enum {string}
+         */
+        Origin: "tuned" | "plateau" | "defaults" | "imported";
+        /** Page[AuditLine] */
+        Page_AuditLine_: {
+            /** Items */
+            items: components["schemas"]["AuditLine"][];
+            /** Next Cursor */
+            next_cursor: number | null;
+        };
+        /** Page[LogLine] */
+        Page_LogLine_: {
+            /** Items */
+            items: components["schemas"]["LogLine"][];
+            /** Next Cursor */
+            next_cursor: number | null;
+        };
         /** Page[SetupLine] */
         Page_SetupLine_: {
             /** Items */
@@ -773,11 +3104,67 @@ export interface components {
             /** Name */
             name: string;
         };
+        /** PasswordOnly */
+        PasswordOnly: {
+            /**
+             * Password
+             * Format: password
+             */
+            password: string;
+        };
+        /** PatternLine */
+        PatternLine: {
+            /** Condition */
+            condition: string;
+            /**
+             * Context
+             * @description the same around every strategy, not part of its own rule
+             */
+            context: boolean;
+            /** Strategies */
+            strategies: string[];
+        };
+        /** Performance */
+        Performance: {
+            /** Book */
+            book: string | null;
+            /** By Regime */
+            by_regime: components["schemas"]["TradeGroup"][];
+            /** By Strategy */
+            by_strategy: components["schemas"]["TradeGroup"][];
+            /** By Symbol */
+            by_symbol: components["schemas"]["TradeGroup"][];
+            /** By Timeframe */
+            by_timeframe: components["schemas"]["TradeGroup"][];
+            /** End Equity */
+            end_equity: string | null;
+            /** Marks */
+            marks: number;
+            /**
+             * Max Drawdown
+             * @description largest fall from a peak, as a share of it, between marks
+             */
+            max_drawdown: number | null;
+            /**
+             * Return Share
+             * @description of the equity at its beginning
+             */
+            return_share: number | null;
+            /** Since */
+            since: number | null;
+            /**
+             * Start Equity
+             * @description at the first mark of the stretch
+             */
+            start_equity: string | null;
+            /** Until */
+            until: number | null;
+        };
         /**
          * Phase
          * @enum {string}
          */
-        Phase: "starting" | "training" | "trading" | "nothing to trade";
+        Phase: "starting" | "training" | "trading" | "nothing to trade" | "elsewhere";
         /** PortfolioSummary */
         PortfolioSummary: {
             /** Book */
@@ -823,9 +3210,10 @@ export interface components {
         };
         /**
          * Problem
-         * @description RFC 9457 problem details; ``remedy`` says what to do next.
+         * @description RFC 9457 problem details; ``code`` is for programs and stays as it is, ``remedy`` says what to do next.
          */
         Problem: {
+            code: components["schemas"]["Code"];
             /** Detail */
             detail: string;
             /** Instance */
@@ -843,15 +3231,82 @@ export interface components {
             title: string;
             /**
              * Type
-             * @default about:blank
+             * @example urn:tradepulse:problem:not_found
              */
             type: string;
+        };
+        /** ProgressLine */
+        ProgressLine: {
+            /** Done */
+            done: number;
+            /**
+             * Part
+             * @description what is being worked on
+             */
+            part: string;
+            /**
+             * Rate
+             * @description per second, as soon as it is known
+             */
+            rate: number | null;
+            /** Seconds Left */
+            seconds_left: number | null;
+            /** Total */
+            total: number;
+            /**
+             * Unit
+             * @description what is counted
+             */
+            unit: string;
+        };
+        /** Readiness */
+        Readiness: {
+            /** Checks */
+            checks: {
+                [key: string]: components["schemas"]["State"];
+            };
+            /** Ready */
+            ready: boolean;
+        };
+        /** ReadinessReport */
+        ReadinessReport: {
+            /** Checks */
+            checks: components["schemas"]["CheckLine"][];
+            /** Ready */
+            ready: boolean;
+        };
+        /** Reason */
+        Reason: {
+            /**
+             * Reason
+             * @description kept in the configuration's life
+             * @default
+             */
+            reason: string;
+        };
+        /** Refresh */
+        Refresh: {
+            /**
+             * Refresh Token
+             * @description null: the one in the cookie
+             */
+            refresh_token?: string | null;
         };
         /**
          * Regime
          * @enum {string}
          */
         Regime: "bull" | "bear" | "sideways";
+        /**
+         * RequestKind
+         * @enum {string}
+         */
+        RequestKind: "halt" | "resume" | "close position" | "cancel entry";
+        /**
+         * RequestStatus
+         * @enum {string}
+         */
+        RequestStatus: "waiting" | "taken" | "done" | "refused";
         /**
          * RequirementLine
          * @description A condition with what it asks for at the default parameters.
@@ -867,6 +3322,155 @@ export interface components {
             threshold: number;
             /** Weight */
             weight: number;
+        };
+        /**
+         * Resources
+         * @description Of this process, and of the machine it runs on.
+         */
+        Resources: {
+            /** Cpu Count */
+            cpu_count: number;
+            /** Disk Free */
+            disk_free: number;
+            /**
+             * Disk Total
+             * @description where the data live
+             */
+            disk_total: number;
+            /**
+             * Load
+             * @description of the last 1, 5 and 15 minutes
+             */
+            load: number[];
+            /** Memory Available */
+            memory_available: number;
+            /**
+             * Memory Total
+             * @description bytes, as all that follow
+             */
+            memory_total: number;
+            /**
+             * Process Files
+             * @description open files and sockets
+             */
+            process_files: number;
+            /**
+             * Process Memory
+             * @description resident
+             */
+            process_memory: number;
+            /** Process Threads */
+            process_threads: number;
+            /**
+             * Time
+             * @description UTC milliseconds
+             * @example 1767225600000
+             */
+            time: number;
+        };
+        /**
+         * Role
+         * @description Each may do all that those before it may.
+         * @enum {string}
+         */
+        Role: "viewer" | "trader" | "admin";
+        /**
+         * ScheduleLine
+         * @description A job that comes by the clock; `cron` is read in UTC.
+         */
+        ScheduleLine: {
+            /** Cron */
+            cron: string;
+            /** Enabled */
+            enabled: boolean;
+            /** Kind */
+            kind: string;
+            /** Last Job */
+            last_job: string | null;
+            /** Last Run */
+            last_run: number | null;
+            /** Name */
+            name: string;
+            /** Next Run */
+            next_run: number | null;
+            /** Parameters */
+            parameters: {
+                [key: string]: unknown;
+            };
+            /**
+             * Problem
+             * @description why the last run came to nothing
+             */
+            problem: string | null;
+        };
+        /** ScheduleSwitch */
+        ScheduleSwitch: {
+            /** Enabled */
+            enabled: boolean;
+        };
+        /**
+         * Scope
+         * @description What a key for scripts may do. It never may more than its user.
+         * @enum {string}
+         */
+        Scope: "read" | "trade" | "admin" | "metrics";
+        /** SessionLine */
+        SessionLine: {
+            /** Address */
+            address: string;
+            /** Agent */
+            agent: string;
+            /**
+             * Created At
+             * @description UTC milliseconds
+             * @example 1767225600000
+             */
+            created_at: number;
+            /** Current */
+            current: boolean;
+            /**
+             * Expires At
+             * @description UTC milliseconds
+             * @example 1767225600000
+             */
+            expires_at: number;
+            /** Session Id */
+            session_id: string;
+        };
+        /** SettingLine */
+        SettingLine: {
+            /** Name */
+            name: string;
+            /**
+             * Source
+             * @description where it comes from
+             */
+            source: string;
+            /**
+             * Value
+             * @description secrets are hidden
+             */
+            value: string | null;
+        };
+        /** SetUp */
+        SetUp: {
+            /**
+             * Cookie
+             * @default true
+             */
+            cookie: boolean;
+            /** Name */
+            name: string;
+            /**
+             * Password
+             * Format: password
+             */
+            password: string;
+            /**
+             * Token
+             * Format: password
+             */
+            token: string;
         };
         /**
          * SetupLine
@@ -941,6 +3545,67 @@ export interface components {
             /** Verdict */
             verdict: string;
         };
+        /** SetUpState */
+        SetUpState: {
+            /**
+             * Needed
+             * @description there is no user yet; `tradepulse up` prints the link that makes the first
+             */
+            needed: boolean;
+        };
+        /**
+         * Stage
+         * @description Life-cycle of a configuration.
+         *
+         *     ``validation`` trades on paper or at half size, ``confirmation`` live at half size, ``mature`` at full size;
+         *     ``quarantined`` is followed without money, ``retired`` is history.
+         * @enum {string}
+         */
+        Stage: "validation" | "confirmation" | "mature" | "quarantined" | "retired";
+        /**
+         * State
+         * @enum {string}
+         */
+        State: "ok" | "failed" | "unknown";
+        /** StoredKey */
+        StoredKey: {
+            /**
+             * Checked At
+             * @description UTC milliseconds
+             * @example 1767225600000
+             */
+            checked_at: number;
+            /** Consent By */
+            consent_by: string | null;
+            /** Exchange */
+            exchange: string;
+            /** Expires At */
+            expires_at: number | null;
+            /** Ip Restricted */
+            ip_restricted: boolean | null;
+            /**
+             * Last Four
+             * @description of the key's id; more of it is never shown
+             */
+            last_four: string;
+            /** May Read */
+            may_read: boolean | null;
+            /**
+             * May Trade
+             * @description null: the exchange does not say
+             */
+            may_trade: boolean | null;
+            /** May Withdraw */
+            may_withdraw: boolean | null;
+            /** Reason */
+            reason: string;
+            /** State */
+            state: string;
+            /** Wallet */
+            wallet: string;
+            /** Warnings */
+            warnings: string[];
+        };
         /** StrategyLine */
         StrategyLine: {
             /** Conditions */
@@ -951,6 +3616,65 @@ export interface components {
             strategy: string;
             /** Title */
             title: string;
+        };
+        /** StrategyParameters */
+        StrategyParameters: {
+            /** Exchange */
+            exchange: string;
+            /** Parameters */
+            parameters: components["schemas"]["StrategyParametersLine"][];
+            /** Strategy */
+            strategy: string;
+            /** Symbol */
+            symbol: string;
+        };
+        /**
+         * StrategyParametersLine
+         * @description What is traded for one regime and timeframe: its own parameters, those of a parent, or nothing, and why.
+         */
+        StrategyParametersLine: {
+            answer: components["schemas"]["Answer"];
+            /** Configuration Id */
+            configuration_id: string | null;
+            /** Reason */
+            reason: string;
+            /**
+             * Regime
+             * @description `any`: what regimes fall back to
+             */
+            regime: string;
+            /**
+             * Size Share
+             * @description of the usual risk
+             */
+            size_share: number;
+            timeframe: components["schemas"]["Timeframe"];
+            /** Values */
+            values: {
+                [key: string]: number | string;
+            };
+            /** Version */
+            version: number | null;
+        };
+        /** StrategyPerformance */
+        StrategyPerformance: {
+            /**
+             * Setups
+             * @description evaluated, taken or not
+             */
+            setups: number;
+            statistics: components["schemas"]["TradeStatistics"];
+            /** Strategy */
+            strategy: string;
+            /** Title */
+            title: string;
+            /**
+             * Verdicts
+             * @description why they were taken or not; most frequent first
+             */
+            verdicts: {
+                [key: string]: number;
+            };
         };
         /** SystemStatus */
         SystemStatus: {
@@ -990,16 +3714,156 @@ export interface components {
             /** Version */
             version: string;
         };
+        /** Ticket */
+        Ticket: {
+            /**
+             * Expires At
+             * @description UTC milliseconds
+             * @example 1767225600000
+             */
+            expires_at: number;
+            /**
+             * Ticket
+             * @description opens one connection of the live socket, from the same address
+             */
+            ticket: string;
+        };
         /**
          * Timeframe
          * @enum {string}
          */
         Timeframe: "1m" | "5m" | "15m" | "1h" | "4h" | "1d" | "1w";
+        /** Tokens */
+        Tokens: {
+            /** Access Token */
+            access_token: string;
+            /**
+             * Expires At
+             * @description UTC milliseconds
+             * @example 1767225600000
+             */
+            expires_at: number;
+            /**
+             * Expires In
+             * @description seconds from now
+             */
+            expires_in: number;
+            /**
+             * Refresh Token
+             * @description null where it is in the cookie
+             */
+            refresh_token: string | null;
+            /**
+             * Token Type
+             * @default bearer
+             * @constant
+             */
+            token_type: "bearer";
+            user: components["schemas"]["UserLine"];
+        };
         /**
          * Topic
          * @enum {string}
          */
         Topic: "candles" | "setups" | "orders" | "positions" | "trades" | "equity" | "ledger" | "regimes" | "gaps" | "reliability" | "risk" | "other";
+        /** TradeGroup */
+        TradeGroup: {
+            /** Name */
+            name: string;
+            statistics: components["schemas"]["TradeStatistics"];
+        };
+        /** KeyLine */
+        tradepulse__api__routers__auth__KeyLine: {
+            /**
+             * Created At
+             * @description UTC milliseconds
+             * @example 1767225600000
+             */
+            created_at: number;
+            /** Expires At */
+            expires_at: number | null;
+            /** Key Id */
+            key_id: string;
+            /** Last Used At */
+            last_used_at: number | null;
+            /** Name */
+            name: string;
+            /** Scopes */
+            scopes: components["schemas"]["Scope"][];
+        };
+        /** NewKey */
+        tradepulse__api__routers__auth__NewKey: {
+            /**
+             * Days
+             * @description null: it does not expire
+             * @default 90
+             */
+            days: number | null;
+            /** Name */
+            name: string;
+            /** Scopes */
+            scopes: components["schemas"]["Scope"][];
+        };
+        /** KeyLine */
+        tradepulse__api__routers__exchanges__KeyLine: {
+            /**
+             * Checked At
+             * @description UTC milliseconds
+             * @example 1767225600000
+             */
+            checked_at: number;
+            /** Consent By */
+            consent_by: string | null;
+            /** Exchange */
+            exchange: string;
+            /** Expires At */
+            expires_at: number | null;
+            /** Ip Restricted */
+            ip_restricted: boolean | null;
+            /**
+             * Last Four
+             * @description of the key's id; more of it is never shown
+             */
+            last_four: string;
+            /** May Read */
+            may_read: boolean | null;
+            /**
+             * May Trade
+             * @description null: the exchange does not say
+             */
+            may_trade: boolean | null;
+            /** May Withdraw */
+            may_withdraw: boolean | null;
+            /** Reason */
+            reason: string;
+            /** State */
+            state: string;
+            /** Wallet */
+            wallet: string;
+        };
+        /** NewKey */
+        tradepulse__api__routers__exchanges__NewKey: {
+            /**
+             * Accept Unverified
+             * @description trade live although the exchange does not say all
+             * @default false
+             */
+            accept_unverified: boolean;
+            /**
+             * Api Key
+             * Format: password
+             */
+            api_key: string;
+            /** Password */
+            password?: string | null;
+            /**
+             * Secret
+             * Format: password
+             */
+            secret: string;
+            /** Wallet */
+            wallet: string;
+        };
         /** TradeRow */
         TradeRow: {
             /**
@@ -1293,57 +4157,624 @@ export interface components {
              */
             untested: boolean;
         };
+        /** TrainingJobLine */
+        TrainingJobLine: {
+            /** Code Version */
+            code_version: string;
+            /**
+             * Created At
+             * @description UTC milliseconds
+             * @example 1767225600000
+             */
+            created_at: number;
+            /** Exchanges */
+            exchanges: string[];
+            /** Finished At */
+            finished_at: number | null;
+            /** Job Id */
+            job_id: string;
+            /** Market Regimes */
+            market_regimes: components["schemas"]["Regime"][];
+            /** Points */
+            points: number;
+            /** Problem */
+            problem: string | null;
+            /** Requested By */
+            requested_by: string;
+            /** Seed */
+            seed: number;
+            /** Since */
+            since: number | null;
+            /** Started At */
+            started_at: number | null;
+            state: components["schemas"]["JobState"];
+            /** Strategies */
+            strategies: string[];
+            /** Symbols */
+            symbols: string[];
+            /** Timeframes */
+            timeframes: components["schemas"]["Timeframe"][];
+            /** Units */
+            units: number;
+            /** Units Done */
+            units_done: number;
+            /** Until */
+            until: number | null;
+        };
+        /** TrainingJobs */
+        TrainingJobs: {
+            /**
+             * Items
+             * @description newest first
+             */
+            items: components["schemas"]["TrainingJobLine"][];
+        };
+        /** TrainingJobStory */
+        TrainingJobStory: {
+            /** Code Version */
+            code_version: string;
+            /**
+             * Created At
+             * @description UTC milliseconds
+             * @example 1767225600000
+             */
+            created_at: number;
+            /** Exchanges */
+            exchanges: string[];
+            /** Finished At */
+            finished_at: number | null;
+            /** Job Id */
+            job_id: string;
+            /** Market Regimes */
+            market_regimes: components["schemas"]["Regime"][];
+            /** Parts */
+            parts: components["schemas"]["UnitLine"][];
+            /** Points */
+            points: number;
+            /** Problem */
+            problem: string | null;
+            /** Requested By */
+            requested_by: string;
+            /** Seed */
+            seed: number;
+            /** Since */
+            since: number | null;
+            /** Started At */
+            started_at: number | null;
+            state: components["schemas"]["JobState"];
+            /** Strategies */
+            strategies: string[];
+            /** Symbols */
+            symbols: string[];
+            /** Timeframes */
+            timeframes: components["schemas"]["Timeframe"][];
+            /** Units */
+            units: number;
+            /** Units Done */
+            units_done: number;
+            /** Until */
+            until: number | null;
+        };
+        /**
+         * TrainingReport
+         * @description The judgement: families and combinations with every figure of the gate.
+         */
+        TrainingReport: {
+            [key: string]: unknown;
+        };
+        /**
+         * TrainingStart
+         * @description Empty lists stand for all there are: strategies, regimes, and timeframes that can be made of what is stored.
+         */
+        TrainingStart: {
+            /**
+             * Challenger
+             * @default false
+             */
+            challenger: boolean;
+            /** Exchanges */
+            exchanges: string[];
+            /**
+             * Market Regimes
+             * @default []
+             */
+            market_regimes: string[];
+            /**
+             * Points
+             * @description parameter sets to try; default: the training.points setting
+             */
+            points?: number | null;
+            /** Seed */
+            seed?: number | null;
+            /**
+             * Since
+             * @description UTC milliseconds
+             */
+            since?: number | null;
+            /**
+             * Strategies
+             * @default []
+             */
+            strategies: string[];
+            /** Symbols */
+            symbols: string[];
+            /**
+             * Timeframes
+             * @default []
+             */
+            timeframes: string[];
+            /**
+             * Until
+             * @description UTC milliseconds, exclusive
+             */
+            until?: number | null;
+        };
+        /** TrainingSystemStatus */
+        TrainingSystemStatus: {
+            /**
+             * Background
+             * @description other background jobs by state, the latest thousand
+             */
+            background: {
+                [key: string]: number;
+            };
+            /**
+             * In Force
+             * @description configurations in force by stage
+             */
+            in_force: {
+                [key: string]: number;
+            };
+            /**
+             * Jobs
+             * @description training jobs by state, the latest thousand
+             */
+            jobs: {
+                [key: string]: number;
+            };
+            /**
+             * Trials Evaluated
+             * @description distinct trials ever made; each counts against every claim
+             */
+            trials_evaluated: number;
+            /**
+             * Workers
+             * @description that are at work now; who waits is not seen
+             */
+            workers: components["schemas"]["WorkerLine"][];
+        };
+        /**
+         * UnitLine
+         * @description One series under one strategy; all regimes come out of it at once.
+         */
+        UnitLine: {
+            /** Candles */
+            candles: number;
+            /** Exchange */
+            exchange: string;
+            /** Problem */
+            problem: string | null;
+            /** Seconds */
+            seconds: number;
+            state: components["schemas"]["UnitState"];
+            /** Strategy */
+            strategy: string;
+            /** Symbol */
+            symbol: string;
+            timeframe: components["schemas"]["Timeframe"];
+            /** Trials */
+            trials: number;
+            /** Worker */
+            worker: string | null;
+        };
+        /**
+         * UnitState
+         * @enum {string}
+         */
+        UnitState: "queued" | "running" | "done" | "failed";
+        /**
+         * UserChange
+         * @description What is left out, or null, stays as it is.
+         */
+        UserChange: {
+            /** Disabled */
+            disabled?: boolean | null;
+            /** Password */
+            password?: string | null;
+            role?: components["schemas"]["Role"] | null;
+        };
+        /** UserLine */
+        UserLine: {
+            /**
+             * Created At
+             * @description UTC milliseconds
+             * @example 1767225600000
+             */
+            created_at: number;
+            /** Disabled */
+            disabled: boolean;
+            /** Name */
+            name: string;
+            role: components["schemas"]["Role"];
+            /** User Id */
+            user_id: string;
+        };
+        /** VersionLine */
+        VersionLine: {
+            /** Database */
+            database: string;
+            /** Python */
+            python: string;
+            /** Tradepulse */
+            tradepulse: string;
+        };
+        /** WalletLine */
+        WalletLine: {
+            /** Base Currency */
+            base_currency: string;
+            /** Book */
+            book: string;
+            /**
+             * Equity
+             * @description null while its book has not begun
+             */
+            equity: string | null;
+            /** Exchange */
+            exchange: string;
+            /** Market */
+            market: string;
+            /** Mode */
+            mode: string;
+            /** Name */
+            name: string;
+            /**
+             * Traded
+             * @description a trader runs it now
+             */
+            traded: boolean;
+            /** Trades */
+            trades: components["schemas"]["WalletTrade"][];
+        };
+        /** WalletTrade */
+        WalletTrade: {
+            /** Strategy */
+            strategy: string;
+            /** Symbol */
+            symbol: string;
+            /** Timeframe */
+            timeframe: string;
+        };
+        /** WorkerLine */
+        WorkerLine: {
+            /**
+             * Work
+             * @description kind and job, or series and strategy
+             */
+            work: string;
+            /** Worker */
+            worker: string;
+        };
     };
-    responses: never;
+    responses: {
+        /** @description Bad Request */
+        Problem400: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description Unauthorized */
+        Problem401: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description Forbidden */
+        Problem403: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description Not Found */
+        Problem404: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description Method Not Allowed */
+        Problem405: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description Conflict */
+        Problem409: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description Request Entity Too Large */
+        Problem413: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description Unprocessable Entity */
+        Problem422: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description Too Many Requests */
+        Problem429: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description Internal Server Error */
+        Problem500: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description Service Unavailable */
+        Problem503: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+    };
     parameters: never;
     requestBodies: never;
     headers: never;
     pathItems: never;
 }
 export type ActivePosition = components['schemas']['ActivePosition'];
+export type Answer = components['schemas']['Answer'];
+export type AssetLine = components['schemas']['AssetLine'];
+export type AssetRank = components['schemas']['AssetRank'];
+export type AuditLine = components['schemas']['AuditLine'];
+export type BackfillParameters = components['schemas']['BackfillParameters'];
+export type BacktestEquity = components['schemas']['BacktestEquity'];
+export type BacktestEquityPoint = components['schemas']['BacktestEquityPoint'];
 export type BacktestLine = components['schemas']['BacktestLine'];
+export type BacktestParameters = components['schemas']['BacktestParameters'];
 export type Backtests = components['schemas']['Backtests'];
+export type BacktestTrades = components['schemas']['BacktestTrades'];
+export type BookCommand = components['schemas']['BookCommand'];
+export type BookLine = components['schemas']['BookLine'];
 export type CandleBar = components['schemas']['CandleBar'];
 export type CandleSeries = components['schemas']['CandleSeries'];
+export type ChainState = components['schemas']['ChainState'];
+export type CheckLine = components['schemas']['CheckLine'];
+export type Code = components['schemas']['Code'];
+export type CommandState = components['schemas']['CommandState'];
 export type ConditionLine = components['schemas']['ConditionLine'];
+export type ConfigurationLine = components['schemas']['ConfigurationLine'];
+export type Configurations = components['schemas']['Configurations'];
+export type ConfigurationStory = components['schemas']['ConfigurationStory'];
+export type ConnectionLine = components['schemas']['ConnectionLine'];
+export type CorrelationMatrix = components['schemas']['CorrelationMatrix'];
 export type Coverage = components['schemas']['Coverage'];
 export type CoverageLine = components['schemas']['CoverageLine'];
+export type Credentials = components['schemas']['Credentials'];
 export type DatabaseState = components['schemas']['DatabaseState'];
+export type DayLine = components['schemas']['DayLine'];
+export type Done = components['schemas']['Done'];
 export type EquityHistory = components['schemas']['EquityHistory'];
 export type EquityPoint = components['schemas']['EquityPoint'];
+export type ExchangeLine = components['schemas']['ExchangeLine'];
 export type ExitReason = components['schemas']['ExitReason'];
 export type FillLine = components['schemas']['FillLine'];
 export type GapLine = components['schemas']['GapLine'];
 export type Gaps = components['schemas']['Gaps'];
 export type Health = components['schemas']['Health'];
+export type Holding = components['schemas']['Holding'];
+export type Holdings = components['schemas']['Holdings'];
+export type ImportFiles = components['schemas']['ImportFiles'];
 export type InvalidField = components['schemas']['InvalidField'];
+export type JobLine = components['schemas']['JobLine'];
+export type JobList = components['schemas']['JobList'];
+export type JobState = components['schemas']['JobState'];
+export type KeyMade = components['schemas']['KeyMade'];
+export type KillSwitch = components['schemas']['KillSwitch'];
 export type LedgerKind = components['schemas']['LedgerKind'];
 export type LedgerLine = components['schemas']['LedgerLine'];
 export type LiveMessage = components['schemas']['LiveMessage'];
 export type LiveRequest = components['schemas']['LiveRequest'];
+export type LogLine = components['schemas']['LogLine'];
+export type MarketRegimeLine = components['schemas']['MarketRegimeLine'];
+export type MarketRegimes = components['schemas']['MarketRegimes'];
+export type MatrixLine = components['schemas']['MatrixLine'];
+export type MatrixView = components['schemas']['MatrixView'];
+export type Me = components['schemas']['Me'];
 export type Mode = components['schemas']['Mode'];
+export type MoveLine = components['schemas']['MoveLine'];
+export type NewPassword = components['schemas']['NewPassword'];
+export type NewUser = components['schemas']['NewUser'];
+export type OcoLeg = components['schemas']['OcoLeg'];
+export type OcoOrder = components['schemas']['OcoOrder'];
 export type OrderLine = components['schemas']['OrderLine'];
 export type OrderRole = components['schemas']['OrderRole'];
 export type OrderStatus = components['schemas']['OrderStatus'];
+export type Origin = components['schemas']['Origin'];
+export type PageAuditLine = components['schemas']['Page_AuditLine_'];
+export type PageLogLine = components['schemas']['Page_LogLine_'];
 export type PageSetupLine = components['schemas']['Page_SetupLine_'];
 export type PageTradeRow = components['schemas']['Page_TradeRow_'];
 export type ParameterLine = components['schemas']['ParameterLine'];
+export type PasswordOnly = components['schemas']['PasswordOnly'];
+export type PatternLine = components['schemas']['PatternLine'];
+export type Performance = components['schemas']['Performance'];
 export type Phase = components['schemas']['Phase'];
 export type PortfolioSummary = components['schemas']['PortfolioSummary'];
 export type Problem = components['schemas']['Problem'];
+export type ProgressLine = components['schemas']['ProgressLine'];
+export type Readiness = components['schemas']['Readiness'];
+export type ReadinessReport = components['schemas']['ReadinessReport'];
+export type Reason = components['schemas']['Reason'];
+export type Refresh = components['schemas']['Refresh'];
 export type Regime = components['schemas']['Regime'];
+export type RequestKind = components['schemas']['RequestKind'];
+export type RequestStatus = components['schemas']['RequestStatus'];
 export type RequirementLine = components['schemas']['RequirementLine'];
+export type Resources = components['schemas']['Resources'];
+export type Role = components['schemas']['Role'];
+export type ScheduleLine = components['schemas']['ScheduleLine'];
+export type ScheduleSwitch = components['schemas']['ScheduleSwitch'];
+export type Scope = components['schemas']['Scope'];
+export type SessionLine = components['schemas']['SessionLine'];
+export type SettingLine = components['schemas']['SettingLine'];
+export type SetUp = components['schemas']['SetUp'];
 export type SetupLine = components['schemas']['SetupLine'];
+export type SetUpState = components['schemas']['SetUpState'];
+export type Stage = components['schemas']['Stage'];
+export type State = components['schemas']['State'];
+export type StoredKey = components['schemas']['StoredKey'];
 export type StrategyLine = components['schemas']['StrategyLine'];
+export type StrategyParameters = components['schemas']['StrategyParameters'];
+export type StrategyParametersLine = components['schemas']['StrategyParametersLine'];
+export type StrategyPerformance = components['schemas']['StrategyPerformance'];
 export type SystemStatus = components['schemas']['SystemStatus'];
+export type Ticket = components['schemas']['Ticket'];
 export type Timeframe = components['schemas']['Timeframe'];
+export type Tokens = components['schemas']['Tokens'];
 export type Topic = components['schemas']['Topic'];
+export type TradeGroup = components['schemas']['TradeGroup'];
+export type TradepulseApiRoutersAuthKeyLine = components['schemas']['tradepulse__api__routers__auth__KeyLine'];
+export type TradepulseApiRoutersAuthNewKey = components['schemas']['tradepulse__api__routers__auth__NewKey'];
+export type TradepulseApiRoutersExchangesKeyLine = components['schemas']['tradepulse__api__routers__exchanges__KeyLine'];
+export type TradepulseApiRoutersExchangesNewKey = components['schemas']['tradepulse__api__routers__exchanges__NewKey'];
 export type TradeRow = components['schemas']['TradeRow'];
 export type TradeStatistics = components['schemas']['TradeStatistics'];
 export type TradeStory = components['schemas']['TradeStory'];
 export type TradingLine = components['schemas']['TradingLine'];
+export type TrainingJobLine = components['schemas']['TrainingJobLine'];
+export type TrainingJobs = components['schemas']['TrainingJobs'];
+export type TrainingJobStory = components['schemas']['TrainingJobStory'];
+export type TrainingReport = components['schemas']['TrainingReport'];
+export type TrainingStart = components['schemas']['TrainingStart'];
+export type TrainingSystemStatus = components['schemas']['TrainingSystemStatus'];
+export type UnitLine = components['schemas']['UnitLine'];
+export type UnitState = components['schemas']['UnitState'];
+export type UserChange = components['schemas']['UserChange'];
+export type UserLine = components['schemas']['UserLine'];
+export type VersionLine = components['schemas']['VersionLine'];
+export type WalletLine = components['schemas']['WalletLine'];
+export type WalletTrade = components['schemas']['WalletTrade'];
+export type WorkerLine = components['schemas']['WorkerLine'];
+export type ResponseProblem400 = components['responses']['Problem400'];
+export type ResponseProblem401 = components['responses']['Problem401'];
+export type ResponseProblem403 = components['responses']['Problem403'];
+export type ResponseProblem404 = components['responses']['Problem404'];
+export type ResponseProblem405 = components['responses']['Problem405'];
+export type ResponseProblem409 = components['responses']['Problem409'];
+export type ResponseProblem413 = components['responses']['Problem413'];
+export type ResponseProblem422 = components['responses']['Problem422'];
+export type ResponseProblem429 = components['responses']['Problem429'];
+export type ResponseProblem500 = components['responses']['Problem500'];
+export type ResponseProblem503 = components['responses']['Problem503'];
 export type $defs = Record<string, never>;
 export interface operations {
+    asset_ranking_api_analytics_asset_ranking_get: {
+        parameters: {
+            query?: {
+                /** @description default: the first book */
+                book?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AssetRank"][];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    asset_api_analytics_assets__symbol__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                symbol: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AssetLine"][];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
     candles_api_analytics_candles_get: {
         parameters: {
             query: {
@@ -1371,56 +4802,799 @@ export interface operations {
                     "application/json": components["schemas"]["CandleSeries"];
                 };
             };
-            /** @description Bad Request */
-            400: {
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    correlation_matrix_api_analytics_correlation_matrix_get: {
+        parameters: {
+            query: {
+                bars?: number;
+                /** @description 1m, 5m, 15m, 1h, 4h, 1d or 1w */
+                timeframe: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["CorrelationMatrix"];
                 };
             };
-            /** @description Not Found */
-            404: {
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    market_overview_api_analytics_market_overview_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["AssetLine"][];
                 };
             };
-            /** @description Unprocessable Entity */
-            422: {
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    audit_api_auth_audit_get: {
+        parameters: {
+            query?: {
+                /** @description `next_cursor` of the page before */
+                cursor?: number | null;
+                /** @description rows of one page */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["Page_AuditLine_"];
                 };
             };
-            /** @description Internal Server Error */
-            500: {
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    verification_api_auth_audit_verification_get: {
+        parameters: {
+            query?: {
+                hash?: string | null;
+                /** @description of an entry whose hash was noted earlier */
+                number?: number | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["ChainState"];
                 };
             };
-            /** @description Service Unavailable */
-            503: {
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    confirm_api_auth_confirm_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PasswordOnly"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["Me"];
                 };
             };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    keys_api_auth_keys_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["tradepulse__api__routers__auth__KeyLine"][];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    make_key_api_auth_keys_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["tradepulse__api__routers__auth__NewKey"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["KeyMade"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    remove_key_api_auth_keys__key_id__delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                key_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Done"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    live_ticket_api_auth_live_ticket_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Ticket"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    login_api_auth_login_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Credentials"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Tokens"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    logout_api_auth_logout_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Done"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    logout_everywhere_api_auth_logout_everywhere_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Done"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    me_api_auth_me_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Me"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    change_password_api_auth_password_put: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewPassword"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Done"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    refresh_api_auth_refresh_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["Refresh"] | null;
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Tokens"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    sessions_api_auth_sessions_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SessionLine"][];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    end_session_api_auth_sessions__session_id__delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                session_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Done"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    set_up_state_api_auth_set_up_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SetUpState"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    set_up_api_auth_set_up_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SetUp"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Tokens"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    users_api_auth_users_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UserLine"][];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    add_user_api_auth_users_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description the same key and body: done once */
+                "Idempotency-Key"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewUser"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UserLine"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    remove_user_api_auth_users__user_id__delete: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description the same key and body: done once */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                user_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UserLine"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    change_user_api_auth_users__user_id__patch: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description the same key and body: done once */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                user_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["UserChange"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UserLine"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
         };
     };
     backtests_api_backtests_get: {
         parameters: {
             query?: {
+                /** @description `next_cursor` of the page before */
+                cursor?: number | null;
                 limit?: number;
             };
             header?: never;
@@ -1438,51 +5612,55 @@ export interface operations {
                     "application/json": components["schemas"]["Backtests"];
                 };
             };
-            /** @description Bad Request */
-            400: {
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    start_backtest_api_backtests_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description the same key and body: done once */
+                "Idempotency-Key"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["BacktestParameters"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            202: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["JobLine"];
                 };
             };
-            /** @description Not Found */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Unprocessable Entity */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Internal Server Error */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Service Unavailable */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
         };
     };
     backtest_api_backtests__backtest_id__get: {
@@ -1505,51 +5683,160 @@ export interface operations {
                     "application/json": components["schemas"]["BacktestLine"];
                 };
             };
-            /** @description Bad Request */
-            400: {
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    delete_backtest_api_backtests__backtest_id__delete: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description the same key and body: done once */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                backtest_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    backtest_equity_api_backtests__backtest_id__equity_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                backtest_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["BacktestEquity"];
                 };
             };
-            /** @description Not Found */
-            404: {
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    backtest_trades_api_backtests__backtest_id__trades_get: {
+        parameters: {
+            query?: {
+                /** @description `next_cursor` of the page before */
+                cursor?: number | null;
+                /** @description rows of one page */
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                backtest_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["BacktestTrades"];
                 };
             };
-            /** @description Unprocessable Entity */
-            422: {
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    backfill_api_data_backfill_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description the same key and body: done once */
+                "Idempotency-Key"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["BackfillParameters"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            202: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["JobLine"];
                 };
             };
-            /** @description Internal Server Error */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Service Unavailable */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
         };
     };
     coverage_api_data_coverage_get: {
@@ -1570,51 +5857,17 @@ export interface operations {
                     "application/json": components["schemas"]["Coverage"];
                 };
             };
-            /** @description Bad Request */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Not Found */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Unprocessable Entity */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Internal Server Error */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Service Unavailable */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
         };
     };
     gaps_api_data_gaps_get: {
@@ -1641,51 +5894,636 @@ export interface operations {
                     "application/json": components["schemas"]["Gaps"];
                 };
             };
-            /** @description Bad Request */
-            400: {
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    import_files_api_data_import_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description the same key and body: done once */
+                "Idempotency-Key"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ImportFiles"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            202: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["JobLine"];
                 };
             };
-            /** @description Not Found */
-            404: {
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    connections_api_exchanges_connections_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["ConnectionLine"][];
                 };
             };
-            /** @description Unprocessable Entity */
-            422: {
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    add_connection_api_exchanges_connections_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["tradepulse__api__routers__exchanges__NewKey"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["StoredKey"];
                 };
             };
-            /** @description Internal Server Error */
-            500: {
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    remove_connection_api_exchanges_connections__wallet__delete: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description the same key and body: done once */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                wallet: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    check_connection_api_exchanges_connections__wallet__test_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description the same key and body: done once */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                wallet: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["tradepulse__api__routers__exchanges__KeyLine"];
                 };
             };
-            /** @description Service Unavailable */
-            503: {
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    performance_api_exchanges_performance_get: {
+        parameters: {
+            query?: {
+                /** @description default: the first book */
+                book?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["TradeGroup"][];
                 };
             };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    supported_api_exchanges_supported_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExchangeLine"][];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    jobs_api_jobs_get: {
+        parameters: {
+            query?: {
+                /** @description only those that have ended, or have not */
+                ended?: boolean | null;
+                kind?: string[] | null;
+                /** @description rows of one page */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobList"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    job_api_jobs__job_id__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                job_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobLine"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    cancel_job_api_jobs__job_id__delete: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description the same key and body: done once */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                job_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobLine"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    resume_job_api_jobs__job_id__resume_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description the same key and body: done once */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                job_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobLine"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    schedules_api_jobs_schedules_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScheduleLine"][];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    switch_schedule_api_jobs_schedules__name__patch: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description the same key and body: done once */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ScheduleSwitch"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScheduleLine"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    run_schedule_api_jobs_schedules__name__run_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description the same key and body: done once */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobLine"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    strategy_api_patterns__strategy_id__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                strategy_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StrategyLine"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    parameters_api_patterns__strategy_id__parameters_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                strategy_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ParameterLine"][];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    pattern_library_api_patterns_pattern_library_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PatternLine"][];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    performance_api_patterns_performance_get: {
+        parameters: {
+            query?: {
+                /** @description default: the first book */
+                book?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StrategyPerformance"][];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
         };
     };
     setups_api_patterns_setups_get: {
@@ -1717,51 +6555,17 @@ export interface operations {
                     "application/json": components["schemas"]["Page_SetupLine_"];
                 };
             };
-            /** @description Bad Request */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Not Found */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Unprocessable Entity */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Internal Server Error */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Service Unavailable */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
         };
     };
     strategies_api_patterns_strategies_get: {
@@ -1782,51 +6586,48 @@ export interface operations {
                     "application/json": components["schemas"]["StrategyLine"][];
                 };
             };
-            /** @description Bad Request */
-            400: {
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    books_api_portfolio_books_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["BookLine"][];
                 };
             };
-            /** @description Not Found */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Unprocessable Entity */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Internal Server Error */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Service Unavailable */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
         };
     };
     history_api_portfolio_history_get: {
@@ -1853,51 +6654,157 @@ export interface operations {
                     "application/json": components["schemas"]["EquityHistory"];
                 };
             };
-            /** @description Bad Request */
-            400: {
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    holdings_api_portfolio_holdings_get: {
+        parameters: {
+            query?: {
+                /** @description default: the first book */
+                book?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["Holdings"];
                 };
             };
-            /** @description Not Found */
-            404: {
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    oco_orders_api_portfolio_oco_orders_get: {
+        parameters: {
+            query?: {
+                /** @description default: the first book */
+                book?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["OcoOrder"][];
                 };
             };
-            /** @description Unprocessable Entity */
-            422: {
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    performance_api_portfolio_performance_get: {
+        parameters: {
+            query?: {
+                /** @description default: the first book */
+                book?: string | null;
+                /** @description UTC milliseconds */
+                since?: number | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["Performance"];
                 };
             };
-            /** @description Internal Server Error */
-            500: {
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    risk_management_api_portfolio_risk_management_get: {
+        parameters: {
+            query?: {
+                /** @description default: the first book */
+                book?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": {
+                        [key: string]: unknown;
+                    };
                 };
             };
-            /** @description Service Unavailable */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
         };
     };
     summary_api_portfolio_summary_get: {
@@ -1921,51 +6828,141 @@ export interface operations {
                     "application/json": components["schemas"]["PortfolioSummary"];
                 };
             };
-            /** @description Bad Request */
-            400: {
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    wallets_api_portfolio_wallets_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["WalletLine"][];
                 };
             };
-            /** @description Not Found */
-            404: {
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    config_api_system_config_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["SettingLine"][];
                 };
             };
-            /** @description Unprocessable Entity */
-            422: {
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    explained_readiness_api_system_readiness_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["ReadinessReport"];
                 };
             };
-            /** @description Internal Server Error */
-            500: {
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    resources_api_system_resources_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["Resources"];
                 };
             };
-            /** @description Service Unavailable */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
         };
     };
     status_api_system_status_get: {
@@ -1986,51 +6983,98 @@ export interface operations {
                     "application/json": components["schemas"]["SystemStatus"];
                 };
             };
-            /** @description Bad Request */
-            400: {
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    version_line_api_system_version_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["VersionLine"];
                 };
             };
-            /** @description Not Found */
-            404: {
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    close_api_trades__position_id__close_post: {
+        parameters: {
+            query?: {
+                /** @description seconds to wait for the outcome; 0: not at all */
+                wait?: number;
+            };
+            header?: {
+                /** @description the same key and body: done once */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                position_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["BookCommand"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["CommandState"];
                 };
             };
-            /** @description Unprocessable Entity */
-            422: {
+            /** @description it waits for its trader; ask again by its id */
+            202: {
                 headers: {
                     [name: string]: unknown;
                 };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
+                content?: never;
             };
-            /** @description Internal Server Error */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Service Unavailable */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
         };
     };
     story_api_trades__trade_id__get: {
@@ -2056,51 +7100,17 @@ export interface operations {
                     "application/json": components["schemas"]["TradeStory"];
                 };
             };
-            /** @description Bad Request */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Not Found */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Unprocessable Entity */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Internal Server Error */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Service Unavailable */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
         };
     };
     active_api_trades_active_get: {
@@ -2124,51 +7134,94 @@ export interface operations {
                     "application/json": components["schemas"]["ActivePosition"][];
                 };
             };
-            /** @description Bad Request */
-            400: {
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    command_api_trades_commands__command_id__get: {
+        parameters: {
+            query?: {
+                /** @description seconds to wait for the outcome; 0: not at all */
+                wait?: number;
+            };
+            header?: never;
+            path: {
+                command_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["CommandState"];
                 };
             };
-            /** @description Not Found */
-            404: {
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    daily_pnl_api_trades_daily_pnl_get: {
+        parameters: {
+            query?: {
+                /** @description default: the first book */
+                book?: string | null;
+                /** @description closed at or after; UTC ms */
+                since?: number | null;
+                strategy?: string | null;
+                /** @description BTC/USDT, BTC-USDT or BTC%2FUSDT */
+                symbol?: string | null;
+                /** @description closed before; UTC ms */
+                until?: number | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["DayLine"][];
                 };
             };
-            /** @description Unprocessable Entity */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Internal Server Error */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Service Unavailable */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
         };
     };
     history_api_trades_history_get: {
@@ -2180,6 +7233,13 @@ export interface operations {
                 cursor?: number | null;
                 /** @description rows of one page */
                 limit?: number;
+                /** @description closed at or after; UTC ms */
+                since?: number | null;
+                strategy?: string | null;
+                /** @description BTC/USDT, BTC-USDT or BTC%2FUSDT */
+                symbol?: string | null;
+                /** @description closed before; UTC ms */
+                until?: number | null;
             };
             header?: never;
             path?: never;
@@ -2196,51 +7256,201 @@ export interface operations {
                     "application/json": components["schemas"]["Page_TradeRow_"];
                 };
             };
-            /** @description Bad Request */
-            400: {
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    kill_switch_api_trades_kill_switch_post: {
+        parameters: {
+            query?: {
+                /** @description seconds to wait for the outcome; 0: not at all */
+                wait?: number;
+            };
+            header?: {
+                /** @description the same key and body: done once */
+                "Idempotency-Key"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["KillSwitch"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["CommandState"][];
                 };
             };
-            /** @description Not Found */
-            404: {
+            /** @description it waits for its trader; ask again by its id */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    logs_api_trades_logs_get: {
+        parameters: {
+            query?: {
+                /** @description default: the first book */
+                book?: string | null;
+                /** @description `next_cursor` of the page before */
+                cursor?: number | null;
+                /** @description only these, e.g. order_filled; repeatable */
+                kind?: string[] | null;
+                /** @description rows of one page */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["Page_LogLine_"];
                 };
             };
-            /** @description Unprocessable Entity */
-            422: {
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    pause_api_trades_pause_post: {
+        parameters: {
+            query?: {
+                /** @description seconds to wait for the outcome; 0: not at all */
+                wait?: number;
+            };
+            header?: {
+                /** @description the same key and body: done once */
+                "Idempotency-Key"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["BookCommand"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["CommandState"];
                 };
             };
-            /** @description Internal Server Error */
-            500: {
+            /** @description it waits for its trader; ask again by its id */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    resume_api_trades_resume_post: {
+        parameters: {
+            query?: {
+                /** @description seconds to wait for the outcome; 0: not at all */
+                wait?: number;
+            };
+            header?: {
+                /** @description the same key and body: done once */
+                "Idempotency-Key"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["BookCommand"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["CommandState"];
                 };
             };
-            /** @description Service Unavailable */
-            503: {
+            /** @description it waits for its trader; ask again by its id */
+            202: {
                 headers: {
                     [name: string]: unknown;
                 };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
+                content?: never;
             };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
         };
     };
     trade_statistics_api_trades_statistics_get: {
@@ -2248,6 +7458,13 @@ export interface operations {
             query?: {
                 /** @description default: the first book */
                 book?: string | null;
+                /** @description closed at or after; UTC ms */
+                since?: number | null;
+                strategy?: string | null;
+                /** @description BTC/USDT, BTC-USDT or BTC%2FUSDT */
+                symbol?: string | null;
+                /** @description closed before; UTC ms */
+                until?: number | null;
             };
             header?: never;
             path?: never;
@@ -2264,51 +7481,528 @@ export interface operations {
                     "application/json": components["schemas"]["TradeStatistics"];
                 };
             };
-            /** @description Bad Request */
-            400: {
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    configurations_api_training_configurations_get: {
+        parameters: {
+            query?: {
+                /** @description only those in force, or not */
+                active?: boolean | null;
+                /** @description ccxt id */
+                exchange?: string | null;
+                /** @description bull, bear, sideways, or any for the parents; default: all */
+                regime?: string | null;
+                strategy?: string | null;
+                /** @description BTC/USDT, BTC-USDT or BTC%2FUSDT */
+                symbol?: string | null;
+                /** @description 1m, 5m, 15m, 1h, 4h or 1d; default: all */
+                timeframe?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["Configurations"];
                 };
             };
-            /** @description Not Found */
-            404: {
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    configuration_api_training_configurations__configuration_id__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                configuration_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["ConfigurationStory"];
                 };
             };
-            /** @description Unprocessable Entity */
-            422: {
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    activate_api_training_configurations__configuration_id__activate_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description the same key and body: done once */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                configuration_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Reason"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["ConfigurationLine"];
                 };
             };
-            /** @description Internal Server Error */
-            500: {
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    deactivate_api_training_configurations__configuration_id__deactivate_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description the same key and body: done once */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                configuration_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Reason"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["ConfigurationLine"];
                 };
             };
-            /** @description Service Unavailable */
-            503: {
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    training_jobs_api_training_jobs_get: {
+        parameters: {
+            query?: {
+                /** @description newest first */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["TrainingJobs"];
                 };
             };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    training_job_api_training_jobs__job_id__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                job_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TrainingJobStory"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    cancel_training_job_api_training_jobs__job_id__delete: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description the same key and body: done once */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                job_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TrainingJobLine"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    training_results_api_training_jobs__job_id__results_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                job_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TrainingReport"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    resume_training_job_api_training_jobs__job_id__resume_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description the same key and body: done once */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                job_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TrainingJobLine"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    market_regimes_api_training_market_regimes_get: {
+        parameters: {
+            query?: {
+                /** @description ccxt id */
+                exchange?: string | null;
+                /** @description BTC/USDT, BTC-USDT or BTC%2FUSDT */
+                symbol?: string | null;
+                /** @description 1m, 5m and 15m have the regime of 1h */
+                timeframe?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MarketRegimes"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    matrix_api_training_matrix_get: {
+        parameters: {
+            query: {
+                /** @description ccxt id */
+                exchange: string;
+                /** @description BTC/USDT, BTC-USDT or BTC%2FUSDT */
+                symbol: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MatrixView"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    start_multi_dimensional_api_training_start_multi_dimensional_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description the same key and body: done once */
+                "Idempotency-Key"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TrainingStart"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TrainingJobLine"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    strategy_parameters_api_training_strategy_parameters__symbol___exchange___strategy_id__get: {
+        parameters: {
+            query?: {
+                /** @description bull, bear, sideways, or any for the parents; default: all */
+                regime?: string | null;
+                /** @description 1m, 5m, 15m, 1h, 4h or 1d; default: all */
+                timeframe?: string | null;
+            };
+            header?: never;
+            path: {
+                exchange: string;
+                strategy_id: string;
+                symbol: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StrategyParameters"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    system_status_api_training_system_status_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TrainingSystemStatus"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
         };
     };
     health_health_get: {
@@ -2329,6 +8023,79 @@ export interface operations {
                     "application/json": components["schemas"]["Health"];
                 };
             };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    ready_health_ready_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Readiness"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    metrics_metrics_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
         };
     };
 }

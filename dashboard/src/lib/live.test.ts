@@ -25,6 +25,14 @@ let connections: Connection[];
 let messages: LiveMessage[];
 let beginnings: boolean[];
 let live: LiveConnection;
+let ticketless: boolean;
+
+async function opened(index: number): Promise<string | undefined> {
+  sockets[index]?.onopen();
+  await Promise.resolve();
+  await Promise.resolve();
+  return sockets[index]?.sent[0];
+}
 
 function advance(milliseconds: number): void {
   now += milliseconds;
@@ -34,6 +42,7 @@ function advance(milliseconds: number): void {
 }
 
 beforeEach(() => {
+  ticketless = false;
   sockets = [];
   timers = [];
   now = 0;
@@ -53,6 +62,10 @@ beforeEach(() => {
         sockets.push(socket);
         return socket as unknown as WebSocket;
       },
+      ticket: async () => {
+        if (ticketless) throw new Error("logged out");
+        return `ticket ${sockets.length}`;
+      },
       now: () => now,
       after: (milliseconds, run) => {
         const timer = { at: now + milliseconds, run };
@@ -67,30 +80,27 @@ beforeEach(() => {
 });
 
 describe("a live connection", () => {
-  it("asks for what it missed by the last sequence it saw", () => {
-    sockets[0]?.onopen();
-    expect(sockets[0]?.sent).toEqual(['{"subscribe":["trades"],"after":null}']);
+  it("asks for what it missed by the last sequence it saw", async () => {
+    expect(await opened(0)).toBe('{"ticket":"ticket 1","subscribe":["trades"],"after":null}');
     sockets[0]?.says("subscribed", 7);
     sockets[0]?.says("trades", 12);
     sockets[0]?.close();
     expect(connections.at(-1)).toEqual({ state: "lost", since: 0, retryAt: 500 });
     advance(500);
-    sockets[1]?.onopen();
-    expect(sockets[1]?.sent).toEqual(['{"subscribe":["trades"],"after":12}']);
+    expect(await opened(1)).toBe('{"ticket":"ticket 2","subscribe":["trades"],"after":12}');
     sockets[1]?.says("subscribed", 20);
     expect(connections.at(-1)).toEqual({ state: "live" });
     expect(beginnings).toEqual([false, true]);
   });
 
-  it("counts on the replay, not on the greeting, for its place in the log", () => {
+  it("counts on the replay, not on the greeting, for its place in the log", async () => {
     sockets[0]?.says("subscribed", 7);
     sockets[0]?.close();
     advance(500);
     sockets[1]?.says("subscribed", 20);
     sockets[1]?.close();
     advance(500);
-    sockets[2]?.onopen();
-    expect(sockets[2]?.sent).toEqual(['{"subscribe":["trades"],"after":7}']);
+    expect(await opened(2)).toBe('{"ticket":"ticket 3","subscribe":["trades"],"after":7}');
   });
 
   it("takes silence for a loss", () => {
@@ -109,6 +119,14 @@ describe("a live connection", () => {
 
   it("waits longer each time, and not for ever", () => {
     expect([0, 1, 2, 3, 9].map(retryDelay)).toEqual([500, 1000, 2000, 4000, 5000]);
+  });
+
+  it("is lost, and tried again, where there is no ticket", async () => {
+    ticketless = true;
+    expect(await opened(0)).toBeUndefined();
+    expect(connections.at(-1)).toMatchObject({ state: "lost" });
+    advance(500);
+    expect(sockets).toHaveLength(2);
   });
 
   it("stays silent after it was stopped", () => {

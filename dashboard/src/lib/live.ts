@@ -1,4 +1,5 @@
-import type { LiveMessage, Topic } from "../generated/api";
+import type { LiveMessage, Ticket, Topic } from "../generated/api";
+import { problemOf, session } from "./session";
 
 export type Connection =
   | { state: "connecting" }
@@ -14,6 +15,8 @@ export interface LiveHandlers {
 
 export interface LiveEnvironment {
   open: () => WebSocket;
+  /** Good for one connection. */
+  ticket: () => Promise<string>;
   now: () => number;
   after: (milliseconds: number, run: () => void) => () => void;
 }
@@ -63,10 +66,20 @@ export class LiveConnection {
   private connect(): void {
     const socket = this.environment.open();
     this.socket = socket;
-    socket.onopen = () => socket.send(JSON.stringify({ subscribe: this.topics, after: this.lastSequence }));
+    socket.onopen = () => void this.subscribe(socket);
     socket.onmessage = (event: MessageEvent<string>) => this.receive(socket, JSON.parse(event.data) as LiveMessage);
     socket.onclose = () => this.lose(socket);
     this.watchForSilence(socket);
+  }
+
+  private async subscribe(socket: WebSocket): Promise<void> {
+    try {
+      const ticket = await this.environment.ticket();
+      if (socket === this.socket) socket.send(JSON.stringify({ ticket, subscribe: this.topics, after: this.lastSequence }));
+    } catch {
+      // Without a ticket there is no connection; the next try asks for another.
+      socket.close();
+    }
   }
 
   private watchForSilence(socket: WebSocket): void {
@@ -115,6 +128,11 @@ export function browserEnvironment(): LiveEnvironment {
   address.protocol = address.protocol === "https:" ? "wss:" : "ws:";
   return {
     open: () => new WebSocket(address),
+    ticket: async () => {
+      const response = await session.fetch("/api/auth/live-ticket", { method: "POST" });
+      if (!response.ok) throw await problemOf(response);
+      return ((await response.json()) as Ticket).ticket;
+    },
     now: () => Date.now(),
     after: (milliseconds, run) => {
       const timer = window.setTimeout(run, milliseconds);

@@ -7,25 +7,66 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
-from fastapi import FastAPI, WebSocket
+from fastapi import Depends, FastAPI, WebSocket
 from fastapi.openapi.utils import get_openapi
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
-from tradepulse.api.deps import Services
+from tradepulse.api.accounts import Accounts
+from tradepulse.api.deps import Doorkeeper, Services, require
 from tradepulse.api.live import HEARTBEAT_SECONDS, POLICY_VIOLATION, LiveHub
+from tradepulse.api.metrics import Metrics
 from tradepulse.api.models import LiveMessage, LiveRequest
 from tradepulse.api.pages import STATIC, page_router
 from tradepulse.api.problems import PROBLEM_RESPONSES, Problem, install_problem_handlers
-from tradepulse.api.routers import analytics, backtests, data, patterns, portfolio, system, trades
+from tradepulse.api.routers import (
+    analytics,
+    auth,
+    backtests,
+    data,
+    exchanges,
+    jobs,
+    patterns,
+    portfolio,
+    system,
+    trades,
+    training,
+    users,
+)
 from tradepulse.api.security import SecurityHeaders, allowed_hosts, same_origin
-from tradepulse.shared.settings import Settings
+from tradepulse.api.throttle import LoginThrottle
+from tradepulse.api.tokens import AccessTokens
+from tradepulse.api.tracing import BoundedBodies, TracedRequests
+from tradepulse.domain.users import Role
+from tradepulse.shared.settings import ApiSettings, Settings
+
+NOUNS = (
+    auth,
+    users,
+    system,
+    portfolio,
+    trades,
+    patterns,
+    analytics,
+    exchanges,
+    data,
+    backtests,
+    training,
+    jobs,
+)
+"""Their routes are for those who are logged in, whatever else a route asks for."""
+APART = (system.health_router, system.metrics_router, auth.open_router, exchanges.secret_router)
+"""Open to all, or with doors of their own."""
 
 DESCRIPTION = """Read what TradePulse IQ saw, decided and did.
 
 Times are UTC milliseconds, money is a decimal string, lists are newest first and paged by `cursor`,
 errors are RFC 9457 problem details. `GET /api/live` is a websocket: send
-`{"subscribe": ["candles", "setups", "positions", "trades", "equity"], "after": null}`, and after a lost
-connection the last `sequence` seen as `after`; each message is a `LiveMessage`."""
+`{"ticket": "...", "subscribe": ["candles", "setups", "positions", "trades", "equity"], "after": null}` with a ticket of
+`POST /api/auth/live-ticket`, and after a lost connection the last `sequence` seen as `after`; each message is a
+`LiveMessage`.
+
+All but the parts of `auth` that take a password asks for `Authorization: Bearer`. Roles: viewer < trader < admin.
+A write under an `Idempotency-Key` is done once. The `code` of a problem never changes its meaning."""
 
 
 def create_app(
@@ -35,7 +76,8 @@ def create_app(
     static: Path = STATIC,
     heartbeat_seconds: float = HEARTBEAT_SECONDS,
 ) -> FastAPI:
-    hub = LiveHub(services.books, services.clock, heartbeat_seconds=heartbeat_seconds)
+    metrics = Metrics()
+    hub = LiveHub(services.books, services.accounts, services.clock, metrics, heartbeat_seconds=heartbeat_seconds)
     app = FastAPI(
         title="TradePulse IQ",
         version=system.VERSION,
@@ -43,18 +85,40 @@ def create_app(
         lifespan=_lifespan_of(hub),
         docs_url=None,
         redoc_url=None,
+        openapi_url="/openapi.json" if settings.api.docs else None,
     )
     app.state.services, app.state.settings, app.state.hub = services, settings, hub
+    app.state.metrics = metrics
+    app.state.doorkeeper = _doorkeeper(services, settings.api)
     install_problem_handlers(app)
-    app.add_middleware(TrustedHostMiddleware, allowed_hosts=allowed_hosts(settings.api.host), www_redirect=False)
+    app.add_middleware(
+        TrustedHostMiddleware, allowed_hosts=allowed_hosts(settings.api.host, settings.api.names), www_redirect=False
+    )
+    app.add_middleware(BoundedBodies)
     app.add_middleware(SecurityHeaders)
-    app.include_router(system.health_router)
-    for noun in (system, portfolio, trades, patterns, analytics, data, backtests):
-        app.include_router(noun.router, responses=PROBLEM_RESPONSES)
+    app.add_middleware(TracedRequests, metrics=metrics)
+    for router in APART:
+        app.include_router(router, responses=PROBLEM_RESPONSES)
+    for noun in NOUNS:
+        app.include_router(noun.router, responses=PROBLEM_RESPONSES, dependencies=[Depends(require(Role.VIEWER))])
     _add_live_socket(app, hub)
-    app.include_router(page_router(static))
+    app.include_router(page_router(static, docs=settings.api.docs))
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     return app
+
+
+def _doorkeeper(services: Services, settings: ApiSettings) -> Doorkeeper:
+    return Doorkeeper(
+        Accounts(
+            services.accounts,
+            services.clock,
+            session_days=settings.session_days,
+            idle_days=settings.session_idle_days,
+        ),
+        AccessTokens(services.signing_key, services.clock, settings.access_minutes),
+        LoginThrottle(services.clock),
+        settings.confirm_minutes * 60_000,
+    )
 
 
 def _lifespan_of(hub: LiveHub) -> Any:
@@ -89,5 +153,16 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
             described = model.model_json_schema(ref_template="#/components/schemas/{model}")
             schemas.update(described.pop("$defs", {}))
             schemas[model.__name__] = described
+        _name_problems(schema)
         app.openapi_schema = schema
     return app.openapi_schema
+
+
+def _name_problems(schema: dict[str, Any]) -> None:
+    """Each status of a problem is described once."""
+    schema["components"]["responses"] = {f"Problem{status}": told for status, told in PROBLEM_RESPONSES.items()}
+    for operations in schema["paths"].values():
+        for operation in operations.values():
+            for status in PROBLEM_RESPONSES:
+                if str(status) in operation["responses"]:
+                    operation["responses"][str(status)] = {"$ref": f"#/components/responses/Problem{status}"}

@@ -3,6 +3,8 @@
 Logged events carry the global sequence. A client that names the last one it saw gets what it missed from the log
 before anything new; a client too far behind is told to read everything anew (``reset``). Candles are pushed without
 a sequence: they are stored data, and are read anew over HTTP.
+
+The first message carries a ticket, good once; who is logged out, or loses a key, is let go within seconds.
 """
 
 import asyncio
@@ -12,22 +14,29 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
 from fastapi import WebSocket
+from pydantic import ValidationError
 from starlette.websockets import WebSocketDisconnect
 
 from tradepulse.api.figures import explained
+from tradepulse.api.metrics import Metrics
 from tradepulse.api.models import LiveMessage, LiveRequest, SetupRow, Topic
 from tradepulse.domain.signals import Verdict
-from tradepulse.ports import BookReader, Clock, JsonObject
+from tradepulse.ports import AccountStore, BookReader, Clock, JsonObject
 from tradepulse.shared.errors import TradePulseError
+from tradepulse.shared.passwords import token_hash
 
 logger = logging.getLogger(__name__)
 
 QUEUE_LIMIT = 1000
+MOST_CONNECTIONS = 500
+"""Those that have not shown a ticket yet among them."""
 REPLAY_PAGE = 1000
 REPLAY_LIMIT = 5000
 HEARTBEAT_SECONDS = 3.0
 RETRY_SECONDS = 1.0
 SUBSCRIBE_SECONDS = 10.0
+LOOK_SECONDS = 2.0
+"""Between looks at whether the watchers are still logged in."""
 
 SERVER_ERROR, TRY_AGAIN_LATER, POLICY_VIOLATION = 1011, 1013, 1008
 
@@ -68,6 +77,11 @@ def kind_in_words(kind: str) -> str:
     return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", kind).lower()
 
 
+def kind_as_written(words: str) -> str:
+    """``PositionOpened`` for ``position_opened``, and for itself."""
+    return "".join(part[:1].upper() + part[1:] for part in words.split("_"))
+
+
 def event_message(event: JsonObject) -> LiveMessage:
     """An evaluated setup is told as the setups list answers it, so that a watcher need not ask for it."""
     kind = kind_in_words(str(event["kind"]))
@@ -85,6 +99,8 @@ class Client:
 
     topics: frozenset[str]
     seen: int
+    session_id: str | None = None
+    key_id: str | None = None
     queue: asyncio.Queue[LiveMessage | None] = field(default_factory=lambda: asyncio.Queue(QUEUE_LIMIT))
     close_code: int | None = None
 
@@ -115,19 +131,68 @@ class Client:
 class LiveHub:
     """Follows the book's changes with one reader for all clients. ``run`` lives as long as the app."""
 
-    def __init__(self, books: BookReader, clock: Clock, *, heartbeat_seconds: float = HEARTBEAT_SECONDS) -> None:
+    def __init__(
+        self,
+        books: BookReader,
+        accounts: AccountStore,
+        clock: Clock,
+        metrics: Metrics,
+        *,
+        heartbeat_seconds: float = HEARTBEAT_SECONDS,
+    ) -> None:
         self._books = books
+        self._accounts = accounts
+        self._metrics = metrics
         self._clock = clock
         self._heartbeat_seconds = heartbeat_seconds
         self._clients: set[Client] = set()
+        self._connections = 0
         self._sequence = 0
         self._following = asyncio.Event()
+        self._heard_at: int | None = None
 
     @property
     def client_count(self) -> int:
         return len(self._clients)
 
+    async def is_following(self) -> None:
+        """Returns once what is committed reaches the watchers."""
+        await self._following.wait()
+
+    def admit(self, client: Client) -> None:
+        self._clients.add(client)
+
+    def silence_seconds(self) -> float | None:
+        """Since the last candle or event; ``None`` where none came since the start."""
+        return None if self._heard_at is None else (self._clock.now() - self._heard_at) / 1000
+
     async def run(self) -> None:
+        await asyncio.gather(self._follow_for_ever(), self._look_for_ever())
+
+    async def _look_for_ever(self) -> None:
+        """An edge as the next one: while nobody can be asked who is logged in, those who are connected stay so."""
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            try:
+                await self._let_go_who_left()
+            except TradePulseError as error:
+                logger.warning("The live feed cannot ask who is logged in: %s", error)
+            except Exception:
+                logger.exception("The live feed failed to ask who is logged in")
+
+    async def _let_go_who_left(self) -> None:
+        now, clients = self._clock.now(), list(self._clients)
+        named = {client.session_id for client in clients if client.session_id is not None}
+        here = await self._accounts.active_sessions(sorted(named), now) if named else set()
+        for client in clients:
+            if client.session_id is not None:
+                left = client.session_id not in here
+            else:
+                left = client.key_id is None or await self._accounts.key_owner(client.key_id, now) is None
+            if left:
+                client.end(POLICY_VIOLATION)
+
+    async def _follow_for_ever(self) -> None:
         """An edge: whatever fails here is logged, the clients see the connection go, and following starts again."""
         while True:
             try:
@@ -145,6 +210,7 @@ class LiveHub:
         self._sequence = await self._books.last_sequence()
         self._following.set()
         async for change in changes:
+            self._heard_at = self._clock.now()
             if change["kind"] == "candle":
                 self._tell(LiveMessage(topic=Topic.CANDLES, sequence=None, data=change))
             else:
@@ -175,18 +241,48 @@ class LiveHub:
     async def serve(self, socket: WebSocket) -> None:
         """One connection, from its subscription to its end."""
         await socket.accept()
+        if self._connections >= MOST_CONNECTIONS:
+            await socket.close(TRY_AGAIN_LATER, "too many connections")
+            return
+        self._connections += 1
+        try:
+            await self._serve(socket)
+        finally:
+            self._connections -= 1
+
+    async def _serve(self, socket: WebSocket) -> None:
         request = await _read_request(socket)
         if request is None:
+            return
+        grant = await self._grant_of(socket, request)
+        if grant is None:
+            await _refuse(
+                socket,
+                "The ticket is not good: it was used, has expired, or is of another address.",
+                "POST /api/auth/live-ticket for another one.",
+            )
             return
         if not self._following.is_set():
             await socket.close(TRY_AGAIN_LATER, "the server does not follow the book yet")
             return
-        client = Client(topics=frozenset(request.subscribe), seen=self._sequence)
-        self._clients.add(client)
+        client = Client(
+            topics=frozenset(request.subscribe),
+            seen=self._sequence,
+            session_id=grant["session_id"],
+            key_id=grant["key_id"],
+        )
+        self.admit(client)
         try:
             await self._run_client(socket, client, request)
         finally:
             self._clients.discard(client)
+            if client.close_code is not None:
+                self._metrics.live_dropped.labels(str(client.close_code)).inc()
+
+    async def _grant_of(self, socket: WebSocket, request: LiveRequest) -> JsonObject | None:
+        grant = await self._accounts.take_ticket(token_hash(request.ticket), self._clock.now())
+        address = socket.client.host if socket.client else ""
+        return grant if grant is not None and grant["address"] == address else None
 
     async def _run_client(self, socket: WebSocket, client: Client, request: LiveRequest) -> None:
         tasks = (
@@ -252,13 +348,24 @@ async def _read_request(socket: WebSocket) -> LiveRequest | None:
         return None
     except (ValueError, KeyError, TimeoutError) as error:
         topics = ", ".join(Topic)
-        problem = {
-            "problem": f"The first message must subscribe within {SUBSCRIBE_SECONDS:.0f} seconds: {error}",
-            "remedy": f'Send {{"subscribe": [...], "after": null}} with topics of: {topics}.',
-        }
-        await _send(socket, LiveMessage(topic="error", sequence=None, data=problem))
-        await _close(socket, POLICY_VIOLATION)
+        await _refuse(
+            socket,
+            f"The first message must subscribe within {SUBSCRIBE_SECONDS:.0f} seconds: {_without_input(error)}",
+            f'Send {{"ticket": "...", "subscribe": [...], "after": null}} with topics of: {topics}.',
+        )
         return None
+
+
+async def _refuse(socket: WebSocket, problem: str, remedy: str) -> None:
+    await _send(socket, LiveMessage(topic="error", sequence=None, data={"problem": problem, "remedy": remedy}))
+    await _close(socket, POLICY_VIOLATION)
+
+
+def _without_input(error: Exception) -> str:
+    """What is wrong, without what was sent: it may hold the ticket."""
+    if isinstance(error, ValidationError):
+        return "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
+    return type(error).__name__
 
 
 async def _wait_until_gone(socket: WebSocket) -> None:

@@ -8,13 +8,14 @@ from decimal import Decimal, InvalidOperation
 from enum import IntEnum, StrEnum
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, computed_field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, computed_field
 
 from tradepulse.domain.market import Timeframe
 from tradepulse.domain.orders import OrderRole, OrderStatus
 from tradepulse.domain.portfolio import LedgerKind
 from tradepulse.domain.signals import Direction, ExitReason, Regime
 from tradepulse.domain.trading_state import Phase
+from tradepulse.domain.users import AuditEntry, Role, User
 from tradepulse.strategies import STRATEGIES
 
 Row = TypeVar("Row")
@@ -49,6 +50,15 @@ Side = Annotated[Literal["long", "short"], BeforeValidator(_direction_word)]
 
 class View(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True, use_enum_values=False)
+
+
+class Given(BaseModel):
+    """What a caller sends: a name that nobody knows is an error, not overlooked."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+Secret = Annotated[SecretStr, Field(min_length=1, max_length=1024)]
 
 
 DEFAULT_IDS = frozenset(
@@ -115,6 +125,58 @@ class SystemStatus(View):
 class Health(View):
     status: Literal["ok"]
     version: str
+
+
+# --- users
+
+
+class UserLine(View):
+    user_id: str
+    name: str
+    role: Role
+    disabled: bool
+    created_at: Time
+
+    @classmethod
+    def of(cls, user: User) -> "UserLine":
+        return cls(
+            user_id=user.user_id,
+            name=user.name,
+            role=user.role,
+            disabled=user.disabled,
+            created_at=user.created_at,
+        )
+
+
+class AuditLine(View):
+    number: int
+    time: Time
+    actor: str
+    action: str
+    subject: str
+    address: str
+    facts: dict[str, Any]
+    hash: str
+
+    @classmethod
+    def of(cls, entry: AuditEntry) -> "AuditLine":
+        note = entry.note
+        return cls(
+            number=entry.number,
+            time=note.time,
+            actor=note.actor,
+            action=note.action,
+            subject=note.subject,
+            address=note.address,
+            facts=note.facts,
+            hash=entry.hash,
+        )
+
+
+class ChainState(View):
+    entries: int
+    head: str = Field(description="hash of the last entry; note it elsewhere to notice a log that was cut")
+    problem: str = Field(description="empty: every entry follows from the one before it")
 
 
 # --- portfolio
@@ -252,6 +314,11 @@ class TradeStatistics(View):
     best_r: float | None
     worst_r: float | None
     exit_reasons: dict[ExitReason, int]
+
+
+class TradeGroup(View):
+    name: str
+    statistics: TradeStatistics
 
 
 # --- patterns
@@ -398,6 +465,7 @@ class BacktestLine(View):
 
 class Backtests(View):
     items: list[BacktestLine]
+    next_cursor: int | None
 
 
 # --- live
@@ -408,6 +476,7 @@ class LiveRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
+    ticket: str = Field(min_length=1, max_length=200, description="of `POST /api/auth/live-ticket`; good once")
     subscribe: list["Topic"] = Field(min_length=1)
     after: int | None = Field(default=None, ge=0)
 

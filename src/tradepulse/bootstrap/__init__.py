@@ -1,15 +1,17 @@
 """The hall: the only place that builds adapters and knows backtest, paper and live."""
 
-from tradepulse.bootstrap.application import Application, open_application, sync_database_schema
+from tradepulse.bootstrap.application import Application, database_facts, open_application, sync_database_schema
 from tradepulse.bootstrap.backtests import BacktestRequest, find_strategy, run_backtest
 from tradepulse.bootstrap.connection_test import Check, check_connection
 from tradepulse.bootstrap.data import analyse_stored_series, download_data, import_data
 from tradepulse.bootstrap.exchange_access import Outside
 from tradepulse.bootstrap.exchange_keys import KeyNews, add_key, keys_of, recheck_keys
+from tradepulse.bootstrap.installation import Installation, key_json, wallet_json
 from tradepulse.bootstrap.live import chosen_wallets, run_live
 from tradepulse.bootstrap.paper import paper_book, run_paper
 from tradepulse.bootstrap.paper_wallets import run_paper_wallets
 from tradepulse.bootstrap.requests import answer_to, ask, is_traded, risk_report
+from tradepulse.bootstrap.signing_key import signing_key
 from tradepulse.bootstrap.wallets_file import load_wallets
 from tradepulse.exchanges.backfill_ohlcv import DownloadProgress, DownloadReport
 from tradepulse.storage.candle_files import FileReport, ImportReport
@@ -24,6 +26,7 @@ __all__ = [
     "ExchangeKeys",
     "FileReport",
     "ImportReport",
+    "Installation",
     "KeyNews",
     "Outside",
     "add_key",
@@ -32,10 +35,12 @@ __all__ = [
     "ask",
     "check_connection",
     "chosen_wallets",
+    "database_facts",
     "download_data",
     "find_strategy",
     "import_data",
     "is_traded",
+    "key_json",
     "keys_of",
     "load_wallets",
     "open_application",
@@ -46,5 +51,7 @@ __all__ = [
     "run_live",
     "run_paper",
     "run_paper_wallets",
+    "signing_key",
     "sync_database_schema",
+    "wallet_json",
 ]

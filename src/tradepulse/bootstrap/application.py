@@ -11,27 +11,36 @@ from tradepulse.domain.market import DAY, MINUTE, Timeframe
 from tradepulse.domain.risk import AccountLimits, CorrelationRule, Protection
 from tradepulse.kernels.fills import PPM
 from tradepulse.ports import (
+    AccountStore,
+    AnswerStore,
     BookReader,
     CandleStore,
     Clock,
     CommandInbox,
     ConfigurationStore,
+    DatabaseFacts,
+    JobStore,
     Journal,
     ResultStore,
+    ScheduleStore,
     TrainingStore,
     VenueStore,
 )
 from tradepulse.shared.clock import SystemClock
 from tradepulse.shared.settings import RiskSettings, Settings, TradingSettings
+from tradepulse.storage.answers import PostgresAnswers
 from tradepulse.storage.books import PostgresBookReader
 from tradepulse.storage.candles import PostgresCandleStore
 from tradepulse.storage.configurations import PostgresConfigurationStore
 from tradepulse.storage.db import Database, open_database
 from tradepulse.storage.inbox import PostgresCommandInbox
+from tradepulse.storage.jobs import PostgresJobStore
 from tradepulse.storage.journal import PostgresJournal
 from tradepulse.storage.results import PostgresResultStore
-from tradepulse.storage.schema import sync_schema
+from tradepulse.storage.schedules import PostgresScheduleStore
+from tradepulse.storage.schema import schema_problem, sync_schema
 from tradepulse.storage.training import PostgresTrainingStore
+from tradepulse.storage.users import PostgresAccounts
 from tradepulse.storage.venues import PostgresVenueStore
 
 
@@ -51,6 +60,10 @@ class Application:
     inbox: CommandInbox
     training: TrainingStore
     configurations: ConfigurationStore
+    jobs: JobStore
+    schedules: ScheduleStore
+    accounts: AccountStore
+    answers: AnswerStore
 
 
 @asynccontextmanager
@@ -75,7 +88,22 @@ async def open_application(settings: Settings) -> AsyncIterator[Application]:
             inbox=PostgresCommandInbox(database),
             training=PostgresTrainingStore(database),
             configurations=PostgresConfigurationStore(database),
+            jobs=PostgresJobStore(database),
+            schedules=PostgresScheduleStore(database),
+            accounts=PostgresAccounts(database),
+            answers=PostgresAnswers(database),
         )
+
+
+async def database_facts(app: Application) -> DatabaseFacts:
+    """Asks the database; ``TransientError`` where it does not answer."""
+    async with app.database.transaction() as connection:
+        problem = await schema_problem(connection)
+        asked_at = app.clock.now()
+        row = await (await connection.execute("select extract(epoch from clock_timestamp()) * 1000")).fetchone()
+        answered_at = app.clock.now()
+    theirs = answered_at if row is None else int(row[0])
+    return DatabaseFacts(problem, theirs - (asked_at + answered_at) // 2)
 
 
 async def sync_database_schema(settings: Settings, *, dry_run: bool) -> list[str]:

@@ -1,6 +1,8 @@
 """Backtests: the engine replaying stored candles one by one, or the kernel over the whole history at once."""
 
+import asyncio
 import hashlib
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -72,8 +74,13 @@ def find_strategy(name: str) -> Strategy:
         ) from None
 
 
-async def run_backtest(app: Application, request: BacktestRequest, progress: Progress | None = None) -> JsonObject:
-    """Run, store and return the report; its ``id`` opens it again."""
+async def run_backtest(
+    app: Application, request: BacktestRequest, progress: Progress | None = None, *, backtest_id: str | None = None
+) -> JsonObject:
+    """Run, store and return the report; its ``id`` opens it again. ``progress`` is called from another thread.
+
+    ``backtest_id``: store it under this id, where the first result counts.
+    """
     strategy = find_strategy(request.strategy)
     if request.series.timeframe not in TRADED_TIMEFRAMES:
         raise ConfigurationError(
@@ -88,19 +95,43 @@ async def run_backtest(app: Application, request: BacktestRequest, progress: Pro
     if request.method == "kernel":
         fine = await _fine_candles(app, request, candles)
         history = MarketHistory.of(request.series, candles)
-        outcome = backtest_history(strategy, parameters, history, spec, limits, cash, fine)
+        outcome = await asyncio.to_thread(backtest_history, strategy, parameters, history, spec, limits, cash, fine)
         if progress is not None:
             progress(len(candles), len(candles))
     else:
         if request.fine is not None:
             raise ConfigurationError("Finer candles are used by the kernel method only.", "Add --method kernel.")
-        outcome = await replay(strategy, parameters, request.series, candles, spec, limits, cash, progress)
+        outcome = await _replay_in_thread(strategy, parameters, request.series, candles, spec, limits, cash, progress)
     seconds = time.perf_counter() - started
     report = _report(request, parameters, candles, spec, outcome, app.settings.trading.initial_cash, limits, seconds)
     trades: list[JsonObject] = TRADES.dump_python(list(outcome.trades), mode="json")
-    report["id"] = await app.results.save_backtest(report, trades)
+    report["id"] = await app.results.save_backtest(report, trades, backtest_id=backtest_id)
     report["trades"] = trades
     return report
+
+
+async def _replay_in_thread(
+    strategy: Strategy,
+    parameters: Parameters,
+    series: SeriesKey,
+    candles: Candles,
+    spec: MarketSpec,
+    limits: RiskLimits,
+    cash: Decimal,
+    progress: Progress | None,
+) -> BacktestOutcome:
+    """With a loop of its own, so that whoever waits for it stays alive; ends soon after it was cancelled."""
+    given_up = threading.Event()
+
+    def work() -> BacktestOutcome:
+        return asyncio.run(
+            replay(strategy, parameters, series, candles, spec, limits, cash, progress, enough=given_up.is_set)
+        )
+
+    try:
+        return await asyncio.to_thread(work)
+    finally:
+        given_up.set()
 
 
 async def replay(
@@ -114,10 +145,12 @@ async def replay(
     progress: Progress | None = None,
     *,
     before: Candles | None = None,
+    enough: Callable[[], bool] = lambda: False,
 ) -> BacktestOutcome:
     """The whole engine over a simulated exchange that plays the candles; everything stays in memory.
 
-    ``before``: candles of the series that came before; they are known, as after a start, and not traded.
+    ``before``: candles of the series that came before; they are known, as after a start, and not traded. ``enough``
+    breaks it off; what it then answers is worth nothing.
     """
     market = series.market
     tape = StoredTape(series.timeframe, {market: spec}, {market: candles})
@@ -134,7 +167,7 @@ async def replay(
     bus = EventBus()
     bus.subscribe(collector)
     runner = Runner(engine, exchange, exchange, InMemoryJournal(), exchange.clock, observers=bus)
-    await runner.run(initial_cash)
+    await runner.run(initial_cash, enough)
     for entry in engine.execution.state.entries.values():
         collector.verdicts[entry.setup.setup_id] = Verdict.AWAITING_NEXT_BAR
     return BacktestOutcome(

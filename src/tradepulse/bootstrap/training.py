@@ -3,10 +3,12 @@
 import asyncio
 import os
 import socket
+import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
+from typing import Protocol
 from uuid import uuid4
 
 from tradepulse.bootstrap.application import Application
@@ -23,7 +25,7 @@ from tradepulse.policy.train import walk_forward as walk_forward_of
 from tradepulse.policy.trained_assets import InForce, TrainedAssetsManager
 from tradepulse.policy.training_job import TrainingProgress
 from tradepulse.policy.training_requests import checked_request, selected, unified_symbol
-from tradepulse.ports import SeriesCoverage, UnitResult
+from tradepulse.ports import CandleStore, SeriesCoverage, TrainingStore, UnitResult
 from tradepulse.shared.errors import ConfigurationError, RefusedError
 from tradepulse.storage.candle_cache import CachedCandleStore
 from tradepulse.strategies.base_strategy import MarketHistory, higher_bars
@@ -31,6 +33,13 @@ from tradepulse.strategies.base_strategy import MarketHistory, higher_bars
 SOURCES_KEPT = 2
 WAIT_SECONDS = 0.5
 Progress = Callable[[TrainingProgress], None]
+
+
+class WithTraining(Protocol):
+    """Whatever holds the training jobs."""
+
+    @property
+    def training(self) -> TrainingStore: ...
 
 
 def trained_assets(app: Application) -> TrainedAssetsManager:
@@ -44,15 +53,15 @@ def trained_assets(app: Application) -> TrainedAssetsManager:
         app.training,
         app.configurations,
         app.clock,
-        coverage=lambda: trainable(app),
+        coverage=lambda: trainable(app.candles),
         plan=plan,
         code_version=code_version(),
     )
 
 
-async def trainable(app: Application) -> list[SeriesCoverage]:
+async def trainable(candles: CandleStore) -> list[SeriesCoverage]:
     """What is stored, and the traded timeframes that can be made of finer candles (their ``rows`` are estimated)."""
-    stored = await app.candles.coverage()
+    stored = await candles.coverage()
     there = {entry.series for entry in stored}
     found = [entry for entry in stored if entry.series.timeframe in TRADED_TIMEFRAMES]
     for market in sorted({entry.series.market for entry in stored}):
@@ -67,10 +76,10 @@ async def trainable(app: Application) -> list[SeriesCoverage]:
 
 
 async def everything_trainable(
-    app: Application, symbols: Sequence[str], exchanges: Sequence[str], timeframes: Sequence[str]
+    candles: CandleStore, symbols: Sequence[str], exchanges: Sequence[str], timeframes: Sequence[str]
 ) -> tuple[Sequence[str], Sequence[str], Sequence[str]]:
     """Names given stay as they are; of those not given, all that can be trained: real candles where there are any."""
-    coverage = await trainable(app)
+    coverage = await trainable(candles)
     if not coverage:
         raise ConfigurationError("No candles are stored yet.", "Use download-data or import-data first.")
     wanted = {unified_symbol(symbol) for symbol in symbols}
@@ -151,7 +160,7 @@ async def job_loader(app: Application, job: TrainingJob) -> SeriesLoader:
     return SeriesLoader(app, job.request.since, job.request.until if until is None else int(until))
 
 
-async def find_job(app: Application, job_id: str) -> TrainingJob:
+async def find_job(app: WithTraining, job_id: str) -> TrainingJob:
     """By its id or the beginning of it; ``ConfigurationError`` where there is none or more than one."""
     job = await app.training.job(job_id)
     if job is not None:
@@ -204,7 +213,15 @@ async def run_training(
             await work(lanes=cluster.lanes, evaluate=cluster.evaluate)
     while not (stop is not None and stop.is_set()):
         await training_job.judge(
-            job.job_id, worker, app.training, load, ReplayInEngine(), deploy, progress=judging, stop=stop
+            job.job_id,
+            worker,
+            app.training,
+            load,
+            ReplayInEngine(),
+            deploy,
+            threads=threads or cores(),
+            progress=judging,
+            stop=stop,
         )
         job = await find_job(app, job.job_id)
         if job.state.ended:
@@ -214,7 +231,7 @@ async def run_training(
     return job
 
 
-async def cancel_training(app: Application, job_id: str) -> TrainingJob:
+async def cancel_training(app: WithTraining, job_id: str) -> TrainingJob:
     """Its workers stop within seconds; what was found so far is not judged. ``RefusedError`` where it is too late."""
     asked = await find_job(app, job_id)
     cancelled = await app.training.advance(asked.job_id, JobState.CANCELLED)
@@ -258,8 +275,8 @@ async def walk_forward(
     threads: int = 0,
     progress: Callable[[int, int, str], None] | None = None,
 ) -> JsonObject:
-    """What choosing parameters again and again, each time on the past only, would have made. Stores nothing."""
-    coverage = await trainable(app)
+    """What choosing parameters again and again, each time on the past only, would have made. The result is stored."""
+    coverage = await trainable(app.candles)
     regimes = [str(regime) for regime in Regime]
     request = checked_request(
         coverage,
@@ -281,17 +298,21 @@ async def walk_forward(
         results[unit.index] = await _evaluated(unit, load, request, plan, threads or cores(), len(units), progress)
     family = plan["families"][0]
     rows = walk_forward_of(request, family, lambda index: results[index], folds)
-    return {
+    report: JsonObject = {
         "strategy": strategy,
         "timeframe": timeframe,
         "series": family["series"],
         "left_out": plan["left_out"],
+        "since": since,
+        "until": until,
         "points": points,
         "seed": seed,
         "code_version": code_version(),
         "data": {str(unit.series): results[unit.index].data_hash for unit in units},
         "folds": rows,
     }
+    report["id"] = await app.results.save_walk_forward(report)
+    return report
 
 
 async def _evaluated(
@@ -309,7 +330,13 @@ async def _evaluated(
         if progress is not None:
             progress(unit.index * total + done, units * total, str(unit.series))
 
-    return await asyncio.to_thread(evaluate_unit, unit, data, request, plan, threads=threads, progress=tell)
+    given_up = threading.Event()
+    try:
+        return await asyncio.to_thread(
+            evaluate_unit, unit, data, request, plan, threads=threads, progress=tell, cancelled=given_up.is_set
+        )
+    finally:
+        given_up.set()
 
 
 def worker_name() -> str:

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from tradepulse.cli.jobs import Background, submit
 from tradepulse.cli.options import (
     AsJson,
     ExchangeName,
@@ -59,6 +60,7 @@ def backtest(
     method: MethodName = Method.REPLAY,
     fine: Fine = None,
     overrides: Overrides = None,
+    background: Background = False,
     as_json: AsJson = False,
 ) -> None:
     """Run one strategy over stored candles, store the result and show it."""
@@ -67,9 +69,24 @@ def backtest(
     settings = settings_for_command()
     _known_strategy(strategy)
     first, end = span(since, until)
+    series = series_of(settings, exchange, symbol, timeframe)
+    if background:
+        asked = {
+            "strategy": strategy,
+            "exchange": series.exchange,
+            "symbol": series.symbol,
+            "timeframe": str(series.timeframe),
+            "since": first,
+            "until": end,
+            "method": method.value,
+            "fine": fine,
+            "overrides": overrides_of(overrides),
+        }
+        submit(settings, "backtest", asked, as_json=as_json)
+        return
     request = bootstrap.BacktestRequest(
         strategy=strategy,
-        series=series_of(settings, exchange, symbol, timeframe),
+        series=series,
         since=first,
         until=end,
         method=method.value,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from tradepulse.cli.jobs import Background, submit
 from tradepulse.cli.options import AsJson, Until, run, settings_for_command, span, symbol_of
 from tradepulse.cli.screen import progress, show_json, show_line, show_table, tell, utc
 from tradepulse.domain.market import Timeframe
@@ -39,6 +40,7 @@ def download_data(
     timeframe: Timeframes,
     since: FirstMoment,
     until: Until = None,
+    background: Background = False,
     as_json: AsJson = False,
 ) -> None:
     """Download candles of a real exchange; no key is needed. Interrupted, it goes on where it stopped."""
@@ -48,6 +50,16 @@ def download_data(
     first, end = span(since, until)
     symbols = [symbol_of(name) for name in symbol]
     timeframes = [Timeframe.parse(name) for name in timeframe]
+    if background:
+        asked = {
+            "exchange": exchange,
+            "symbols": symbols,
+            "timeframes": [str(one) for one in timeframes],
+            "since": first or 0,
+            "until": end,
+        }
+        submit(settings, "backfill", asked, as_json=as_json)
+        return
 
     async def work() -> "DownloadReport":
         async with bootstrap.open_application(settings) as app:
@@ -81,6 +93,7 @@ def import_data(
     exchange: GivenExchange = None,
     symbol: GivenSymbol = None,
     timeframe: GivenTimeframe = None,
+    background: Background = False,
     as_json: AsJson = False,
 ) -> None:
     """Import candle files. Good rows are stored once; rows that break a rule are refused and named (exit code 4)."""
@@ -92,6 +105,15 @@ def import_data(
             raise ConfigurationError(f"There is no file or folder '{path}'.", "Correct the path.")
     given_symbol = None if symbol is None else symbol_of(symbol)
     given_timeframe = None if timeframe is None else Timeframe.parse(timeframe)
+    if background:
+        asked = {
+            "paths": [str(path.absolute()) for path in paths],
+            "exchange": exchange,
+            "symbol": given_symbol,
+            "timeframe": given_timeframe and str(given_timeframe),
+        }
+        submit(settings, "import", asked, as_json=as_json)
+        return
 
     async def work() -> "ImportReport":
         async with bootstrap.open_application(settings) as app:

@@ -12,13 +12,16 @@ from types import TracebackType
 import typer
 
 from tradepulse.cli import (
+    accounts,
     backtesting,
     candles,
     configurations,
     database,
     installation,
+    jobs,
     risk,
     running,
+    schedules,
     trading,
     training,
     wallets,
@@ -46,19 +49,23 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for family in (
+FAMILIES = (
     running,
     trading,
     risk,
     training,
+    jobs,
+    schedules,
     worker,
     configurations,
     wallets,
+    accounts,
     backtesting,
     candles,
     database,
     installation,
-):
+)
+for family in FAMILIES:
     family.register(app)
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from tradepulse.cli.jobs import Background, submit
 from tradepulse.cli.options import AsJson, Since, Until, run, settings_for_command, span
 from tradepulse.cli.screen import progress, show_json, show_line, show_table, tell, utc
 from tradepulse.cli.training_screen import show_report, show_walk
@@ -135,7 +136,7 @@ async def _start(
     from tradepulse.strategies import STRATEGIES
 
     strategies, regimes = names[2], names[3]
-    symbols, exchanges, timeframes = await training.everything_trainable(app, names[0], names[1], names[4])
+    symbols, exchanges, timeframes = await training.everything_trainable(app.candles, names[0], names[1], names[4])
     own = app.settings.training
     return await training.trained_assets(app).start_training(
         symbols,
@@ -239,13 +240,28 @@ def walk_forward(
     points: Points = None,
     seed: Seed = None,
     threads: Threads = None,
+    background: Background = False,
     as_json: AsJson = False,
 ) -> None:
-    """Choose parameters on the past, trade the time after it, move on: what that would have made. Stores nothing."""
+    """Choose parameters on the past, trade the time after it, move on: what that would have made. It is stored."""
     settings = settings_for_command()
     own, used = settings.training, _threads(settings, threads)
     first, end = span(since, until)
     _between("--folds", folds, 1, MOST_FOLDS)
+    if background:
+        asked = {
+            "strategy": strategy,
+            "timeframe": timeframe,
+            "symbols": _names(symbol),
+            "exchanges": _names(exchange),
+            "since": first,
+            "until": end,
+            "points": own.points if points is None else points,
+            "seed": own.seed if seed is None else seed,
+            "folds": folds,
+        }
+        submit(settings, "walk-forward", asked, as_json=as_json)
+        return
 
     async def work() -> JsonObject:
         from tradepulse import bootstrap
@@ -253,7 +269,7 @@ def walk_forward(
 
         async with bootstrap.open_application(settings) as app:
             symbols, exchanges, _ = await training.everything_trainable(
-                app, _names(symbol), _names(exchange), [timeframe]
+                app.candles, _names(symbol), _names(exchange), [timeframe]
             )
             with progress(f"Walking {strategy} forward", "trials", shown=not as_json) as advance:
                 return await training.walk_forward(

@@ -1,8 +1,9 @@
-"""A worker of training jobs: as many as there are machines may share one database."""
+"""A worker of background jobs: as many as there are machines may share one database."""
 
 import asyncio
 import contextlib
 import signal
+from collections import Counter
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
@@ -10,9 +11,15 @@ import typer
 
 from tradepulse.cli.options import AsJson, run, settings_for_command
 from tradepulse.cli.screen import progress, show_facts, show_json, tell
+from tradepulse.domain.jobs import Job
 from tradepulse.shared.settings import Settings
 
 Threads = Annotated[int | None, typer.Option("--threads", min=0, max=1024, help="0: all cores of this machine.")]
+Kinds = Annotated[
+    list[str] | None,
+    typer.Option("--kinds", help="Only these: audit, backtest, import, backfill, walk-forward, training; repeatable."),
+]
+Beside = Annotated[int | None, typer.Option("--beside", hidden=True, help="Of this process, with low priority.")]
 Once = Annotated[bool, typer.Option("--once", help="End when there is nothing left to do.")]
 
 
@@ -20,32 +27,69 @@ def register(app: typer.Typer) -> None:
     app.command("worker")(worker)
 
 
-def worker(threads: Threads = None, once: Once = False, as_json: AsJson = False) -> None:
-    """Take units of training jobs from the database until stopped; Ctrl-C or SIGTERM gives the unit in work back."""
+def worker(
+    threads: Threads = None,
+    once: Once = False,
+    kinds: Kinds = None,
+    beside: Beside = None,
+    as_json: AsJson = False,
+) -> None:
+    """Take background jobs of every kind from the database until stopped; Ctrl-C or SIGTERM gives work back at once."""
     settings = settings_for_command()
-    shift = run(_work(settings, settings.training.threads if threads is None else threads, once=once, quiet=as_json))
+    chosen = [name.strip() for text in kinds or [] for name in text.split(",") if name.strip()]
+    used = settings.training.threads if threads is None else threads
+    shift = run(_work(settings, used, chosen, beside, once=once, quiet=as_json or beside is not None))
     if as_json:
         show_json(shift)
-    else:
+    elif beside is None:
         units = sum(shift["units"].values())
-        show_facts([("worker", shift["worker"]), ("units done", units), ("jobs judged", len(shift["judged"]))])
+        ends = Counter(shift["jobs"].values())
+        show_facts(
+            [
+                ("worker", shift["worker"]),
+                ("jobs", ", ".join(f"{count} {end}" for end, count in sorted(ends.items())) or "none"),
+                ("units of training", units),
+                ("training jobs judged", len(shift["judged"])),
+            ]
+        )
 
 
-async def _work(settings: Settings, threads: int, *, once: bool, quiet: bool) -> dict[str, Any]:
+async def _work(
+    settings: Settings, threads: int, kinds: list[str], beside: int | None, *, once: bool, quiet: bool
+) -> dict[str, Any]:
     from tradepulse import bootstrap
-    from tradepulse.bootstrap.workers import run_worker
+    from tradepulse.bootstrap.beside_trading import LEFT_TO_THE_TRADER, stop_with
+    from tradepulse.bootstrap.workers import known_kinds, run_worker
     from tradepulse.policy.training_job import TrainingProgress
 
-    async with _stopped_by_signals() as stop, bootstrap.open_application(settings) as app:
+    known_kinds(kinds)
+    async with (
+        _stopped_by_signals() as stop,
+        stop_with(beside, stop),
+        bootstrap.open_application(settings) as app,
+    ):
         if not quiet:
-            tell(f"Waiting for training jobs in the {app.database_label}; Ctrl-C ends it.")
+            tell(f"Waiting for background jobs in the {app.database_label}; Ctrl-C ends it.")
         with progress("Training", "trials", shown=not quiet) as advance:
 
             def show(news: TrainingProgress) -> None:
                 advance(news.trials_done, news.trials, news.part)
 
-            shift = await run_worker(app, stop, threads=threads, once=once, progress=show)
-    return {"worker": shift.worker, "units": shift.units, "judged": shift.judged}
+            def ended(job: Job, end: str) -> None:
+                if not quiet:
+                    tell(f"{job.kind} {job.job_id}: {end}")
+
+            shift = await run_worker(
+                app,
+                stop,
+                threads=threads,
+                once=once,
+                kinds=kinds,
+                leave_to=() if beside is None else LEFT_TO_THE_TRADER,
+                progress=show,
+                told=ended,
+            )
+    return {"worker": shift.worker, "units": shift.units, "judged": shift.judged, "jobs": shift.jobs}
 
 
 @contextlib.asynccontextmanager

@@ -176,6 +176,10 @@ class TrainedAssetsManager:
 
     # --- the life of configurations
 
+    async def known(self, configuration_id: str) -> Configuration | None:
+        """By its whole id."""
+        return await self._configurations.get(configuration_id)
+
     async def configuration(self, configuration_id: str) -> Configuration:
         """``ConfigurationError`` where there is none of that id; the beginning of an id is enough."""
         found = await self._configurations.get(configuration_id)

@@ -18,6 +18,7 @@ import numpy as np
 
 from tradepulse.domain.market import SeriesKey, data_hash
 from tradepulse.domain.training import JobState, JsonObject, TrainingJob, TrainingRequest, TrainingUnit, UnitState
+from tradepulse.policy.leased_work import PULSE_SECONDS, in_words, patiently, pause, vouched_for
 from tradepulse.policy.train import Load, ReplayCheck, SeriesData, evaluate_unit, judge_job
 from tradepulse.ports import TrainingStore, UnitResult
 from tradepulse.shared.errors import ConfigurationError, RefusedError, TradePulseError, TransientError
@@ -27,9 +28,6 @@ __all__ = ["HALF_DEPLOYED", "Deploy", "Evaluate", "TrainingProgress", "follow", 
 logger = logging.getLogger(__name__)
 Answer = TypeVar("Answer")
 
-PULSE_SECONDS = 1.0
-"""How often a worker says that it is still there, looks whether it should stop, and tells how far it is."""
-WRITE_ATTEMPTS = 10
 HALF_DEPLOYED = " Some of its configurations may be in force already: look at the matrix, and train again."
 MOST_CANDLES = 3_000_000
 """So many candles are kept between units, about 150 MB."""
@@ -129,7 +127,7 @@ async def follow(job_id: str, store: TrainingStore, progress: Tell | None, stop:
     telling = asyncio.create_task(_Meter(job, store).keep_telling(progress)) if progress else None
     try:
         while not (stop.is_set() or job.state.ended or not _open_units(job)):
-            await _pause(stop, PULSE_SECONDS)
+            await pause(stop, PULSE_SECONDS)
             job = await _known(job_id, store)
     finally:
         await _ended(telling)
@@ -212,7 +210,7 @@ class _Shift:
             elif await self._nothing_left():
                 return
             else:
-                await _pause(self._stop, PULSE_SECONDS)
+                await pause(self._stop, PULSE_SECONDS)
 
     async def _nothing_left(self) -> bool:
         job = await self._store.job(self._job.job_id)
@@ -222,7 +220,8 @@ class _Shift:
         given_up = threading.Event()
         working = asyncio.create_task(self._result_of(unit, given_up))
         try:
-            if not await self._watched(working, worker):
+            if not await _vouched_for(working, self._job.job_id, worker, self._store, self._stop):
+                self._over = not self._stop.is_set()
                 given_up.set()
                 await asyncio.gather(working, return_exceptions=True)
                 await self._store.release(self._job.job_id, worker)
@@ -236,34 +235,19 @@ class _Shift:
         finally:
             self.meter.shares.pop(unit.index, None)
 
-    async def _watched(self, working: "asyncio.Task[UnitResult]", worker: str) -> bool:
-        """``False`` when the work should be given up: somebody said stop, or the job has ended."""
-        stopping = asyncio.create_task(self._stop.wait())
-        try:
-            while not working.done():
-                await asyncio.wait({working, stopping}, timeout=PULSE_SECONDS, return_when=asyncio.FIRST_COMPLETED)
-                if self._stop.is_set():
-                    return False
-                if not working.done() and not await _still_wanted(self._store, self._job.job_id, worker):
-                    self._over = True
-                    return False
-        finally:
-            stopping.cancel()
-        return True
-
     async def _hand_in(self, unit: TrainingUnit, worker: str, working: "asyncio.Task[UnitResult]") -> None:
         job_id, error = self._job.job_id, working.exception()
         if error is None:
-            await _patiently(lambda: self._store.finish(job_id, unit.index, worker, working.result()))
+            await patiently(lambda: self._store.finish(job_id, unit.index, worker, working.result()))
             # A job that ended meanwhile takes no result: its unit must not look as if somebody still worked on it.
-            await _patiently(lambda: self._store.release(job_id, worker))
+            await patiently(lambda: self._store.release(job_id, worker))
         elif isinstance(error, TransientError):
-            await _patiently(lambda: self._store.release(job_id, worker))
+            await patiently(lambda: self._store.release(job_id, worker))
             raise error
         else:
             if not isinstance(error, TradePulseError):
                 logger.error("A unit of training failed: %s on %s", unit.strategy, unit.series, exc_info=error)
-            await self._store.fail(job_id, unit.index, worker, _in_words(error))
+            await self._store.fail(job_id, unit.index, worker, in_words(error))
 
     async def _result_of(self, unit: TrainingUnit, given_up: threading.Event) -> UnitResult:
         self.meter.shares[unit.index] = 0.0
@@ -284,6 +268,7 @@ async def judge(
     replay: ReplayCheck | None,
     deploy: Deploy,
     *,
+    threads: int = 1,
     progress: Callable[[int, int], None] | None = None,
     stop: asyncio.Event | None = None,
 ) -> bool:
@@ -304,7 +289,7 @@ async def judge(
         await store.advance(job_id, JobState.FAILED, problem=problem, by=worker)
         return True
     bench = _Bench(job, _without_failed(await store.plan(job_id), job), store, load, asyncio.get_running_loop())
-    judging = asyncio.create_task(asyncio.to_thread(bench.judgement, replay, progress))
+    judging = asyncio.create_task(asyncio.to_thread(bench.judgement, replay, progress, threads))
     try:
         wanted = await _vouched_for(judging, job_id, worker, store, stop)
     finally:
@@ -313,7 +298,7 @@ async def judge(
     if not wanted:
         return False
     report = await _outcome(judging, job_id, worker, store)
-    if not await _patiently(lambda: store.advance(job_id, JobState.DEPLOYING, by=worker)):
+    if not await patiently(lambda: store.advance(job_id, JobState.DEPLOYING, by=worker)):
         return False
     deploying = asyncio.ensure_future(deploy(job, report))
     try:
@@ -325,7 +310,7 @@ async def judge(
         return False
     await _outcome(deploying, job_id, worker, store)
     try:
-        await _patiently(lambda: store.save_report(job_id, report, by=worker))
+        await patiently(lambda: store.save_report(job_id, report, by=worker))
     except RefusedError:
         logger.warning("Job %s was deployed, but its judgement has passed to another worker", job_id)
         return False
@@ -335,13 +320,7 @@ async def judge(
 async def _vouched_for(
     work: "asyncio.Future[Any]", job_id: str, worker: str, store: TrainingStore, stop: asyncio.Event | None = None
 ) -> bool:
-    """Wait for ``work``, saying all the time that its judge is there. ``False`` when it should be given up."""
-    while not work.done():
-        await asyncio.wait({work}, timeout=PULSE_SECONDS)
-        stopped = stop is not None and stop.is_set()
-        if not work.done() and (stopped or not await _still_wanted(store, job_id, worker)):
-            return False
-    return True
+    return await vouched_for(work, lambda: store.keep(job_id, worker), stop, pulse_seconds=PULSE_SECONDS)
 
 
 async def _outcome(work: "asyncio.Future[Answer]", job_id: str, worker: str, store: TrainingStore) -> Answer:
@@ -353,13 +332,13 @@ async def _outcome(work: "asyncio.Future[Answer]", job_id: str, worker: str, sto
         job = await store.job(job_id)
         begun = job is not None and job.state is JobState.DEPLOYING
         await store.advance(
-            job_id, JobState.FAILED, problem=_in_words(error) + (HALF_DEPLOYED if begun else ""), by=worker
+            job_id, JobState.FAILED, problem=in_words(error) + (HALF_DEPLOYED if begun else ""), by=worker
         )
     raise error
 
 
 class _Bench:
-    """Where a judgement finds its results and candles: it runs in a thread and asks the loop for them."""
+    """Where a judgement finds its results and candles: it runs in threads and asks the loop for them."""
 
     def __init__(
         self, job: TrainingJob, plan: JsonObject, store: TrainingStore, load: Load, loop: asyncio.AbstractEventLoop
@@ -372,11 +351,24 @@ class _Bench:
         self._loop = loop
         self._hashes: dict[int, str] = {}
 
-    def judgement(self, replay: ReplayCheck | None, progress: Callable[[int, int], None] | None) -> JsonObject:
+    def judgement(
+        self, replay: ReplayCheck | None, progress: Callable[[int, int], None] | None, threads: int
+    ) -> JsonObject:
         job = self._job
         return judge_job(
-            job.request, self._plan, job.units, self._result_of, self._data_of, replay=replay, progress=progress
+            job.request,
+            self._plan,
+            job.units,
+            self._result_of,
+            self._data_of,
+            replay=replay,
+            progress=progress,
+            threads=threads,
+            evaluated=self._evaluated,
         )
+
+    def _evaluated(self, series: SeriesKey, strategy: str) -> int:
+        return self._wait_for(self._store.trials_evaluated((str(series), strategy)))
 
     def _result_of(self, index: int) -> UnitResult:
         """Read from the store each time: the statistics of all units together would not fit a small machine."""
@@ -477,30 +469,3 @@ def _open_units(job: TrainingJob) -> list[TrainingUnit]:
 
 def _is_closed(unit: TrainingUnit) -> bool:
     return unit.state in (UnitState.DONE, UnitState.FAILED)
-
-
-def _in_words(error: BaseException) -> str:
-    return str(error) if isinstance(error, TradePulseError) else f"Unexpected {type(error).__name__}: {error}"
-
-
-async def _still_wanted(store: TrainingStore, job_id: str, worker: str) -> bool:
-    """A database that is away for a moment stops nobody."""
-    try:
-        return await store.keep(job_id, worker)
-    except TransientError:
-        logger.warning("The database does not answer; work on job %s goes on", job_id)
-        return True
-
-
-async def _patiently(write: Callable[[], Awaitable[Answer]]) -> Answer:
-    """Work of minutes must not be lost because the database restarts."""
-    for _ in range(WRITE_ATTEMPTS - 1):
-        with suppress(TransientError):
-            return await write()
-        await asyncio.sleep(PULSE_SECONDS)
-    return await write()
-
-
-async def _pause(stop: asyncio.Event, seconds: float) -> None:
-    with suppress(TimeoutError):
-        await asyncio.wait_for(stop.wait(), seconds)

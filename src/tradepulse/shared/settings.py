@@ -120,9 +120,48 @@ def _check_database_url(url: str) -> None:
         raise PydanticCustomError("database_url", "Input should look like postgresql://user:password@host:5432/name")
 
 
+SHORTEST_SIGNING_KEY = 32
+FEWEST_LETTERS_OF_A_KEY = 12
+
+
 class ApiSettings(Section):
+    """``signing_key``: only where several machines serve one database; by default each makes a file of its own."""
+
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=1, le=65535)
+    signing_key: SecretStr | None = None
+    access_minutes: int = Field(default=10, ge=1, le=15)
+    """How long an access token is good."""
+    session_days: int = Field(default=30, ge=1, le=365)
+    session_idle_days: int = Field(default=7, ge=1, le=365)
+    """A session that is not used for so long has ended."""
+    confirm_minutes: int = Field(default=10, ge=1, le=60)
+    """How long a password that was given confirms what asks for it."""
+    docs: bool = True
+    """Whether /docs and /openapi.json are served."""
+    allow_remote: bool = False
+    """This and a certificate are needed to listen on anything but this machine's own address."""
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
+    names: tuple[str, ...] = ()
+    """Host names under which other machines know this one."""
+
+    @field_validator("names", mode="before")
+    @classmethod
+    def _split(cls, names: object) -> object:
+        return _list_of_names(names)
+
+    @field_validator("signing_key")
+    @classmethod
+    def _cannot_be_guessed(cls, key: SecretStr | None) -> SecretStr | None:
+        plain = "" if key is None else key.get_secret_value()
+        if key is not None and (
+            len(plain.encode()) < SHORTEST_SIGNING_KEY or len(set(plain)) < FEWEST_LETTERS_OF_A_KEY
+        ):
+            raise PydanticCustomError(
+                "signing_key", "Input should be 32 random bytes or more; leave it out and one is made"
+            )
+        return key
 
 
 class TradingSettings(Section):

@@ -384,6 +384,47 @@ reliability_states = Table(
     Column("updated", BigInteger, nullable=False),
 )
 
+# --- background jobs, and what comes by the clock
+
+OPEN = "state in ('queued', 'running')"
+
+jobs = Table(
+    "jobs",
+    metadata,
+    _key("job_id"),
+    _row(),
+    Column("kind", Text, nullable=False),
+    Column("parameters", JSON, nullable=False),
+    *_columns(Text, "parameters_hash", "state"),
+    Column("priority", Integer, nullable=False),
+    Column("requested_by", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    *_columns(BigInteger, "started_at", "finished_at", "not_before", "leased_until", nullable=True),
+    # How often it was begun and not given back, how often its worker was lost, how often it was put off in a row.
+    *[Column(name, Integer, nullable=False, server_default=text("0")) for name in ("attempts", "lost", "retries")],
+    *_columns(Text, "worker", "machine", "schedule", nullable=True),
+    Column("progress", JSON, nullable=False),
+    Column("problem", Text, nullable=True),
+    Column("result", JSON(none_as_null=True), nullable=True),
+    # The same twice at once would only cost time, and one of the two would be overlooked.
+    Index("jobs_open_key", "kind", "parameters_hash", unique=True, postgresql_where=text(OPEN)),
+    Index("jobs_open_idx", "kind", "priority", "row", postgresql_where=text(OPEN)),
+    Index("jobs_row_idx", "row"),
+)
+
+schedules = Table(
+    "schedules",
+    metadata,
+    _key("name"),
+    Column("kind", Text, nullable=False),
+    Column("parameters", JSON, nullable=False),
+    Column("cron", Text, nullable=False),
+    Column("enabled", Boolean, nullable=False),
+    Column("requested_by", Text, nullable=False),
+    *_columns(BigInteger, "next_run", "last_run", nullable=True),
+    *_columns(Text, "last_job", "problem", nullable=True),
+)
+
 # --- exchange keys: ciphertexts only; what opens them is not in the database
 
 key_encryption = Table(
@@ -413,4 +454,84 @@ exchange_keys = Table(
     *_columns(BigInteger, "checked_at", "asked_at"),
     Column("consent_by", Text, nullable=True),
     Index("exchange_keys_owner_wallet_key", "owner", "wallet", unique=True),
+)
+
+# --- users, sessions, keys for scripts: tokens and secrets as hashes only
+
+users = Table(
+    "users",
+    metadata,
+    _key("user_id"),
+    *_columns(Text, "name", "role", "password_hash"),
+    Column("created_at", BigInteger, nullable=False),
+    Column("disabled", Boolean, nullable=False),
+    Index("users_name_key", text("lower(name)"), unique=True),
+)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    _key("session_id"),
+    Column("user_id", Text, ForeignKey("users.user_id", ondelete="CASCADE"), nullable=False),
+    *_columns(Text, "address", "agent"),
+    *_columns(BigInteger, "created_at", "confirmed_at", "expires_at"),
+    Column("ended_at", BigInteger, nullable=True),
+    Column("ended_because", Text, nullable=False),
+    Index(None, "user_id"),
+)
+
+refresh_tokens = Table(
+    "refresh_tokens",
+    metadata,
+    _key("token_hash"),
+    Column("session_id", Text, ForeignKey("sessions.session_id", ondelete="CASCADE"), nullable=False),
+    Column("issued_at", BigInteger, nullable=False),
+    Column("used_at", BigInteger, nullable=True),
+    Index(None, "session_id"),
+)
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    _key("key_id"),
+    Column("user_id", Text, ForeignKey("users.user_id", ondelete="CASCADE"), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("scopes", JSON, nullable=False),
+    Column("secret_hash", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    *_columns(BigInteger, "expires_at", "last_used_at", nullable=True),
+    Index("api_keys_name_key", "user_id", "name", unique=True),
+)
+
+one_time_tokens = Table(
+    "one_time_tokens",
+    metadata,
+    _key("token_hash"),
+    Column("purpose", Text, nullable=False),
+    Column("granted", JSON, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+)
+
+# Append-only by a trigger; each entry names the hash of the one before it.
+audit_log = Table(
+    "audit_log",
+    metadata,
+    _key("number", BigInteger),
+    Column("time", BigInteger, nullable=False),
+    *_columns(Text, "actor", "action", "subject", "address"),
+    # As text: the hash is over these very letters.
+    Column("facts", Text, nullable=False),
+    *_columns(Text, "previous_hash", "hash"),
+)
+
+stored_answers = Table(
+    "stored_answers",
+    metadata,
+    _key("owner"),
+    _key("key"),
+    Column("request_hash", Text, nullable=False),
+    Column("begun_at", BigInteger, nullable=False),
+    Column("status", Integer, nullable=True),
+    Column("body", LargeBinary, nullable=False),
+    Index(None, "begun_at"),
 )

@@ -3,10 +3,14 @@ from pathlib import Path
 
 import httpx
 import pytest
+from fastapi import FastAPI
+from tests.integration.api.people import caller, token_for
 from tests.integration.api.scenario import Scenario
 from tests.integration.api.serving import Server
+from tests.quick_passwords import quick_passwords as quick_passwords
 
 from tradepulse.api.app import create_app
+from tradepulse.domain.users import Role
 from tradepulse.shared.settings import Settings
 
 
@@ -16,10 +20,34 @@ def scenario() -> Scenario:
 
 
 @pytest.fixture
-async def client(scenario: Scenario, tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
-    app = create_app(scenario.services, settings=Settings(), static=tmp_path)
-    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
+def app(scenario: Scenario, tmp_path: Path) -> FastAPI:
+    return create_app(scenario.services, settings=Settings(), static=tmp_path)
+
+
+@pytest.fixture
+async def client(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
+    """Vera, who may look."""
+    async with caller(app, await token_for(app, Role.VIEWER)) as client:
+        yield client
+
+
+@pytest.fixture
+async def trader(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
+    """Tom, who may trade."""
+    async with caller(app, await token_for(app, Role.TRADER)) as client:
+        yield client
+
+
+@pytest.fixture
+async def admin(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
+    """Ada, who may do everything, and has given her password just now."""
+    async with caller(app, await token_for(app, Role.ADMIN)) as client:
+        yield client
+
+
+@pytest.fixture
+async def nobody(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
+    async with caller(app) as client:
         yield client
 
 

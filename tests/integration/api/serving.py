@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 import uvicorn
+from tests.integration.api.people import add_everybody
 from tests.integration.api.scenario import Scenario
 
 from tradepulse.api.app import create_app
@@ -16,6 +17,7 @@ from tradepulse.shared.settings import Settings
 class Server:
     def __init__(self, scenario: Scenario, *, static: Path = STATIC, heartbeat_seconds: float = 0.5) -> None:
         self.scenario = scenario
+        add_everybody(scenario.accounts)
         self._static, self._heartbeat_seconds = static, heartbeat_seconds
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))

@@ -7,7 +7,7 @@ import pytest
 from tradepulse.domain.market import SeriesKey, Timeframe
 from tradepulse.domain.training import JobState, TrainingRequest, TrainingUnit
 from tradepulse.storage.db import Database
-from tradepulse.storage.job_queue import carry, sweep
+from tradepulse.storage.job_queue import Lane, carry, sweep
 from tradepulse.storage.training import PostgresTrainingStore
 
 UNITS = tuple(
@@ -44,7 +44,9 @@ async def test_carry_when_a_job_is_made_while_workers_wait_then_each_unit_wakes_
             both.set()
         await both.wait()
 
-    workers = [asyncio.create_task(carry(database, work, stop, sweep_seconds=60)) for _ in range(2)]
+    workers = [
+        asyncio.create_task(carry(database, [Lane(("training",), work)], stop, sweep_seconds=60)) for _ in range(2)
+    ]
     await asyncio.sleep(0.3)
     job_id = await created(store)
     await asyncio.wait_for(both.wait(), PATIENCE)
@@ -63,7 +65,7 @@ async def test_carry_when_only_what_is_there_is_wanted_then_it_ends_by_itself(
     async def work(job_id: str) -> None:
         called.append(job_id)
 
-    await asyncio.wait_for(carry(database, work, asyncio.Event(), once=True), PATIENCE)
+    await asyncio.wait_for(carry(database, [Lane(("training",), work)], asyncio.Event(), once=True), PATIENCE)
     assert list(dict.fromkeys(called)) == jobs
 
 
@@ -77,7 +79,7 @@ async def test_carry_when_the_work_breaks_then_the_worker_goes_on(
         called.append(job_id)
         raise ZeroDivisionError("a defect")
 
-    await asyncio.wait_for(carry(database, work, asyncio.Event(), once=True), PATIENCE)
+    await asyncio.wait_for(carry(database, [Lane(("training",), work)], asyncio.Event(), once=True), PATIENCE)
     assert len(called) == 2
 
 
@@ -97,7 +99,7 @@ async def test_carry_when_a_worker_died_then_the_others_hear_of_its_unit(
             taken.append(unit.index)
             stop.set()
 
-    await asyncio.wait_for(carry(database, work, stop, sweep_seconds=0.05), PATIENCE)
+    await asyncio.wait_for(carry(database, [Lane(("training",), work)], stop, sweep_seconds=0.05), PATIENCE)
     assert taken != []
 
 

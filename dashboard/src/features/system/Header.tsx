@@ -1,5 +1,5 @@
 import { useQuery } from "@tanstack/react-query";
-import { useState } from "react";
+import { useState, useSyncExternalStore } from "react";
 import { useLive, useNow } from "../../app/LiveProvider";
 import { useTheme } from "../../app/theme";
 import type { SystemStatus } from "../../generated/api";
@@ -7,6 +7,7 @@ import { span, utc } from "../../lib/format";
 import { timeframeSpan } from "../../lib/intake";
 import type { Connection } from "../../lib/live";
 import { queries } from "../../lib/queries";
+import { session } from "../../lib/session";
 
 export function Header() {
   const status = useQuery(queries.status()).data;
@@ -33,11 +34,27 @@ export function Header() {
         <MarketClock status={status} />
         <Heartbeat status={status} />
         <ConnectionState />
+        <Who />
         <button type="button" className="icon-button" onClick={toggle} aria-label={`Switch to the ${theme === "dark" ? "light" : "dark"} theme`}>
           {theme === "dark" ? <Sun /> : <Moon />}
         </button>
       </div>
     </header>
+  );
+}
+
+function Who() {
+  const current = useSyncExternalStore(session.subscribe, session.state);
+  if (current.state !== "in") return null;
+  return (
+    <div className="vital" data-testid="user">
+      <span className="vital-label">
+        {current.user.name} ({current.user.role})
+      </span>
+      <button type="button" className="link" onClick={() => void session.logOut()}>
+        Log out
+      </button>
+    </div>
   );
 }
 

@@ -1,13 +1,55 @@
-"""Which candles are stored, and which are missing."""
+"""Which candles are stored, which are missing, and jobs that fetch them from exchanges and files."""
 
-from fastapi import APIRouter
+import asyncio
+from pathlib import Path
 
-from tradepulse.api.deps import Services, ServicesDep, SymbolDep, TimeframeDep
-from tradepulse.api.models import Coverage, CoverageLine, GapLine, Gaps
+from pydantic import Field
+
+from tradepulse.api.background import ACCEPTED, JobDeskDep
+from tradepulse.api.deps import Services, ServicesDep, SettingsDep, SymbolDep, TimeframeDep, Trader
+from tradepulse.api.models import Coverage, CoverageLine, GapLine, Gaps, Given
+from tradepulse.api.routing import noun_router
+from tradepulse.api.work_models import JobLine
 from tradepulse.domain.market import SeriesKey
+from tradepulse.policy.job_requests import BackfillParameters
 from tradepulse.ports import SeriesCoverage
+from tradepulse.shared.errors import ConfigurationError
 
-router = APIRouter(prefix="/api/data", tags=["data"])
+router = noun_router("data")
+IMPORT_FOLDER = "import"
+"""Within the data directory: the API reads no other files of the machine."""
+
+
+class ImportFiles(Given):
+    """Candle files and folders that lie in the folder `import` of the data directory, named from there."""
+
+    files: tuple[str, ...] = Field(min_length=1, max_length=1000)
+    exchange: str | None = None
+    symbol: str | None = None
+    timeframe: str | None = None
+
+
+@router.post("/backfill", **ACCEPTED)
+async def backfill(body: BackfillParameters, desk: JobDeskDep, who: Trader) -> JobLine:
+    """Candles of an exchange; with nothing named, every real series that is stored is brought up to date."""
+    return await desk.left(who, "backfill", body)
+
+
+@router.post("/import", **ACCEPTED)
+async def import_files(body: ImportFiles, desk: JobDeskDep, settings: SettingsDep, who: Trader) -> JobLine:
+    folder = settings.data_directory / IMPORT_FOLDER
+    paths = await asyncio.to_thread(lambda: [str(_inside(folder, name)) for name in body.files])
+    asked = body.model_dump(include={"exchange", "symbol", "timeframe"})
+    return await desk.left(who, "import", asked | {"paths": paths})
+
+
+def _inside(folder: Path, name: str) -> Path:
+    path = (folder / name).resolve()
+    if not path.is_relative_to(folder.resolve()):
+        raise ConfigurationError(f"'{name}' lies outside of {folder}.", "Name files from that folder.")
+    if not path.exists():
+        raise ConfigurationError(f"There is no file or folder '{name}' in {folder}.", "Put it there first.")
+    return path
 
 
 @router.get("/coverage")
