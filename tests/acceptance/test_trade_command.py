@@ -32,6 +32,7 @@ def place(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         {"name": "main", "book": "main", "mode": "live", **plain},
         {"name": "study", "book": "study", **plain},
         {"name": "play", "book": "play", **plain, "exchange": "simulated"},
+        {"name": "toy", "book": "toy", **plain, "exchange": "simulated"},
     ]
     (tmp_path / "wallets.json").write_text(json.dumps({"wallets": wallets}), encoding="utf-8")
     monkeypatch.setattr(sys, "stdin", io.StringIO(""))
@@ -84,7 +85,11 @@ def test_trade_when_confirmed_without_a_key_then_halted_with_the_remedy(
     [
         (["trade", "--mode", "live", "--wallet", "mian"], "There is no wallet 'mian'."),
         (["trade", "--mode", "live", "--wallet", "study"], "The wallet 'study' trades paper."),
-        (["trade", "--mode", "paper", "--wallet", "study"], "trades on paper on kraken"),
+        (["trade", "--mode", "paper", "--wallet", "main"], "The wallet 'main' trades live."),
+        (
+            ["trade", "--mode", "paper", "-w", "play", "-w", "toy"],
+            "play and toy would trade the same simulated market.",
+        ),
     ],
 )
 def test_trade_when_the_wallet_is_the_wrong_one_then_named_with_those_that_are_there(

@@ -39,6 +39,7 @@ class LiveWallet:
     limits: Mapping[str, Any] = field(default_factory=dict)
     terms: Mapping[str, float | str] = field(default_factory=dict)
     with_key: bool = True
+    mode: WalletMode = WalletMode.LIVE
 
     @property
     def exchange_id(self) -> str:
@@ -58,7 +59,7 @@ class LiveWallet:
         return {
             "name": self.name,
             "exchange": self.exchange_id,
-            "mode": "live",
+            "mode": str(self.mode),
             "base_currency": self.symbols[0].split("/")[1],
             "book": self.name,
             "trades": [
@@ -97,10 +98,15 @@ async def prepared(
         clock=clock,
         bursts={one.exchange_id: 1e6 for one in wallets} if clock else {},
         speed=speed,
+        mode=str(wallets[0].mode),
     )
     async with opened(launch) as app:
         keys = keys_of(app)
-        for one in [each for each in wallets if each.with_key]:
+        for series, terms in [
+            (series, one.terms) for one in wallets if launch.mode == "paper" for series in one.series()
+        ]:
+            await _put_into_force(app, series, terms)
+        for one in [each for each in wallets if each.with_key and launch.mode == "live"]:
             wallet = one.as_wallet()
             credentials = one.exchange.keys(one.account).credentials()
             # An exchange whose time stands still refuses what was signed at ours.

@@ -30,6 +30,7 @@ class Launch:
     bursts: dict[str, float] = field(default_factory=dict)
     speed: float = 1.0
     timeout_ms: int = 2_000
+    mode: str = "live"
 
     def as_json(self) -> str:
         return json.dumps(asdict(self))

@@ -48,7 +48,8 @@ async def trade(launch: Launch) -> None:
     async with bootstrap.open_application(settings) as app:
         say("open")
         wallets = bootstrap.load_wallets(settings)
-        await bootstrap.run_live(
+        run = bootstrap.run_live if launch.mode == "live" else bootstrap.run_paper_wallets
+        await run(
             app,
             wallets,
             launch.names,

@@ -57,16 +57,21 @@ class _Counts:
 
 
 async def open_desk(
-    app: Application, series: Sequence[SeriesKey], assignments: Collection[Assignment] | None = None
+    app: Application,
+    series: Sequence[SeriesKey],
+    assignments: Collection[Assignment] | None = None,
+    *,
+    defaults_allowed: bool = True,
 ) -> Desk:
     """What the stored configurations and the settings say about these series.
 
-    ``assignments``: only these are traded, and only what passed the gate: with real money defaults never are.
+    ``assignments``: only these are traded. Where defaults are not allowed only what passed the gate is: with real
+    money.
     """
     found, left_out = await _in_force(app, series, assignments)
     trained = [one.subscription for one in found]
-    untrained = assignments is None and app.settings.trading.paper_trade_defaults
-    defaults = list(_defaults(series, trained)) if untrained else []
+    untrained = defaults_allowed and app.settings.trading.paper_trade_defaults
+    defaults = list(_defaults(series, trained, assignments)) if untrained else []
     refused = await _refused(app, defaults)
     complete = len(trained) == (len(STRATEGIES) * len(series) if assignments is None else len(assignments))
     judged, reasons = (True, ()) if complete else await _reasons(app, series)
@@ -153,11 +158,14 @@ def _watched(found: _InForce) -> Watched:
     )
 
 
-def _defaults(series: Sequence[SeriesKey], trained: Sequence[Subscription]) -> Iterable[Subscription]:
+def _defaults(
+    series: Sequence[SeriesKey], trained: Sequence[Subscription], assignments: Collection[Assignment] | None
+) -> Iterable[Subscription]:
     taken = {(one.strategy.strategy_id, one.series) for one in trained}
     for one in series:
         for strategy in STRATEGIES.values():
-            if (strategy.strategy_id, one) not in taken:
+            wanted = assignments is None or Assignment(strategy.strategy_id, one) in assignments
+            if wanted and (strategy.strategy_id, one) not in taken:
                 yield Subscription(strategy, strategy.parameters(), one, HALF_PPM)
 
 

@@ -4,11 +4,13 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 
+from tradepulse.core.protection import WORD_IS_FINAL, Patience
 from tradepulse.domain.market import MarketKey, MarketKind, MarketSpec, SeriesKey, Timeframe
 from tradepulse.domain.orders import AccountView, ProtectionMode
 from tradepulse.domain.wallets import KeyAnswer, Wallet, WalletMode
@@ -22,7 +24,8 @@ from tradepulse.exchanges.ccxt_exchange import (
 from tradepulse.exchanges.ccxt_feed import CcxtFeed
 from tradepulse.exchanges.ccxt_gateway import CcxtGateway
 from tradepulse.exchanges.key_permissions import ask_permissions
-from tradepulse.ports import CandleFeed, Clock, OrderGateway
+from tradepulse.exchanges.paper_markets import paper_exchange
+from tradepulse.ports import CandleFeed, Clock, OrderGateway, VenueStore
 from tradepulse.shared.clock import SystemClock
 from tradepulse.shared.errors import ConfigurationError
 from tradepulse.shared.secrets import Credentials
@@ -71,6 +74,7 @@ class ExchangeAccess:
     silent_for: Callable[[SeriesKey], int]
     obstacle: Callable[[MarketKey], str]
     skew_ms: Callable[[], int]
+    patience: Patience = field(default_factory=Patience)
 
 
 def base_series(wallet: Wallet) -> tuple[SeriesKey, ...]:
@@ -86,15 +90,12 @@ def base_series(wallet: Wallet) -> tuple[SeriesKey, ...]:
 async def open_access(
     wallet: Wallet, credentials: Credentials | None, outside: Outside, budgets: Path
 ) -> AsyncIterator[ExchangeAccess]:
-    """The exchange of a wallet, connected. The one place that decides what stands behind a wallet.
+    """The exchange of a live wallet, connected.
 
     ``budgets``: the folder in which all processes keep how many requests may still be sent.
     """
     if wallet.mode is not WalletMode.LIVE or credentials is None:
-        raise ConfigurationError(
-            f"The wallet '{wallet.name}' trades on paper on {wallet.exchange}, which is not available in this version.",
-            "Trade it on the simulated exchange (exchange: simulated), or live.",
-        )
+        raise ConfigurationError(f"The wallet '{wallet.name}' has no key to trade with.", "Store one, or trade paper.")
     async with AsyncExitStack() as stack:
         stack.enter_context(exchange_errors(wallet.exchange))
         session = await stack.enter_async_context(outside.session())
@@ -102,6 +103,40 @@ async def open_access(
         # Candles have a connection without a key: what is public needs none, and a burst of candles holds up no order.
         market = await stack.enter_async_context(_connection(wallet, session, None, outside, budgets))
         yield await _real(wallet, trading, market, outside)
+
+
+@asynccontextmanager
+async def open_paper_access(
+    wallet: Wallet, outside: Outside, budgets: Path, store: VenueStore, cash: Decimal
+) -> AsyncIterator[ExchangeAccess]:
+    """The exchange of a paper wallet: its markets, candles and bids are real, what trades on them is ours.
+
+    ``cash``: what a new wallet begins with, in its base currency.
+    """
+    async with AsyncExitStack() as stack:
+        session = await stack.enter_async_context(outside.session())
+        market = await stack.enter_async_context(_connection(wallet, session, None, outside, budgets))
+        paper = await paper_exchange(
+            market,
+            base_series(wallet),
+            {wallet.base_currency: cash},
+            store=store,
+            venue=f"{wallet.exchange}:{wallet.book}",
+            sleep=outside.sleep,
+        )
+        yield ExchangeAccess(
+            feed=paper,
+            gateway=paper,
+            clock=market,
+            markets=await paper.markets(),
+            modes=paper.modes(),
+            account=paper.account,
+            watch_prices=paper.watch_prices,
+            silent_for=paper.silent_for,
+            obstacle=paper.obstacle,
+            skew_ms=lambda: market.skew_ms,
+            patience=WORD_IS_FINAL,
+        )
 
 
 async def _real(

@@ -44,9 +44,14 @@ async def run_live(
     chosen = chosen_wallets(wallets, names, live=True)
     keys = keys_of(app, ask_passphrase)
     world = outside or Outside()
-    desk = WalletDesk(app, keys, world, _limits_of_all(wallets, chosen), observers, told)
+    desk = WalletDesk(app, keys, world, limits_of_all(wallets, chosen), observers, told)
+    await until_one_ends(trade_all(desk, chosen), _check_keys(keys, wallets, world, app))
+
+
+async def trade_all(desk: WalletDesk, chosen: Sequence[Wallet]) -> None:
+    """Until none is left, or it is cancelled; then the error of the first that was halted is raised."""
     trading = [_Trader(desk, wallet) for wallet in chosen]
-    await until_one_ends(_all_of(trading), _check_keys(keys, wallets, world, app))
+    await asyncio.gather(*(trader.run() for trader in trading))
     for one in trading:
         if one.halted_by is not None:
             raise one.halted_by
@@ -68,7 +73,7 @@ def chosen_wallets(wallets: Wallets, names: Sequence[str], *, live: bool) -> lis
     return [wallet for wallet in there if not names or wallet.name in names]
 
 
-def _limits_of_all(wallets: Wallets, chosen: Sequence[Wallet]) -> shared_limits.Wallets | None:
+def limits_of_all(wallets: Wallets, chosen: Sequence[Wallet]) -> shared_limits.Wallets | None:
     """One object for all engines of the process; nothing to share where the wallets file sets no totals."""
     if not (wallets.totals.total_ppm or wallets.totals.daily_loss_ppm):
         return None
@@ -113,10 +118,6 @@ class _Trader:
 
     def _tell(self, text: str) -> None:
         self._desk.told(self._wallet, TradingState(Phase.STARTING, f"Wallet {self._wallet.name} {text}"))
-
-
-async def _all_of(traders: Sequence[_Trader]) -> None:
-    await asyncio.gather(*(trader.run() for trader in traders))
 
 
 async def _check_keys(keys: ExchangeKeys, wallets: Wallets, outside: Outside, app: Application) -> None:

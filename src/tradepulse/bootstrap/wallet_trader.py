@@ -1,15 +1,21 @@
-"""One wallet trading with real money: from its key and its exchange to the engine, and back again after a restart."""
+"""One wallet trading, with real money or on paper: from its key and its exchange to the engine, life after life."""
 
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import suppress
+from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from tradepulse.bootstrap.application import Application, risk_limits
 from tradepulse.bootstrap.desk import Desk, open_desk, versions_in_force
-from tradepulse.bootstrap.exchange_access import ExchangeAccess, Outside, base_series, open_access
+from tradepulse.bootstrap.exchange_access import (
+    ExchangeAccess,
+    Outside,
+    base_series,
+    open_access,
+    open_paper_access,
+)
 from tradepulse.bootstrap.readiness import ExchangeWatch, KeyWatch, Readiness, Reconciler
 from tradepulse.bootstrap.reliability import ReliabilityAdviser, write_moves
 from tradepulse.bootstrap.tasks import until_one_ends
@@ -24,7 +30,7 @@ from tradepulse.domain.risk import NotReadyCause
 from tradepulse.domain.signals import Regime
 from tradepulse.domain.trading_state import TradingState
 from tradepulse.domain.training import Combination, Stage
-from tradepulse.domain.wallets import Wallet
+from tradepulse.domain.wallets import Wallet, WalletMode
 from tradepulse.policy.reliability_engine import AUTHOR, ReliabilityEngine
 from tradepulse.ports import Clock
 from tradepulse.shared.errors import ConfigurationError, RefusedError, TransientError
@@ -61,12 +67,18 @@ async def trade_wallet(desk: WalletDesk, wallet: Wallet) -> None:
     database.
     """
     app = desk.app
-    async with held_alone(app.database, wallet.book) as hold:
-        await _refuse_without_good_key(desk, wallet)
-        credentials = await desk.keys.credentials(wallet.name)
-        budgets = app.settings.data_directory / "budgets"
-        async with open_access(wallet, credentials, desk.outside, budgets) as access:
-            await _Life(desk, wallet, access, hold).live()
+    async with held_alone(app.database, wallet.book) as hold, await _access(desk, wallet) as access:
+        await _Life(desk, wallet, access, hold).live()
+
+
+async def _access(desk: WalletDesk, wallet: Wallet) -> AbstractAsyncContextManager[ExchangeAccess]:
+    """The one place that decides what stands behind a wallet."""
+    settings = desk.app.settings
+    budgets = settings.data_directory / "budgets"
+    if wallet.mode is WalletMode.PAPER:
+        return open_paper_access(wallet, desk.outside, budgets, desk.app.venues, settings.trading.initial_cash)
+    await _refuse_without_good_key(desk, wallet)
+    return open_access(wallet, await desk.keys.credentials(wallet.name), desk.outside, budgets)
 
 
 async def _refuse_without_good_key(desk: WalletDesk, wallet: Wallet) -> None:
@@ -91,6 +103,7 @@ class _Life:
         self._access = access
         self._series = tuple(dict.fromkeys(one.series for one in wallet.assignments))
         self._assignments = frozenset(wallet.assignments)
+        self._on_paper = wallet.mode is WalletMode.PAPER
         self._readiness = Readiness(access.clock)
         file = StepFile(desk.app.settings.data_directory / "steps" / f"{wallet.book}.jsonl")
         self._journal = LastingJournal(desk.app.journal, file, hold.renew, self._database_told)
@@ -101,11 +114,13 @@ class _Life:
 
     async def live(self) -> None:
         app, access, sleep = self._app, self._access, self._desk.outside.sleep
-        desk = await open_desk(app, self._series, self._assignments)
+        desk = await self._open_desk()
         self._tell(desk)
         engine = self._engine(desk)
         await self._store_history(engine)
-        adviser = ReliabilityAdviser(ReliabilityEngine(desk.watched, highest=Stage.MATURE), access.markets)
+        # Live confirmation cannot be earned on paper.
+        highest = Stage.CONFIRMATION if self._on_paper else Stage.MATURE
+        adviser = ReliabilityAdviser(ReliabilityEngine(desk.watched, highest=highest), access.markets)
         self._readiness.tell(NotReadyCause.RECONCILING, "the account has not been compared yet")
         watch = ExchangeWatch(access, engine, self._readiness, sleep)
         keys = KeyWatch(self._key_refused, self._readiness, sleep)
@@ -140,13 +155,20 @@ class _Life:
             self._fetch_beside(),
         )
 
+    async def _open_desk(self) -> Desk:
+        return await open_desk(self._app, self._series, self._assignments, defaults_allowed=self._on_paper)
+
     def _database_told(self, problem: str) -> None:
         self._readiness.tell(NotReadyCause.DATABASE, problem)
 
     def _engine(self, desk: Desk) -> Engine:
         wallet, access = self._wallet, self._access
         config = EngineConfig(
-            wallet.book, risk_limits(self._app.settings.trading), account=wallet.limits, modes=access.modes
+            wallet.book,
+            risk_limits(self._app.settings.trading),
+            account=wallet.limits,
+            modes=access.modes,
+            patience=access.patience,
         )
         bases = {one.market: one.timeframe for one in base_series(wallet)}
         return Engine(config, access.markets, bases, desk.subscriptions, self._series, self._desk.shared)
@@ -218,6 +240,8 @@ class _Life:
         await self._app.candles.write_market(spec)
 
     async def _key_refused(self) -> str | None:
+        if self._on_paper:
+            return None
         state = await self._desk.keys.state(self._wallet.name)
         if state is None:
             return f"the wallet '{self._wallet.name}' has no stored key any more"
@@ -236,7 +260,7 @@ class _Life:
                     changed.set()
                 elif found != known:
                     known = found
-                    self._tell(await open_desk(self._app, self._series, self._assignments))
+                    self._tell(await self._open_desk())
 
     async def _ask_for_training(self, combination: Combination, reason: str) -> None:
         series, training = combination.series, self._app.settings.training

@@ -96,9 +96,10 @@ async def _trade(settings: Settings, wallets: "Wallets", traded: Sequence[Wallet
 async def _begun(app: "Application", wallets: "Wallets", traded: Sequence[Wallet]) -> None:
     from tradepulse import bootstrap
 
+    names = [one.name for one in traded]
     if traded[0].mode is WalletMode.LIVE:
-        return await bootstrap.run_live(app, wallets, [one.name for one in traded], told=_show)
-    return await bootstrap.run_paper_wallets(app, traded, lambda state: tell(state.text))
+        return await bootstrap.run_live(app, wallets, names, told=_show)
+    return await bootstrap.run_paper_wallets(app, wallets, names, told=_show)
 
 
 def _show(wallet: Wallet, state: TradingState) -> None:

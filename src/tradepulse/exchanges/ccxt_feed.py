@@ -8,7 +8,8 @@ can no longer change. Where there are no streams, the clock alone says when.
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 
 import ccxt.pro as ccxtpro
@@ -96,6 +97,13 @@ class CcxtFeed:
     # --- the present
 
     async def events(self) -> AsyncIterator[MarketEvent]:
+        async with aclosing(self.rounds()) as rounds:
+            async for told in rounds:
+                for event in told:
+                    yield event
+
+    async def rounds(self) -> AsyncGenerator[Sequence[CandleClosed], None]:
+        """The events, those that came together at once."""
         for series in self._series:
             begin = series.timeframe.open_time_of(self._connection.now())
             progress = self._progress.setdefault(series, _Progress(begin))
@@ -104,8 +112,8 @@ class CcxtFeed:
         try:
             while True:
                 await self._until_due()
-                for event in await self._round():
-                    yield event
+                if told := await self._round():
+                    yield told
         finally:
             for task in watching:
                 task.cancel()

@@ -46,6 +46,7 @@ from tradepulse.exchanges.order_intents import (
     obstacle_of,
     pair_id_of,
     pair_ids_of,
+    price_of,
     role_of,
     unpriced_legs,
 )
@@ -131,12 +132,8 @@ class CcxtGateway:
     # --- the markets
 
     async def open(self) -> None:
-        for key in self._keys:
-            ticker = await self._connection.asked(Call("fetch_ticker", (key.symbol,)))
-            price = ticker.get("last") or ticker.get("close") or ticker.get("bid")
-            if not price:
-                raise ConfigurationError(f"{key} has no price.", "Trade a market that is traded.")
-            self._markets[key] = await self._opened(key, float(price))
+        for key in sorted(self._keys):
+            self._markets[key] = await self._opened(key, await price_of(self._connection, key))
         self._pace = OrderPace(await self._pace_limits(), self._connection.now)
 
     async def _opened(self, key: MarketKey, price: float) -> GatewayMarket:

@@ -1,16 +1,17 @@
 """From a command to what is placed: which orders, by which call, and why it is refused before anything is sent."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
 from tradepulse.domain.client_ids import ClientId, IdRole
 from tradepulse.domain.commands import PlaceEntry, PlaceExit, Placement, PlaceProtection, PlaceStop
-from tradepulse.domain.market import MINUTE, MarketSpec
+from tradepulse.domain.market import MINUTE, MarketKey, MarketSpec
 from tradepulse.domain.orders import OrderRole, ProtectionMode
 from tradepulse.domain.signals import Direction, Verdict
 from tradepulse.exchanges.ccxt_candles import traded_spec
+from tradepulse.exchanges.ccxt_exchange import ExchangeConnection
 from tradepulse.exchanges.order_calls import order_calls
 from tradepulse.exchanges.order_filters import OrderFilters, filters_of
 from tradepulse.exchanges.tracked_orders import Leg, TrackedOrder
@@ -18,7 +19,7 @@ from tradepulse.exchanges.unified_calls import Call, Exit, OrderCalls, OrderForm
 from tradepulse.exchanges.venue_facts import StopType
 from tradepulse.exchanges.venues import mode_for, stop_types_for, venue_of
 from tradepulse.kernels import fills
-from tradepulse.shared.errors import RefusedError
+from tradepulse.shared.errors import ConfigurationError, RefusedError
 
 NOTHING = Decimal(0)
 ENTRY_WINDOW_MS = MINUTE
@@ -73,6 +74,27 @@ def gateway_market(
         pair_at_market=venue.pair_stop.value is StopType.MARKET,
         obstacle=obstacle_of(market),
     )
+
+
+async def traded_markets(
+    connection: ExchangeConnection, keys: Iterable[MarketKey], *, probed: bool, okx_trade_mode: str = "cash"
+) -> dict[MarketKey, GatewayMarket]:
+    """By the exchange's markets as they are loaded, and their prices of now."""
+    found = {}
+    for key in sorted(keys):
+        price = await price_of(connection, key)
+        found[key] = gateway_market(
+            connection.client, connection.market(key), price, probed=probed, okx_trade_mode=okx_trade_mode
+        )
+    return found
+
+
+async def price_of(connection: ExchangeConnection, key: MarketKey) -> float:
+    ticker = await connection.asked(Call("fetch_ticker", (key.symbol,)))
+    price = ticker.get("last") or ticker.get("close") or ticker.get("bid")
+    if not price:
+        raise ConfigurationError(f"{key} has no price.", "Trade a market that is traded.")
+    return float(price)
 
 
 def obstacle_of(market: dict[str, Any]) -> str:

@@ -7,7 +7,6 @@ store goes on where the old one stopped: no fill twice, none skipped. Candles th
 arrived are found in ``history``.
 """
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -19,8 +18,9 @@ from tradepulse.domain.commands import Command
 from tradepulse.domain.events import CandleClosed, MarketEvent, OrderEvent
 from tradepulse.domain.market import Candle, Candles, MarketKey, MarketSpec, SeriesKey
 from tradepulse.domain.orders import OrderStatus
+from tradepulse.exchanges.kept_book import KeptBook
 from tradepulse.exchanges.market_tape import MarketTape, resampled
-from tradepulse.exchanges.venue_book import VenueBook, client_ids
+from tradepulse.exchanges.venue_book import MarketRules, VenueBook
 from tradepulse.exchanges.venue_orders import VenueOrder
 from tradepulse.kernels import fills
 from tradepulse.ports import JsonObject, VenueStore
@@ -78,7 +78,8 @@ class SimulatedExchange:
         self.clock = ManualClock(first if store is None else tape.begin)
         self._first = first
         self._tape = tape
-        self._book = VenueBook(tape.specs, balances, pairs=pairs)
+        self._book = VenueBook(tape.specs, balances, dict.fromkeys(tape.specs, MarketRules(pairs=pairs)))
+        self._kept = KeptBook(self._book, store, venue)
         self._series = {key: SeriesKey(key.exchange, key.symbol, tape.timeframe) for key in sorted(tape.specs)}
         self._tick = {key: float(spec.tick_size) for key, spec in tape.specs.items()}
         self._step = tape.timeframe.milliseconds
@@ -87,7 +88,6 @@ class SimulatedExchange:
         self._venue = venue
         self._pace = pace
         self._recovered = store is None
-        self._saving = asyncio.Lock()
 
     # --- the feed
 
@@ -175,9 +175,7 @@ class SimulatedExchange:
 
     async def execute(self, command: Command) -> Sequence[OrderEvent]:
         await self.recover()
-        for client_id in client_ids(command):
-            await self._known(client_id)
-        answers = self._book.execute(command, self.clock.now())
+        answers = await self._kept.execute(command, self.clock.now())
         if self._book.touched:
             await self._save()
         return answers
@@ -195,7 +193,7 @@ class SimulatedExchange:
         """Take up what the store remembers of this venue; the first call of anything does it."""
         if self._recovered or self._store is None:
             return
-        state = await self._store.load(self._venue)
+        state = await self._kept.load()
         # Another caller may have recovered, and gone on, while this one waited.
         if state is not None and not self._has_recovered():
             self._restore(state)
@@ -217,32 +215,8 @@ class SimulatedExchange:
         self._cursor = Cursor(open_time, Phase(phase), MarketKey(*market) if market else None, arrived)
         self.clock.advance_to(state["now"])
 
-    async def _known(self, client_id: str) -> VenueOrder | None:
-        order = self._book.orders.get(client_id)
-        if order is None and self._store is not None:
-            stored = await self._store.order(self._venue, client_id)
-            if stored is not None:
-                order = self._book.orders.setdefault(client_id, VenueOrder.from_json(stored))
-        return order
-
     async def _save(self) -> None:
-        """Everything that changed, in one go. Orders that ended leave memory once the store has them."""
-        if self._store is None:
-            self._book.touched.clear()
-            return
-        async with self._saving:
-            touched, self._book.touched = self._book.touched, {}
-            saved = False
-            try:
-                orders = {client_id: order.as_json() for client_id, order in touched.items()}
-                await self._store.save(self._venue, self._as_json(), orders)
-                saved = True
-            finally:
-                if not saved:
-                    self._book.touched = touched | self._book.touched
-        for client_id, order in touched.items():
-            if order.status.terminal:
-                self._book.orders.pop(client_id, None)
+        await self._kept.save(self._as_json)
 
     def _as_json(self) -> JsonObject:
         cursor = self._cursor

@@ -1,10 +1,11 @@
-"""The simulated exchange's own book: balances with locks, resting orders, and what a price does to them.
+"""A simulated venue's own book: balances with locks, resting orders, and what a price does to them.
 
 Synchronous and without time of its own. Fill rules are those of ``kernels.fills``; amounts are exact decimals.
 """
 
 from collections.abc import Mapping
-from decimal import Decimal
+from dataclasses import dataclass
+from decimal import ROUND_CEILING, Decimal
 
 from tradepulse.domain.commands import (
     CancelOrder,
@@ -28,18 +29,36 @@ from tradepulse.shared.errors import InvariantError
 
 NOTHING = Decimal(0)
 UNREACHABLE = 2**60
+FINEST_FEE = Decimal("1e-8")
+NO_FUNDS = "insufficient balance"
+
+
+@dataclass(frozen=True, slots=True)
+class MarketRules:
+    """How a venue handles the orders of one market.
+
+    ``pairs``: whether stop and target may rest as one pair; otherwise stops rest alone. ``stops_lock``: whether a stop
+    alone locks what it sells before it triggers. ``fee_in_base``: whether the fee of a purchase is kept in coins.
+    Depths, in ppm of the stop: how far beyond it the limit of a stop-limit stands; 0 where stops are at market.
+    """
+
+    pairs: bool = True
+    stops_lock: bool = True
+    fee_in_base: bool = False
+    stop_depth_ppm: int = 0
+    pair_depth_ppm: int = 0
 
 
 class VenueBook:
-    """Balances per currency (``total`` includes ``locked``), open orders per market, and every order in memory.
-
-    ``pairs``: whether the exchange knows pairs of stop and target; otherwise it takes single stops only.
-    """
+    """Balances per currency (``total`` includes ``locked``), open orders per market, and every order in memory."""
 
     def __init__(
-        self, specs: Mapping[MarketKey, MarketSpec], balances: Mapping[str, Decimal], *, pairs: bool = True
+        self,
+        specs: Mapping[MarketKey, MarketSpec],
+        balances: Mapping[str, Decimal],
+        rules: Mapping[MarketKey, MarketRules] | None = None,
     ) -> None:
-        self._pairs = pairs
+        self._rules = dict.fromkeys(specs, MarketRules()) | dict(rules or {})
         self.specs = dict(specs)
         self.total: dict[str, Decimal] = dict(balances)
         self.locked: dict[str, Decimal] = {}
@@ -69,15 +88,41 @@ class VenueBook:
         orders = self._new_orders(command, now)
         spec = self.specs.get(command.market)
         refusal = f"{command.market} is not listed" if spec is None else self._refusal(command, spec)
+        free_lots = self._too_few(command, spec) if spec is not None and refusal.startswith(NO_FUNDS) else None
         for order in orders:
             self.sequence += 1
             self.orders[order.client_id] = self.touched[order.client_id] = order
             if refusal or spec is None:
                 order.status, order.accepted, order.reason, order.ended_at = OrderStatus.REJECTED, False, refusal, now
+                order.free_lots = free_lots
             else:
                 self.open.setdefault(order.market, {})[order.client_id] = order
         if spec is not None and not refusal:
             self._lock(orders[0], spec)
+
+    def refuse(self, command: Placement, reason: str, now: int) -> list[OrderEvent]:
+        """Keep a placement as refused, for a reason that is not the book's own."""
+        return self._kept_as(command, OrderStatus.REJECTED, reason, now)
+
+    def drop(self, command: Placement, verdict: Verdict, now: int) -> list[OrderEvent]:
+        """Keep a placement as ended before it began."""
+        return self._kept_as(command, OrderStatus.EXPIRED, verdict, now)
+
+    def _kept_as(self, command: Placement, status: OrderStatus, reason: str, now: int) -> list[OrderEvent]:
+        orders = self._new_orders(command, now)
+        for order in orders:
+            self.sequence += 1
+            self.orders[order.client_id] = self.touched[order.client_id] = order
+            order.status, order.reason, order.ended_at = status, reason, now
+            order.accepted = status is not OrderStatus.REJECTED
+            order.verdict = Verdict(reason) if order.accepted else None
+        return [order.outcome() for order in orders]
+
+    def _too_few(self, command: Placement, spec: MarketSpec) -> int | None:
+        """Of a sale: the lots that are free."""
+        if isinstance(command, PlaceEntry) or spec.kind is not MarketKind.SPOT:
+            return None
+        return int(self.free(spec.base) // spec.lot_size)
 
     def _new_orders(self, command: Placement, now: int) -> list[VenueOrder]:
         market, direction, lots, number = command.market, command.direction, command.lots, self.sequence
@@ -92,12 +137,24 @@ class VenueBook:
         if isinstance(command, PlaceStop):
             alone = VenueOrder(command.client_id, OrderRole.STOP, market, direction, lots, number, now)
             alone.level_ticks = command.stop_ticks
+            alone.limit_ticks = self._stop_limit(command, self._rules_of(market).stop_depth_ppm)
             return [alone]
         stop = VenueOrder(command.stop_client_id, OrderRole.STOP, market, direction, lots, number, now)
         target = VenueOrder(command.target_client_id, OrderRole.TARGET, market, direction, lots, number + 1, now)
         stop.level_ticks, target.level_ticks = command.stop_ticks, command.target_ticks
+        stop.limit_ticks = self._stop_limit(command, self._rules_of(market).pair_depth_ppm)
         stop.sibling, target.sibling = target.client_id, stop.client_id
         return [stop, target]
+
+    def _rules_of(self, market: MarketKey) -> MarketRules:
+        return self._rules.get(market, MarketRules())
+
+    @staticmethod
+    def _stop_limit(command: PlaceStop | PlaceProtection, depth_ppm: int) -> int:
+        """0 for a stop at market."""
+        if not depth_ppm:
+            return 0
+        return max(1, command.stop_ticks - command.direction * (command.stop_ticks * depth_ppm // fills.PPM))
 
     def _refusal(self, command: Placement, spec: MarketSpec) -> str:
         """Why the exchange's filters or the balance refuse the order; empty when they do not."""
@@ -105,7 +162,7 @@ class VenueBook:
             return f"{command.lots} lots are below the minimum of one lot"
         if isinstance(command, PlaceEntry):
             return self._entry_refusal(command, spec)
-        if isinstance(command, PlaceProtection) and not self._pairs:
+        if isinstance(command, PlaceProtection) and not self._rules_of(command.market).pairs:
             return "this exchange knows no pairs of orders"
         if isinstance(command, PlaceProtection | PlaceStop):
             refusal = _level_refusal(command, spec)
@@ -115,10 +172,12 @@ class VenueBook:
             wanted, free = spec.quantity(command.lots), self.free(spec.base)
             if command.direction is Direction.SHORT:
                 return Verdict.SHORT_NOT_POSSIBLE
+            if isinstance(command, PlaceStop) and not self._rules_of(command.market).stops_lock:
+                return ""
         else:
             held = sum(part.lots for part in self._tranches.get((command.market, command.direction), ()))
             wanted, free = spec.quantity(command.lots), spec.quantity(held)
-        return f"insufficient balance: {wanted} {spec.base} wanted, {free} free" if wanted > free else ""
+        return f"{NO_FUNDS}: {wanted} {spec.base} wanted, {free} free" if wanted > free else ""
 
     def _entry_refusal(self, command: PlaceEntry, spec: MarketSpec) -> str:
         if command.direction is Direction.SHORT and spec.kind is MarketKind.SPOT:
@@ -130,7 +189,7 @@ class VenueBook:
             return Verdict.BELOW_MIN_NOTIONAL
         lock = _entry_lock(command.lots, plan.planned_ticks, plan.stop_ticks, spec)
         free = self.free(spec.quote)
-        return f"insufficient balance: {lock} {spec.quote} wanted, {free} free" if lock > free else ""
+        return f"{NO_FUNDS}: {lock} {spec.quote} wanted, {free} free" if lock > free else ""
 
     def _cancel(self, client_id: str, now: int) -> OrderEvent:
         """An order that had ended before answers with the fact that ended it."""
@@ -165,6 +224,8 @@ class VenueBook:
             return self._meet_exit(order, spec, open_time, open_ticks)
         if order.role is OrderRole.ENTRY:
             return self._meet_entry(order, spec, open_time, open_ticks)
+        if order.triggered:
+            return self._meet_limit(order, spec, open_time, open_ticks)
         # A plain int: numba dispatches on enumerations a hundred times more slowly.
         target, direction = self._target_of(order), int(order.direction)
         reason, price = fills.exit_at_open(open_ticks, order.level_ticks, target, direction, spec.slippage_ppm)
@@ -176,6 +237,9 @@ class VenueBook:
         """What the high and low of a bar do to a pair; empty when it keeps resting."""
         if order.role is not OrderRole.STOP:
             return []
+        if order.triggered:
+            best = high_ticks if order.direction is Direction.LONG else low_ticks
+            return self._meet_limit(order, self.specs[order.market], close_time, best)
         stop, target, direction = order.level_ticks, self._target_of(order), int(order.direction)
         slippage = self.specs[order.market].slippage_ppm
         # A pair that arrived late may have found the price beyond its stop already: it does not get the stop's price.
@@ -183,6 +247,25 @@ class VenueBook:
         if reason != fills.STOP:
             reason, price = fills.exit_in_range(high_ticks, low_ticks, stop, target, direction, slippage)
         return self._fill_pair(order, reason, price, close_time)
+
+    def meet_price(self, order: VenueOrder, time: int, ticks: int) -> list[OrderEvent]:
+        """What a single price does to an exit, a stop or a pair; empty when it keeps resting."""
+        if order.role is OrderRole.EXIT:
+            return self._meet_exit(order, self.specs[order.market], time, ticks)
+        return self.meet_range(order, ticks, ticks, ticks, time)
+
+    def _meet_limit(self, stop: VenueOrder, spec: MarketSpec, time: int, ticks: int) -> list[OrderEvent]:
+        """A stop that triggered and found the price beyond its limit: it sells at its limit or not at all."""
+        if stop.direction * (ticks - stop.limit_ticks) < 0:
+            return []
+        return self._fill_alone(stop, spec, stop.limit_ticks, time)
+
+    def _fill_alone(self, stop: VenueOrder, spec: MarketSpec, ticks: int, time: int) -> list[OrderEvent]:
+        """A stop that locked nothing may find its coins gone."""
+        if spec.kind is MarketKind.SPOT and not stop.locked and spec.quantity(stop.lots) > self.free(spec.base):
+            self._end(stop, OrderStatus.EXPIRED, time, f"{NO_FUNDS} when it triggered")
+            return [stop.outcome()]
+        return [self._fill(stop, ticks, spec.taker_ppm, time)]
 
     def _target_of(self, stop: VenueOrder) -> int:
         """Of a stop alone: a price that is never reached."""
@@ -229,8 +312,10 @@ class VenueBook:
         if reason == fills.NO_EXIT:
             return []
         spec = self.specs[stop.market]
+        if reason == fills.STOP and stop.limit_ticks and stop.direction * (price - stop.limit_ticks) < 0:
+            return self._triggered(stop, time)
         if not stop.sibling:
-            return [self._fill(stop, price, spec.taker_ppm, time)]
+            return self._fill_alone(stop, spec, price, time)
         target = self.orders[stop.sibling]
         if reason == fills.STOP:
             filled, other, rate = stop, target, spec.taker_ppm
@@ -242,6 +327,17 @@ class VenueBook:
         self._end(other, OrderStatus.CANCELLED, time, "sibling filled")
         return [event, other.outcome()]
 
+    def _triggered(self, stop: VenueOrder, time: int) -> list[OrderEvent]:
+        """It works as a limit order from now on; the sibling of a pair ends with that, whatever becomes of it."""
+        stop.triggered = True
+        self.touched[stop.client_id] = stop
+        if not stop.sibling:
+            return []
+        target = self.orders[stop.sibling]
+        stop.sibling = ""
+        self._end(target, OrderStatus.CANCELLED, time, "sibling triggered")
+        return [target.outcome()]
+
     # --- money
 
     def _fill(self, order: VenueOrder, ticks: int, rate_ppm: int, time: int) -> OrderFilled:
@@ -249,11 +345,14 @@ class VenueBook:
         notional = ticks * order.lots
         fee = spec.money(fills.fee_units(notional, rate_ppm))
         entering = order.role is OrderRole.ENTRY
+        kept = NOTHING
         if spec.kind is MarketKind.SPOT:
             funding = NOTHING
             self._release(order, spec)
             sign = 1 if entering else -1
-            self._add(self.total, spec.base, sign * spec.quantity(order.lots))
+            if entering and self._rules_of(order.market).fee_in_base:
+                fee, kept = NOTHING, _fee_in_base(spec, order.lots, rate_ppm)
+            self._add(self.total, spec.base, sign * spec.quantity(order.lots) - kept)
             self._add(self.total, spec.quote, -sign * spec.money(notional) - fee)
         elif entering:
             funding = NOTHING
@@ -264,7 +363,7 @@ class VenueBook:
             self._tranches.setdefault((order.market, order.direction), []).append(tranche)
         else:
             funding = self._settle(order, spec, ticks, fee, time)
-        order.fill = order.filled(f"{order.client_id}-1", ticks, fee, funding, time)
+        order.fill = order.filled(f"{order.client_id}-1", ticks, fee, funding, time, kept)
         self._close(order, OrderStatus.FILLED, time)
         return OrderFilled(order.fill)
 
@@ -286,8 +385,10 @@ class VenueBook:
             order.locked = _entry_lock(order.lots, order.plan.planned_ticks, order.plan.stop_ticks, spec)
             self._add(self.locked, spec.quote, order.locked)
         elif spec.kind is MarketKind.SPOT:
-            order.locked = spec.quantity(order.lots)
-            self._add(self.locked, spec.base, order.locked)
+            alone = order.role is OrderRole.STOP and not order.sibling
+            if not alone or self._rules_of(order.market).stops_lock:
+                order.locked = spec.quantity(order.lots)
+                self._add(self.locked, spec.base, order.locked)
         else:
             order.tranches = self._take_tranches(order)
 
@@ -369,6 +470,12 @@ def client_ids(command: Command) -> tuple[str, ...]:
     if isinstance(command, PlaceProtection | CancelProtection):
         return command.stop_client_id, command.target_client_id
     return (command.client_id,)
+
+
+def _fee_in_base(spec: MarketSpec, lots: int, rate_ppm: int) -> Decimal:
+    """Rounded up, in favour of the exchange."""
+    exact = spec.quantity(lots) * rate_ppm / fills.PPM
+    return exact.quantize(min(FINEST_FEE, spec.lot_size), ROUND_CEILING).normalize()
 
 
 def _entry_lock(lots: int, planned: int, stop: int, spec: MarketSpec) -> Decimal:

@@ -42,12 +42,17 @@ class VenueOrder:
     reason: str = ""
     verdict: Verdict | None = None
     fill: Fill | None = None
+    free_lots: int | None = None
+    """Of a refused sale: what there was to be sold."""
+    limit_ticks: int = 0
+    """Of a stop that is not at market: the worst price at which it sells once it has triggered."""
+    triggered: bool = False
 
     def answer(self) -> OrderEvent:
         """What was and always will be answered to placing this order."""
         if self.accepted:
             return OrderAccepted(self.client_id, self.placed_at)
-        return OrderRejected(self.client_id, self.reason, self.placed_at)
+        return OrderRejected(self.client_id, self.reason, self.placed_at, self.free_lots)
 
     def outcome(self) -> OrderEvent:
         """The fact that ended this order."""
@@ -86,7 +91,11 @@ class VenueOrder:
             "ended_at": self.ended_at,
             "reason": self.reason,
             "verdict": self.verdict and str(self.verdict),
-            "fill": fill and [fill.fill_id, fill.ticks, str(fill.fee), str(fill.funding), fill.time],
+            "fill": fill
+            and [fill.fill_id, fill.ticks, str(fill.fee), str(fill.funding), fill.time, str(fill.fee_lots_base)],
+            "free_lots": self.free_lots,
+            "limit_ticks": self.limit_ticks,
+            "triggered": self.triggered,
         }
 
     @classmethod
@@ -110,12 +119,22 @@ class VenueOrder:
             ended_at=stored["ended_at"],
             reason=stored["reason"],
             verdict=Verdict(verdict) if verdict else None,
+            # Orders that were written down before these were known have none of them.
+            free_lots=stored.get("free_lots"),
+            limit_ticks=stored.get("limit_ticks", 0),
+            triggered=stored.get("triggered", False),
         )
         if fill:
-            fill_id, ticks, fee, funding, time = fill
-            order.fill = order.filled(fill_id, ticks, Decimal(fee), Decimal(funding), time)
+            fill_id, ticks, fee, funding, time, *kept = fill
+            order.fill = order.filled(
+                fill_id, ticks, Decimal(fee), Decimal(funding), time, Decimal(kept[0] if kept else 0)
+            )
         return order
 
-    def filled(self, fill_id: str, ticks: int, fee: Decimal, funding: Decimal, time: int) -> Fill:
+    def filled(
+        self, fill_id: str, ticks: int, fee: Decimal, funding: Decimal, time: int, fee_base: Decimal = Decimal(0)
+    ) -> Fill:
         side = self.direction if self.role is OrderRole.ENTRY else Direction(-self.direction)
-        return Fill(fill_id, self.client_id, self.market, self.role, side, ticks, self.lots, fee, funding, time)
+        return Fill(
+            fill_id, self.client_id, self.market, self.role, side, ticks, self.lots, fee, funding, time, fee_base
+        )
