@@ -81,6 +81,7 @@ check: setup-dev $(STAMPS)/node-modules  ## lint, types, architecture, dashboard
 	$(NODE) npm --prefix dashboard run --if-present lint
 	$(NODE) npm --prefix dashboard run typecheck
 	$(NODE) $(BIN)/python dashboard/generate.py --check
+	$(BIN)/python ops/generate_client.py --check
 
 format: setup-dev  ## format the Python sources
 	$(BIN)/ruff check --fix .

@@ -224,6 +224,14 @@ class BookReader(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class DatabaseFacts:
+    """``clock_offset_ms``: by how much the database's clock is ahead of this machine's."""
+
+    schema_problem: str
+    clock_offset_ms: int
+
+
 class ResultStore(Protocol):
     """Finished backtests, opened again by id: request, data hash, code version, figures, trades, equity."""
 
@@ -531,8 +539,10 @@ class AccountStore(Protocol):
     async def keys(self, user_id: str) -> list[ApiKey]: ...
 
     async def key_owner(self, key_id: str, now: int) -> tuple[User, ApiKey] | None:
-        """The key and its user, where the key did not expire and the user is not disabled; marks it as used."""
+        """The key and its user, where the key did not expire and the user is not disabled."""
         ...
+
+    async def key_used(self, key_id: str, now: int) -> None: ...
 
     async def remove_key(self, user_id: str, key_id: str, note: Note) -> bool: ...
 

@@ -133,7 +133,9 @@ async def test_key_belongs_to_its_user_and_is_marked_when_used(store: AccountSto
     with pytest.raises(NameTakenError):
         await store.add_key(replace(key, key_id="k2"), note())
     await store.add_key(replace(key, key_id="k3", user_id="id-eve"), note())
-    assert await store.key_owner("k1", NOW + 3) == (ada, replace(key, last_used_at=NOW + 3))
+    assert await store.key_owner("k1", NOW + 3) == (ada, key)
+    await store.key_used("k1", NOW + 3)
+    assert await store.key_owner("k1", NOW + 4) == (ada, replace(key, last_used_at=NOW + 3))
     assert await store.key_owner("k1", NOW + 10) is None
     assert await store.key_owner("k9", NOW) is None
     assert await store.keys(ada.user_id) == [replace(key, last_used_at=NOW + 3)]

@@ -6,6 +6,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 from tests.integration.api.people import PASSWORD, user_of
 from tests.integration.api.scenario import Scenario
 from tests.integration.api.serving import Server
+from tests.quick_passwords import quick_passwords as quick_passwords
 
 from tradepulse.api.pages import BUILD_COMMAND, STATIC
 from tradepulse.domain.users import Role

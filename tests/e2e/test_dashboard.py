@@ -6,8 +6,11 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Page, expect
 from tests.e2e.conftest import Console, sign_in
+from tests.integration.api.people import PASSWORD, log_in
 from tests.integration.api.scenario import BTC, BTC_5M, Scenario
 from tests.integration.api.serving import Server
+
+from tradepulse.domain.users import Role
 
 CHART = "candle-chart"
 
@@ -212,6 +215,37 @@ def test_page_when_no_engine_has_run_then_candles_show_and_each_panel_says_what_
     open_page(page, server)
     for words in ("No book has begun yet.", "No open position.", "No closed trade yet.", "No setup was evaluated yet."):
         expect(page.get_by_text(words)).to_be_visible()
+
+
+def test_page_when_nobody_is_logged_in_then_it_asks_and_tells_what_is_wrong(browser: Browser, server: Server) -> None:
+    page = browser.new_page()
+    console = Console(page)
+    page.goto(f"{server.address}/?exchange=simulated")
+    page.get_by_label("Name").fill("Tom")
+    page.get_by_label("Password").fill("wrong")
+    assert console.complaints == []
+    page.get_by_role("button", name="Log in").click()
+    expect(page.get_by_role("alert")).to_contain_text("The name or the password is wrong.")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.keyboard.press("Enter")
+    expect(page.get_by_test_id("user")).to_contain_text("Tom (trader)")
+    expect(page.get_by_test_id("connection")).to_contain_text("Live")
+    kept = page.evaluate("[document.cookie, {...localStorage}, {...sessionStorage}]")
+    assert kept == ["", {"theme": "dark", "tradepulse.known": "yes"}, {}], "no script can read a token"
+    page.reload()
+    expect(page.get_by_test_id("user")).to_contain_text("Tom (trader)")
+    page.get_by_role("button", name="Log out").click()
+    expect(page.get_by_role("button", name="Log in")).to_be_visible()
+    page.reload()
+    expect(page.get_by_role("button", name="Log in")).to_be_visible()
+    page.close()
+
+
+def test_page_when_its_session_is_ended_elsewhere_then_it_asks_for_a_login(page: Page, server: Server) -> None:
+    open_page(page, server)
+    with log_in(server.address, Role.TRADER) as elsewhere:
+        elsewhere.post("/api/auth/logout-everywhere").raise_for_status()
+    expect(page.get_by_role("status")).to_contain_text("Your session has ended.", timeout=10_000)
 
 
 def test_api_description_is_drawn_without_any_outside_help(page: Page, server: Server, console: Console) -> None:

@@ -26,13 +26,22 @@ QUICK_TRAINING = {"TRADEPULSE__SIMULATED__HISTORY_DAYS": "5", "TRADEPULSE__TRAIN
 DEFAULTS_TOO = {"TRADEPULSE__TRADING__PAPER_TRADE_DEFAULTS": "true"}
 
 
+NAME, PASSWORD = "Ada", "four random words"
+
+
 @contextmanager
 def _main_job(home: Path, settings: Mapping[str, str]) -> Iterator[str]:
     address = f"http://127.0.0.1:{free_port()}"
     with (home / "up.log").open("a") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "tradepulse", "up", "--port", address.rsplit(":", 1)[1]],
-            env={"HOME": str(home), "PATH": os.environ["PATH"], **QUICK_TRAINING, **settings},
+            env={
+                "HOME": str(home),
+                "PATH": os.environ["PATH"],
+                "PYTHONPATH": os.environ.get("PYTHONPATH", ""),
+                **QUICK_TRAINING,
+                **settings,
+            },
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -58,20 +67,43 @@ def _await_health(address: str, process: "subprocess.Popen[bytes]") -> None:
     raise AssertionError(f"not serving after {SECONDS_TO_START} s")
 
 
-def _trades(address: str) -> list[dict[str, object]]:
-    items: list[dict[str, object]] = httpx.get(f"{address}/api/trades/history").json()["items"]
+def _set_up_link(home: Path) -> str:
+    """As a person reads it on the terminal; it is printed as soon as the server answers."""
+    deadline = time.monotonic() + SECONDS_TO_START
+    while time.monotonic() < deadline:
+        found = re.search(r"http://\S+/set-up#\S+", (home / "up.log").read_text())
+        if found is not None:
+            return found[0]
+        time.sleep(0.1)
+    raise AssertionError((home / "up.log").read_text())
+
+
+@contextmanager
+def _logged_in(address: str) -> Iterator[httpx.Client]:
+    """With a key for scripts, since an access token would not last for so long."""
+    with httpx.Client(base_url=address, timeout=30) as client:
+        told = client.post("/api/auth/login", json={"name": NAME, "password": PASSWORD}).raise_for_status().json()
+        client.headers["Authorization"] = f"Bearer {told['access_token']}"
+        named = {"name": f"test {time.monotonic_ns()}", "scopes": ["read"]}
+        key = client.post("/api/auth/keys", json=named).raise_for_status().json()["key"]
+        client.headers["Authorization"] = f"Bearer {key}"
+        yield client
+
+
+def _trades(client: httpx.Client) -> list[dict[str, object]]:
+    items: list[dict[str, object]] = client.get("/api/trades/history").json()["items"]
     return items
 
 
-def _trading(address: str) -> dict[str, object]:
-    trading: dict[str, object] = httpx.get(f"{address}/api/system/status").json()["trading"]
+def _trading(client: httpx.Client) -> dict[str, object]:
+    trading: dict[str, object] = client.get("/api/system/status").json()["trading"]
     return trading
 
 
-def _await_phase(address: str, phase: str) -> dict[str, object]:
+def _await_phase(client: httpx.Client, phase: str) -> dict[str, object]:
     deadline = time.monotonic() + SECONDS_TO_TRAIN
     while time.monotonic() < deadline:
-        trading = _trading(address)
+        trading = _trading(client)
         if trading["phase"] == phase:
             return trading
         time.sleep(0.5)
@@ -87,7 +119,12 @@ def test_up_trades_on_paper_shows_it_ends_cleanly_and_goes_on(browser: Browser, 
     page = browser.new_page(viewport={"width": 1500, "height": 1000})
     console = Console(page)
     with _main_job(tmp_path, DEFAULTS_TOO) as address:
-        page.goto(address)
+        page.goto(_set_up_link(tmp_path))
+        page.get_by_label("Name").fill(NAME)
+        page.get_by_label("Password").fill(PASSWORD)
+        page.get_by_role("button", name="Make this user and log in").click()
+        expect(page.get_by_test_id("user")).to_contain_text("Ada (admin)")
+        expect(page).to_have_url(f"{address}/")
         expect(page.get_by_test_id("mode")).to_have_text("PAPER")
         expect(page.get_by_test_id("simulated")).to_have_text("SIMULATED")
         expect(page.get_by_test_id("connection")).to_contain_text("Live", timeout=20_000)
@@ -99,7 +136,8 @@ def test_up_trades_on_paper_shows_it_ends_cleanly_and_goes_on(browser: Browser, 
         )
         # In its first seconds a fresh program has no book to tell of, and the browser notes the 404.
         assert [text for text in console.complaints if "404" not in text] == []
-        before = _trades(address)
+        with _logged_in(address) as client:
+            before = _trades(client)
         assert {trade["default_parameters"] for trade in before} == {True}
         expect(page.get_by_test_id("defaults").first).to_be_visible()
         # Away from the page first: that the program goes is not a fault of the page.
@@ -107,7 +145,8 @@ def test_up_trades_on_paper_shows_it_ends_cleanly_and_goes_on(browser: Browser, 
     assert _left_over(tmp_path) == []
 
     with _main_job(tmp_path, DEFAULTS_TOO) as address:
-        after = _trades(address)
+        with _logged_in(address) as client:
+            after = _trades(client)
         known = {trade["trade_id"] for trade in before}
         assert [trade for trade in after if trade["trade_id"] in known] == before
     assert _left_over(tmp_path) == []
@@ -118,21 +157,26 @@ def test_up_when_nothing_passes_the_gate_then_it_says_why_trades_nothing_and_doe
     tmp_path: Path,
 ) -> None:
     with _main_job(tmp_path, {}) as address:
-        trading = _await_phase(address, "nothing to trade")
-        assert trading["reasons"]
-        assert (trading["configurations"], trading["untested"]) == (0, False)
-        begun = httpx.get(f"{address}/api/system/status").json()["heartbeat"]
-        deadline = time.monotonic() + SECONDS_TO_TRADE
-        # The market goes on, and nothing is even looked for.
-        while httpx.get(f"{address}/api/system/status").json()["heartbeat"] == begun:
-            assert time.monotonic() < deadline, "the market stands still"
-            time.sleep(1)
-        assert _trades(address) == []
-        assert httpx.get(f"{address}/api/patterns/setups").json()["items"] == []
+        token = _set_up_link(tmp_path).partition("#")[2]
+        body = {"token": token, "name": NAME, "password": PASSWORD}
+        assert httpx.post(f"{address}/api/auth/set-up", json=body, timeout=30).is_success
+        with _logged_in(address) as client:
+            trading = _await_phase(client, "nothing to trade")
+            assert trading["reasons"]
+            assert (trading["configurations"], trading["untested"]) == (0, False)
+            begun = client.get("/api/system/status").json()["heartbeat"]
+            deadline = time.monotonic() + SECONDS_TO_TRADE
+            # The market goes on, and nothing is even looked for.
+            while client.get("/api/system/status").json()["heartbeat"] == begun:
+                assert time.monotonic() < deadline, "the market stands still"
+                time.sleep(1)
+            assert _trades(client) == []
+            assert client.get("/api/patterns/setups").json()["items"] == []
     told = (tmp_path / "up.log").read_text()
     assert "Training: " in told
+    assert PASSWORD not in told
     assert "Nothing is traded: no configuration passed the gate. Most frequent reasons: " in told
 
-    with _main_job(tmp_path, {}) as address:
-        assert _await_phase(address, "nothing to trade") == trading
+    with _main_job(tmp_path, {}) as address, _logged_in(address) as client:
+        assert _await_phase(client, "nothing to trade") == trading
     assert "Training" not in (tmp_path / "up.log").read_text()[len(told) :]

@@ -715,6 +715,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/system/readiness": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Explained Readiness
+         * @description As `/health/ready`, with what was found.
+         */
+        get: operations["explained_readiness_api_system_readiness_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/system/status": {
         parameters: {
             query?: never;
@@ -1190,6 +1210,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/health/ready": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Ready
+         * @description 503 where a check failed. Why is told to who is logged in, at `/api/system/readiness`.
+         */
+        get: operations["ready_health_ready_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/metrics": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Metrics
+         * @description For Prometheus: of this process and of the books as stored. A key with the scope `metrics` is enough.
+         */
+        get: operations["metrics_metrics_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -1503,6 +1563,14 @@ export interface components {
              * @description empty: every entry follows from the one before it
              */
             problem: string;
+        };
+        /** CheckLine */
+        CheckLine: {
+            /** Detail */
+            detail: string;
+            /** Name */
+            name: string;
+            state: components["schemas"]["State"];
         };
         /**
          * Code
@@ -2312,7 +2380,7 @@ export interface components {
          * Phase
          * @enum {string}
          */
-        Phase: "starting" | "training" | "trading" | "nothing to trade";
+        Phase: "starting" | "training" | "trading" | "nothing to trade" | "elsewhere";
         /** PortfolioSummary */
         PortfolioSummary: {
             /** Book */
@@ -2406,6 +2474,22 @@ export interface components {
              * @description what is counted
              */
             unit: string;
+        };
+        /** Readiness */
+        Readiness: {
+            /** Checks */
+            checks: {
+                [key: string]: components["schemas"]["State"];
+            };
+            /** Ready */
+            ready: boolean;
+        };
+        /** ReadinessReport */
+        ReadinessReport: {
+            /** Checks */
+            checks: components["schemas"]["CheckLine"][];
+            /** Ready */
+            ready: boolean;
         };
         /** Reason */
         Reason: {
@@ -2634,6 +2718,11 @@ export interface components {
          * @enum {string}
          */
         Stage: "validation" | "confirmation" | "mature" | "quarantined" | "retired";
+        /**
+         * State
+         * @enum {string}
+         */
+        State: "ok" | "failed" | "unknown";
         /** StrategyLine */
         StrategyLine: {
             /** Conditions */
@@ -3440,6 +3529,7 @@ export type BookCommand = components['schemas']['BookCommand'];
 export type CandleBar = components['schemas']['CandleBar'];
 export type CandleSeries = components['schemas']['CandleSeries'];
 export type ChainState = components['schemas']['ChainState'];
+export type CheckLine = components['schemas']['CheckLine'];
 export type Code = components['schemas']['Code'];
 export type CommandState = components['schemas']['CommandState'];
 export type ConditionLine = components['schemas']['ConditionLine'];
@@ -3493,6 +3583,8 @@ export type Phase = components['schemas']['Phase'];
 export type PortfolioSummary = components['schemas']['PortfolioSummary'];
 export type Problem = components['schemas']['Problem'];
 export type ProgressLine = components['schemas']['ProgressLine'];
+export type Readiness = components['schemas']['Readiness'];
+export type ReadinessReport = components['schemas']['ReadinessReport'];
 export type Reason = components['schemas']['Reason'];
 export type Refresh = components['schemas']['Refresh'];
 export type Regime = components['schemas']['Regime'];
@@ -3508,6 +3600,7 @@ export type SetUp = components['schemas']['SetUp'];
 export type SetupLine = components['schemas']['SetupLine'];
 export type SetUpState = components['schemas']['SetUpState'];
 export type Stage = components['schemas']['Stage'];
+export type State = components['schemas']['State'];
 export type StrategyLine = components['schemas']['StrategyLine'];
 export type StrategyParameters = components['schemas']['StrategyParameters'];
 export type StrategyParametersLine = components['schemas']['StrategyParametersLine'];
@@ -5041,6 +5134,37 @@ export interface operations {
             503: components["responses"]["Problem503"];
         };
     };
+    explained_readiness_api_system_readiness_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReadinessReport"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
     status_api_system_status_get: {
         parameters: {
             query?: never;
@@ -5971,6 +6095,68 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Health"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    ready_health_ready_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Readiness"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    metrics_metrics_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
                 };
             };
             400: components["responses"]["Problem400"];

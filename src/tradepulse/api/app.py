@@ -14,6 +14,7 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from tradepulse.api.accounts import Accounts
 from tradepulse.api.deps import Doorkeeper, Services, require
 from tradepulse.api.live import HEARTBEAT_SECONDS, POLICY_VIOLATION, LiveHub
+from tradepulse.api.metrics import Metrics
 from tradepulse.api.models import LiveMessage, LiveRequest
 from tradepulse.api.pages import STATIC, page_router
 from tradepulse.api.problems import PROBLEM_RESPONSES, Problem, install_problem_handlers
@@ -33,12 +34,13 @@ from tradepulse.api.routers import (
 from tradepulse.api.security import SecurityHeaders, allowed_hosts, same_origin
 from tradepulse.api.throttle import LoginThrottle
 from tradepulse.api.tokens import AccessTokens
+from tradepulse.api.tracing import BoundedBodies, TracedRequests
 from tradepulse.domain.users import Role
 from tradepulse.shared.settings import ApiSettings, Settings
 
 NOUNS = (auth, users, system, portfolio, trades, patterns, analytics, data, backtests, training, jobs)
 """Their routes are for those who are logged in, whatever else a route asks for."""
-OPEN = (system.health_router, auth.open_router)
+OPEN = (system.health_router, system.metrics_router, auth.open_router)
 
 DESCRIPTION = """Read what TradePulse IQ saw, decided and did.
 
@@ -59,7 +61,8 @@ def create_app(
     static: Path = STATIC,
     heartbeat_seconds: float = HEARTBEAT_SECONDS,
 ) -> FastAPI:
-    hub = LiveHub(services.books, services.accounts, services.clock, heartbeat_seconds=heartbeat_seconds)
+    metrics = Metrics()
+    hub = LiveHub(services.books, services.accounts, services.clock, metrics, heartbeat_seconds=heartbeat_seconds)
     app = FastAPI(
         title="TradePulse IQ",
         version=system.VERSION,
@@ -67,18 +70,24 @@ def create_app(
         lifespan=_lifespan_of(hub),
         docs_url=None,
         redoc_url=None,
+        openapi_url="/openapi.json" if settings.api.docs else None,
     )
     app.state.services, app.state.settings, app.state.hub = services, settings, hub
+    app.state.metrics = metrics
     app.state.doorkeeper = _doorkeeper(services, settings.api)
     install_problem_handlers(app)
-    app.add_middleware(TrustedHostMiddleware, allowed_hosts=allowed_hosts(settings.api.host), www_redirect=False)
+    app.add_middleware(
+        TrustedHostMiddleware, allowed_hosts=allowed_hosts(settings.api.host, settings.api.names), www_redirect=False
+    )
+    app.add_middleware(BoundedBodies)
     app.add_middleware(SecurityHeaders)
+    app.add_middleware(TracedRequests, metrics=metrics)
     for router in OPEN:
         app.include_router(router, responses=PROBLEM_RESPONSES)
     for noun in NOUNS:
         app.include_router(noun.router, responses=PROBLEM_RESPONSES, dependencies=[Depends(require(Role.VIEWER))])
     _add_live_socket(app, hub)
-    app.include_router(page_router(static))
+    app.include_router(page_router(static, docs=settings.api.docs))
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     return app
 

@@ -1,6 +1,7 @@
 """Writes that a trader obeys: each becomes a request in the command inbox, and no web thread touches an engine."""
 
 import asyncio
+import logging
 from collections.abc import Sequence
 from typing import Annotated, Any
 from uuid import uuid4
@@ -14,7 +15,9 @@ from tradepulse.api.models import Given, Time, View
 from tradepulse.api.routing import idempotency_key
 from tradepulse.domain.inbox import SUBJECTS, RequestKind, RequestStatus
 from tradepulse.domain.inbox import Request as Asked
+from tradepulse.domain.users import Note
 
+logger = logging.getLogger(__name__)
 LONGEST_WAIT = 60.0
 SECONDS_BETWEEN_LOOKS = 0.1
 ACCEPTED = 202
@@ -50,6 +53,7 @@ class CommandDesk:
 
     def __init__(self, request: Request, response: Response, services: ServicesDep) -> None:
         self._given = idempotency_key(request)
+        self._trace = str(getattr(request.state, "trace", ""))
         self._response = response
         self._services = services
 
@@ -68,10 +72,14 @@ class CommandDesk:
         if found is None:
             raise NotFoundError("No book has begun yet.", "Start paper trading with: tradepulse up")
         name = str(found["book"])
-        payload = {SUBJECTS[kind]: subject} if kind in SUBJECTS else {}
+        payload = {"trace": self._trace} | ({SUBJECTS[kind]: subject} if kind in SUBJECTS else {})
         key = str(uuid4()) if self._given is None else f"{self._given}:{kind}:{name}:{subject}"
         now = self._services.clock.now()
-        return await self._services.inbox.post(Asked(name, kind, who.actor.name, reason, key, now, payload))
+        posted = await self._services.inbox.post(Asked(name, kind, who.actor.name, reason, key, now, payload))
+        facts = {"command_id": posted.request_id, "book": name, "reason": reason}
+        await self._services.accounts.note(Note(now, who.actor.name, f"asked to {kind}", subject, who.address, facts))
+        logger.info("command posted", extra={"command_id": posted.request_id, "kind": kind.value, "book": name})
+        return posted
 
     async def outcomes(self, posted: Sequence[Asked], wait: float) -> list[CommandState]:
         told = await asyncio.gather(*(_outcome(self._services, one, wait) for one in posted))

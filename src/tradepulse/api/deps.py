@@ -26,6 +26,7 @@ from tradepulse.ports import (
     CandleStore,
     Clock,
     CommandInbox,
+    DatabaseFacts,
     JsonObject,
     ResultStore,
 )
@@ -34,9 +35,20 @@ from tradepulse.shared.passwords import token_hash
 from tradepulse.shared.settings import Settings
 from tradepulse.strategies.base_strategy import Strategy
 
+USED_AGAIN_MS = 60_000
+"""How exactly it is known when a key was last used: not every request is a write."""
+
 
 async def _nobody(_book: str) -> bool:
     return False
+
+
+async def _no_report(_book: str | None) -> JsonObject:
+    return {}
+
+
+async def _no_facts() -> DatabaseFacts:
+    return DatabaseFacts(schema_problem="", clock_offset_ms=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +73,9 @@ class Services:
     """What the trader of this process is doing."""
     is_traded: Callable[[str], Awaitable[bool]] = _nobody
     """Whether any process trades the book now."""
+    risk_report: Callable[[str | None], Awaitable[JsonObject]] = _no_report
+    """State, holds, locks and what is not ready of a book."""
+    database_facts: Callable[[], Awaitable[DatabaseFacts]] = _no_facts
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +171,9 @@ async def _script(request: Request, token: str) -> Principal:
     found = await services.accounts.key_owner(key_id, services.clock.now())
     if found is None or not compare_digest(found[1].secret_hash, token_hash(secret)):
         raise not_authenticated("This key is not known, has expired, or was removed.", "Make another one.")
+    now, last = services.clock.now(), found[1].last_used_at
+    if last is None or now - last > USED_AGAIN_MS:
+        await services.accounts.key_used(key_id, now)
     return Principal(found[0], address_of(request), key_id=key_id, scopes=found[1].scopes)
 
 

@@ -18,6 +18,7 @@ from pydantic import ValidationError
 from starlette.websockets import WebSocketDisconnect
 
 from tradepulse.api.figures import explained
+from tradepulse.api.metrics import Metrics
 from tradepulse.api.models import LiveMessage, LiveRequest, SetupRow, Topic
 from tradepulse.domain.signals import Verdict
 from tradepulse.ports import AccountStore, BookReader, Clock, JsonObject
@@ -27,6 +28,8 @@ from tradepulse.shared.passwords import token_hash
 logger = logging.getLogger(__name__)
 
 QUEUE_LIMIT = 1000
+MOST_CONNECTIONS = 500
+"""Those that have not shown a ticket yet among them."""
 REPLAY_PAGE = 1000
 REPLAY_LIMIT = 5000
 HEARTBEAT_SECONDS = 3.0
@@ -128,20 +131,35 @@ class LiveHub:
         books: BookReader,
         accounts: AccountStore,
         clock: Clock,
+        metrics: Metrics,
         *,
         heartbeat_seconds: float = HEARTBEAT_SECONDS,
     ) -> None:
         self._books = books
         self._accounts = accounts
+        self._metrics = metrics
         self._clock = clock
         self._heartbeat_seconds = heartbeat_seconds
         self._clients: set[Client] = set()
+        self._connections = 0
         self._sequence = 0
         self._following = asyncio.Event()
+        self._heard_at: int | None = None
 
     @property
     def client_count(self) -> int:
         return len(self._clients)
+
+    async def is_following(self) -> None:
+        """Returns once what is committed reaches the watchers."""
+        await self._following.wait()
+
+    def admit(self, client: Client) -> None:
+        self._clients.add(client)
+
+    def silence_seconds(self) -> float | None:
+        """Since the last candle or event; ``None`` where none came since the start."""
+        return None if self._heard_at is None else (self._clock.now() - self._heard_at) / 1000
 
     async def run(self) -> None:
         await asyncio.gather(self._follow_for_ever(), self._look_for_ever())
@@ -187,6 +205,7 @@ class LiveHub:
         self._sequence = await self._books.last_sequence()
         self._following.set()
         async for change in changes:
+            self._heard_at = self._clock.now()
             if change["kind"] == "candle":
                 self._tell(LiveMessage(topic=Topic.CANDLES, sequence=None, data=change))
             else:
@@ -217,6 +236,16 @@ class LiveHub:
     async def serve(self, socket: WebSocket) -> None:
         """One connection, from its subscription to its end."""
         await socket.accept()
+        if self._connections >= MOST_CONNECTIONS:
+            await socket.close(TRY_AGAIN_LATER, "too many connections")
+            return
+        self._connections += 1
+        try:
+            await self._serve(socket)
+        finally:
+            self._connections -= 1
+
+    async def _serve(self, socket: WebSocket) -> None:
         request = await _read_request(socket)
         if request is None:
             return
@@ -237,11 +266,13 @@ class LiveHub:
             session_id=grant["session_id"],
             key_id=grant["key_id"],
         )
-        self._clients.add(client)
+        self.admit(client)
         try:
             await self._run_client(socket, client, request)
         finally:
             self._clients.discard(client)
+            if client.close_code is not None:
+                self._metrics.live_dropped.labels(str(client.close_code)).inc()
 
     async def _grant_of(self, socket: WebSocket, request: LiveRequest) -> JsonObject | None:
         grant = await self._accounts.take_ticket(token_hash(request.ticket), self._clock.now())

@@ -20,12 +20,14 @@ ALWAYS_ASK = "no-cache"
 NEVER_PAGES = ("api/", "health", "openapi.json", "metrics")
 
 
-def page_router(static: Path = STATIC) -> APIRouter:
+def page_router(static: Path = STATIC, *, docs: bool = True) -> APIRouter:
     """Serves files of ``static``; any other path is a page of the dashboard, and the dashboard draws it."""
     router = APIRouter(include_in_schema=False)
 
     @router.get("/docs")
-    def docs() -> Response:
+    def described() -> Response:
+        if not docs:
+            raise NotFoundError("The description is not served here.", "Set api.docs to have it served.")
         return _page(static / "docs.html")
 
     @router.get("/{path:path}")

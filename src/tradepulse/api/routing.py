@@ -57,12 +57,13 @@ def idempotency_key(request: Request) -> str | None:
     """The caller's own key, unmistakable among users: for what keeps things apart by key further on."""
     key = request.headers.get(HEADER)
     principal = getattr(request.state, "principal", None)
-    return None if not key or principal is None else f"{principal.user.user_id}:{key}"
+    return None if not key or principal is None else f"{principal.user.user_id}:{principal.key_id or ''}:{key}"
 
 
 async def _once(request: Request, key: str, answer: Handler) -> Response:
     services, principal = services_of(request), await authenticate(request)
-    owner, asked = principal.user.user_id, await _hash_of(request)
+    # A key for scripts may less than its user, so it gets none of the user's answers either.
+    owner, asked = f"{principal.user.user_id}:{principal.key_id or ''}", await _hash_of(request)
     earlier = await services.answers.begin(owner, key, asked, services.clock.now())
     if earlier is None:
         return await _answered(request, owner, key, answer)

@@ -1,10 +1,13 @@
 """Guards for a loopback service: a foreign web page may neither rebind its name to us nor open our socket."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from urllib.parse import urlsplit
 
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from tradepulse.shared.errors import ConfigurationError
+from tradepulse.shared.settings import ApiSettings
 
 LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "[::1]", "::1")
 
@@ -21,10 +24,23 @@ HEADERS = {
 }
 
 
-def allowed_hosts(bind_host: str) -> list[str]:
-    """Host names a request may carry: the loopback ones, and the address the server is bound to."""
+def allowed_hosts(bind_host: str, names: Iterable[str] = ()) -> list[str]:
+    """Host names a request may carry: the loopback ones, the address the server is bound to, and those it was given."""
     wildcard = bind_host in ("", "0.0.0.0", "::")  # noqa: S104 - compared, not bound
-    return [*LOOPBACK_HOSTS] if wildcard else sorted({*LOOPBACK_HOSTS, bind_host})
+    return sorted({*LOOPBACK_HOSTS, *names} | (set() if wildcard else {bind_host}))
+
+
+def check_exposure(settings: ApiSettings) -> None:
+    """Other machines reach it over TLS, on purpose, or not at all."""
+    if (settings.tls_certificate is None) is not (settings.tls_key is None):
+        raise ConfigurationError("A TLS certificate needs its key.", "Set api.tls_certificate and api.tls_key.")
+    if settings.host in LOOPBACK_HOSTS:
+        return
+    if not settings.allow_remote or settings.tls_certificate is None:
+        raise ConfigurationError(
+            f"Listening on {settings.host} would let other machines in without encryption.",
+            "Use 127.0.0.1, or set api.allow_remote, api.tls_certificate and api.tls_key.",
+        )
 
 
 def same_origin(origin: str | None, host: str | None) -> bool:
@@ -59,6 +75,8 @@ class SecurityHeaders:
                 headers = MutableHeaders(scope=message)
                 for name, value in HEADERS.items():
                     headers.setdefault(name, value)
+                if scope.get("scheme") == "https":
+                    headers.setdefault("Strict-Transport-Security", "max-age=31536000")
                 if scope["path"].startswith("/api/"):
                     headers.setdefault("Cache-Control", "no-store")
             await send(message)

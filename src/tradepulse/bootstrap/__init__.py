@@ -1,6 +1,6 @@
 """The hall: the only place that builds adapters and knows backtest, paper and live."""
 
-from tradepulse.bootstrap.application import Application, open_application, sync_database_schema
+from tradepulse.bootstrap.application import Application, database_facts, open_application, sync_database_schema
 from tradepulse.bootstrap.backtests import BacktestRequest, find_strategy, run_backtest
 from tradepulse.bootstrap.data import analyse_stored_series, download_data, import_data
 from tradepulse.bootstrap.exchange_keys import KeyNews, add_key, keys_of, recheck_keys
@@ -25,6 +25,7 @@ __all__ = [
     "analyse_stored_series",
     "answer_to",
     "ask",
+    "database_facts",
     "download_data",
     "find_strategy",
     "import_data",

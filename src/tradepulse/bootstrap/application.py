@@ -18,6 +18,7 @@ from tradepulse.ports import (
     Clock,
     CommandInbox,
     ConfigurationStore,
+    DatabaseFacts,
     JobStore,
     Journal,
     ResultStore,
@@ -37,7 +38,7 @@ from tradepulse.storage.jobs import PostgresJobStore
 from tradepulse.storage.journal import PostgresJournal
 from tradepulse.storage.results import PostgresResultStore
 from tradepulse.storage.schedules import PostgresScheduleStore
-from tradepulse.storage.schema import sync_schema
+from tradepulse.storage.schema import schema_problem, sync_schema
 from tradepulse.storage.training import PostgresTrainingStore
 from tradepulse.storage.users import PostgresAccounts
 from tradepulse.storage.venues import PostgresVenueStore
@@ -92,6 +93,17 @@ async def open_application(settings: Settings) -> AsyncIterator[Application]:
             accounts=PostgresAccounts(database),
             answers=PostgresAnswers(database),
         )
+
+
+async def database_facts(app: Application) -> DatabaseFacts:
+    """Asks the database; ``TransientError`` where it does not answer."""
+    async with app.database.transaction() as connection:
+        problem = await schema_problem(connection)
+        asked_at = app.clock.now()
+        row = await (await connection.execute("select extract(epoch from clock_timestamp()) * 1000")).fetchone()
+        answered_at = app.clock.now()
+    theirs = answered_at if row is None else int(row[0])
+    return DatabaseFacts(problem, theirs - (asked_at + answered_at) // 2)
 
 
 async def sync_database_schema(settings: Settings, *, dry_run: bool) -> list[str]:

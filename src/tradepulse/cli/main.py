@@ -12,6 +12,7 @@ from types import TracebackType
 import typer
 
 from tradepulse.cli import (
+    accounts,
     backtesting,
     candles,
     configurations,
@@ -56,6 +57,7 @@ FAMILIES = (
     worker,
     configurations,
     wallets,
+    accounts,
     backtesting,
     candles,
     database,

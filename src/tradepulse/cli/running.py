@@ -5,7 +5,7 @@ import contextlib
 import errno
 import signal
 import socket
-from collections.abc import AsyncIterator, Callable, Generator
+from collections.abc import AsyncIterator, Callable, Generator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,7 +14,7 @@ import uvicorn
 
 from tradepulse.cli.options import AsJson, known_secrets, run
 from tradepulse.cli.screen import show_json, show_line, tell
-from tradepulse.domain.trading_state import STARTING, TradingState
+from tradepulse.domain.trading_state import ELSEWHERE, STARTING, TradingState
 from tradepulse.shared.errors import ConfigurationError, InvariantError
 from tradepulse.shared.logging import configure_logging
 from tradepulse.shared.settings import ApiSettings, Settings, load_settings
@@ -31,10 +31,13 @@ Train = Annotated[
     typer.Option("--train/--no-train", help="Train before trading, or not; default: where nothing was trained yet."),
 ]
 HIGHEST_PORT = 65_535
+LARGEST_MESSAGE = 1 << 16
+"""That a watcher may send over the live socket."""
 
 
 def register(app: typer.Typer) -> None:
     app.command("up")(up)
+    app.command("api")(api)
 
 
 def up(host: Host = None, port: Port = None, train: Train = None, as_json: AsJson = False) -> None:
@@ -42,34 +45,67 @@ def up(host: Host = None, port: Port = None, train: Train = None, as_json: AsJso
 
     The first start trains on the stored history before it trades; what passes the gate is traded.
     """
+    run(_up(_settings_to_serve(host, port), train=train, as_json=as_json))
+
+
+def api(host: Host = None, port: Port = None, as_json: AsJson = False) -> None:
+    """Serve the API and the dashboard alone; another program trades. Any number may serve one database."""
+    run(_serve(_settings_to_serve(host, port), as_json=as_json))
+
+
+def _settings_to_serve(host: str | None, port: int | None) -> Settings:
+    from tradepulse.api.security import check_exposure
+
     settings = load_settings()
     configure_logging(settings.logging, known_secrets(settings))
     if port is not None and not 1 <= port <= HIGHEST_PORT:
         raise ConfigurationError(f"--port {port} is not a port.", f"Choose one from 1 to {HIGHEST_PORT}.")
-    api = settings.api.model_copy(update={"host": host or settings.api.host, "port": port or settings.api.port})
-    run(_up(settings.model_copy(update={"api": api}), train=train, as_json=as_json))
+    chosen = settings.api.model_copy(update={"host": host or settings.api.host, "port": port or settings.api.port})
+    check_exposure(chosen)
+    return settings.model_copy(update={"api": chosen})
+
+
+async def _serve(settings: Settings, *, as_json: bool) -> None:
+    from tradepulse import bootstrap
+
+    stop = asyncio.Event()
+    with _listening(settings.api) as listener:
+        async with _signals_to(stop), bootstrap.open_application(settings) as app:
+            ready = partial(_announce, settings, app.database_label, await _set_up_token(app), as_json=as_json)
+            server = _server(app, settings, ready, _Board(ELSEWHERE))
+            serving = asyncio.create_task(server.serve(sockets=[listener]))
+            try:
+                await _until_one_ends([serving], stop)
+            finally:
+                server.should_exit = True
+                await asyncio.gather(serving, return_exceptions=True)
+
+
+async def _set_up_token(app: "Application") -> str | None:
+    from tradepulse.api.accounts import Accounts
+
+    return await Accounts(app.accounts, app.clock).offer_set_up()
 
 
 async def _up(settings: Settings, *, train: bool | None, as_json: bool) -> None:
     from tradepulse import bootstrap
-    from tradepulse.api.accounts import Accounts
     from tradepulse.bootstrap import beside_trading
 
-    board = _Board()
+    board = _Board(STARTING)
 
     stop = asyncio.Event()
     with _listening(settings.api) as listener:
         async with _signals_to(stop):
             tell("Starting the database ...")
             async with bootstrap.open_application(settings) as app:
-                set_up = await Accounts(app.accounts, app.clock).offer_set_up()
+                set_up = await _set_up_token(app)
                 ready = partial(_announce, settings, app.database_label, set_up, as_json=as_json)
                 server = _server(app, settings, ready, board)
                 serving = asyncio.create_task(server.serve(sockets=[listener]))
                 trading = asyncio.create_task(bootstrap.run_paper(app, told=board.show, train=train))
                 working = asyncio.create_task(beside_trading.keep_working_beside())
                 try:
-                    await _until_one_ends(serving, trading, stop)
+                    await _until_one_ends([trading, serving], stop)
                 finally:
                     await _end(server, serving, trading, working)
     tell("Stopped. Everything is stored; the next start goes on from here.")
@@ -78,8 +114,8 @@ async def _up(settings: Settings, *, train: bool | None, as_json: bool) -> None:
 class _Board:
     """What the trader is doing, for the page, and on the terminal when it changes."""
 
-    def __init__(self) -> None:
-        self.state = STARTING
+    def __init__(self, state: TradingState) -> None:
+        self.state = state
 
     def show(self, state: TradingState) -> None:
         if state != self.state:
@@ -110,12 +146,21 @@ def _server(app: "Application", settings: Settings, ready: Callable[[], None], b
         trained=trained_assets(app),
         signing_key=bootstrap.signing_key(settings),
         is_traded=partial(bootstrap.is_traded, app),
+        risk_report=partial(bootstrap.risk_report, app),
+        database_facts=partial(bootstrap.database_facts, app),
         strategies=tuple(STRATEGIES.values()),
         trading=lambda: board.state,
     )
     web = create_app(services, settings=settings)
     config = uvicorn.Config(
-        web, log_config=None, log_level="warning", access_log=False, timeout_graceful_shutdown=SECONDS_TO_CLOSE
+        web,
+        log_config=None,
+        log_level="warning",
+        access_log=False,
+        ws_max_size=LARGEST_MESSAGE,
+        timeout_graceful_shutdown=SECONDS_TO_CLOSE,
+        ssl_certfile=settings.api.tls_certificate,
+        ssl_keyfile=settings.api.tls_key,
     )
     return _Server(config, ready)
 
@@ -181,7 +226,8 @@ async def _signals_to(stop: asyncio.Event) -> AsyncIterator[None]:
 
 
 def _announce(settings: Settings, database: str, set_up: str | None, *, as_json: bool) -> None:
-    url = f"http://{settings.api.host}:{settings.api.port}"
+    scheme = "http" if settings.api.tls_certificate is None else "https"
+    url = f"{scheme}://{settings.api.host}:{settings.api.port}"
     # Behind the #, so that no server and no log ever sees it.
     link = None if set_up is None else f"{url}/set-up#{set_up}"
     mode, exchange = settings.trading.mode, settings.exchange
@@ -193,16 +239,16 @@ def _announce(settings: Settings, database: str, set_up: str | None, *, as_json:
         show_line(f"Nobody may log in yet. Make the first user here, within an hour: {link}")
 
 
-async def _until_one_ends(serving: asyncio.Task[None], trading: asyncio.Task[None], stop: asyncio.Event) -> None:
+async def _until_one_ends(running: Sequence[asyncio.Task[None]], stop: asyncio.Event) -> None:
     """Returns when a person stops it. Raises what made the trader or the server end by itself."""
     stopping = asyncio.create_task(stop.wait())
     try:
-        await asyncio.wait({serving, trading, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({*running, stopping}, return_when=asyncio.FIRST_COMPLETED)
     finally:
         stopping.cancel()
     if stop.is_set():
         return
-    for task in (trading, serving):
+    for task in running:
         if task.done():
             await task
     raise InvariantError("The paper trader or the web server ended by itself.", "See the log above; start again.")

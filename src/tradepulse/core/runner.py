@@ -10,11 +10,13 @@ from typing import Any, Protocol, TypeVar
 
 from tradepulse.core.engine import Engine, Step
 from tradepulse.core.event_system import EventBus
+from tradepulse.domain.commands import client_ids
 from tradepulse.domain.events import (
     CandleClosed,
     EngineEvent,
     EngineInput,
     MarketEvent,
+    OrderFilled,
     RequestTaken,
     SizeChanged,
     TimePassed,
@@ -31,6 +33,7 @@ from tradepulse.ports import (
     StepRecord,
 )
 from tradepulse.shared.errors import InvariantError
+from tradepulse.shared.logging import logged_with
 
 logger = logging.getLogger(__name__)
 Answer = TypeVar("Answer")
@@ -182,7 +185,9 @@ class Runner:
         if self._inbox is None:
             return
         while (request := await self._inbox.take(self._engine.config.book)) is not None:
-            await self.take(RequestTaken(request, self._clock.now()))
+            with logged_with(command_id=request.request_id, request_id=str(request.payload.get("trace", ""))):
+                await self.take(RequestTaken(request, self._clock.now()))
+                logger.info("command obeyed", extra={"kind": request.kind.value, "book": request.book})
             answer = self._engine.answered
             if answer is None or answer.request_id != request.request_id:
                 raise InvariantError(f"Request {request.request_id} was taken and not answered.")
@@ -204,7 +209,11 @@ class Runner:
             )
             await self._journal.commit(record)
         for command in step.commands:
+            logger.debug("order sent", extra={"command": type(command).__name__, "orders": client_ids(command)})
             answers.extend(await self._gateway.execute(command))
+        for event in step.events:
+            if isinstance(event, OrderFilled):
+                logger.debug("order filled", extra={"orders": [event.fill.client_id], "fill": event.fill.fill_id})
         self._bus.tell(step.events)
         return answers
 

@@ -86,3 +86,10 @@ class QueryOrder:
 
 Placement = PlaceEntry | PlaceProtection | PlaceStop | PlaceExit
 Command = Placement | CancelProtection | CancelOrder | QueryOrder
+
+
+def client_ids(command: Command) -> list[str]:
+    """Of the orders that it is about."""
+    if isinstance(command, PlaceProtection | CancelProtection):
+        return [command.stop_client_id, command.target_client_id]
+    return [command.client_id]

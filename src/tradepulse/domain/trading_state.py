@@ -9,6 +9,8 @@ class Phase(StrEnum):
     TRAINING = "training"
     TRADING = "trading"
     NOTHING_TO_TRADE = "nothing to trade"
+    ELSEWHERE = "elsewhere"
+    """This process only serves; another one may trade."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,4 +28,5 @@ class TradingState:
     untested: bool = False
 
 
+ELSEWHERE = TradingState(Phase.ELSEWHERE, "This program only serves; another one may trade.")
 STARTING = TradingState(Phase.STARTING, "Starting.")

@@ -8,7 +8,9 @@ Write ``log.info("candles stored", extra={"series": ..., "rows": ...})``: a fixe
 import json
 import logging
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any, TextIO
 
@@ -19,6 +21,20 @@ _OWN_ATTRIBUTES = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asct
 _CHATTY = (
     "asyncio", "numba", "ccxt", "urllib3", "websockets", "aiohttp.access", "alembic", "psycopg.pool", "procrastinate",
 )  # fmt: skip
+
+
+_CONTEXT = "logged_with"
+_context: ContextVar[Mapping[str, str]] = ContextVar("logged_with", default={})  # noqa: B039 - never changed in place
+
+
+@contextmanager
+def logged_with(**facts: str) -> Iterator[None]:
+    """Every line that is logged meanwhile, here and in tasks begun here, carries these facts too."""
+    token = _context.set({**_context.get(), **facts})
+    try:
+        yield
+    finally:
+        _context.reset(token)
 
 
 def configure_logging(settings: LoggingSettings, secrets: Iterable[str] = (), stream: TextIO | None = None) -> None:
@@ -48,6 +64,8 @@ class RecordGuard:
 
     def __call__(self, *arguments: Any, **named: Any) -> logging.LogRecord:
         record = self.make(*arguments, **named)
+        # Taken now: a handler may format the record elsewhere.
+        setattr(record, _CONTEXT, _context.get())
         self._clean(record)
         if record.exc_info and record.exc_info[0] is not None:
             record.exc_text = self._redact(logging.Formatter().formatException(record.exc_info))
@@ -106,7 +124,8 @@ class RedactingFormatter(logging.Formatter):
 
 
 def _facts(record: logging.LogRecord) -> dict[str, Any]:
-    return {name: value for name, value in vars(record).items() if name not in _OWN_ATTRIBUTES}
+    own = {name: value for name, value in vars(record).items() if name not in _OWN_ATTRIBUTES}
+    return {**getattr(record, _CONTEXT, {}), **{name: value for name, value in own.items() if name != _CONTEXT}}
 
 
 def _time(record: logging.LogRecord) -> str:

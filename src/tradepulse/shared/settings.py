@@ -137,6 +137,19 @@ class ApiSettings(Section):
     """A session that is not used for so long has ended."""
     confirm_minutes: int = Field(default=10, ge=1, le=60)
     """How long a password that was given confirms what asks for it."""
+    docs: bool = True
+    """Whether /docs and /openapi.json are served."""
+    allow_remote: bool = False
+    """This and a certificate are needed to listen on anything but this machine's own address."""
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
+    names: tuple[str, ...] = ()
+    """Host names under which other machines know this one."""
+
+    @field_validator("names", mode="before")
+    @classmethod
+    def _split(cls, names: object) -> object:
+        return _list_of_names(names)
 
     @field_validator("signing_key")
     @classmethod

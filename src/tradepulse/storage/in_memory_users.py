@@ -147,9 +147,11 @@ class InMemoryAccounts:
         key = self._keys.get(key_id)
         if key is None or (key.expires_at is not None and key.expires_at <= now):
             return None
-        self._keys[key_id] = key = replace(key, last_used_at=now)
         user = self._users[key.user_id]
         return None if user.disabled else (user, key)
+
+    async def key_used(self, key_id: str, now: int) -> None:
+        self._keys[key_id] = replace(self._keys[key_id], last_used_at=now)
 
     async def remove_key(self, user_id: str, key_id: str, note: Note) -> bool:
         key = self._keys.get(key_id)

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from alembic.config import Config
     from sqlalchemy import Engine
 
+    from tradepulse.storage.db import Connection
+
 HEAD = "0007"
 # Two programs that start at once must not migrate at once.
 MIGRATION_LOCK = 7_318_001
@@ -29,6 +31,13 @@ def sync_schema(url: str, *, dry_run: bool = False) -> list[str]:
         if dry_run:
             return _differences(url) if current == HEAD else _statements(_script(current))
         return [] if current == HEAD else _upgrade(url)
+
+
+async def schema_problem(connection: "Connection") -> str:
+    """Why the open database is not the one that this program works on; empty where it is."""
+    found = await (await connection.execute("select version_num from alembic_version")).fetchone()
+    current = None if found is None else str(found[0])
+    return "" if current == HEAD else f"the database has revision {current}, this program works on {HEAD}"
 
 
 def _current_revision(url: str) -> str | None:

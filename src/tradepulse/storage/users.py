@@ -55,9 +55,8 @@ _END = """
         and session_id is distinct from %(but)s
 """
 _KEY_OWNER = """
-    with used as (update api_keys set last_used_at = %(now)s
-        where key_id = %(key_id)s and (expires_at is null or expires_at > %(now)s) returning *)
-    select to_jsonb(users) as owner, to_jsonb(used) as key from used join users using (user_id) where not disabled
+    select to_jsonb(users) as owner, to_jsonb(api_keys) as key from api_keys join users using (user_id)
+    where key_id = %(key_id)s and (expires_at is null or expires_at > %(now)s) and not disabled
 """
 _NOTE = """
     insert into audit_log (number, time, actor, action, subject, address, facts, previous_hash, hash)
@@ -209,6 +208,10 @@ class PostgresAccounts:
     async def key_owner(self, key_id: str, now: int) -> tuple[User, ApiKey] | None:
         rows = await self._rows(_KEY_OWNER, key_id=key_id, now=now)
         return (_user(rows[0]["owner"]), _key(rows[0]["key"])) if rows else None
+
+    async def key_used(self, key_id: str, now: int) -> None:
+        async with self._database.transaction() as connection:
+            await connection.execute("update api_keys set last_used_at = %s where key_id = %s", (now, key_id))
 
     async def remove_key(self, user_id: str, key_id: str, note: Note) -> bool:
         async with self._noted(note) as change:

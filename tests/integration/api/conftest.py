@@ -7,6 +7,7 @@ from fastapi import FastAPI
 from tests.integration.api.people import caller, token_for
 from tests.integration.api.scenario import Scenario
 from tests.integration.api.serving import Server
+from tests.quick_passwords import quick_passwords as quick_passwords
 
 from tradepulse.api.app import create_app
 from tradepulse.domain.users import Role

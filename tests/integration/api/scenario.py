@@ -7,6 +7,7 @@ import random
 import threading
 from collections.abc import AsyncIterator, Sequence
 from decimal import Decimal
+from functools import cache
 from typing import Any
 
 from tradepulse.api.deps import Services
@@ -37,7 +38,12 @@ STRATEGIES = ("htf_sweep", "volume_breakout", "divergence_capitulation")
 
 
 def walk(seed: int, count: int, price: float, step: int, digits: int) -> list[Candle]:
-    """Prices in waves, so that all three regimes come by; a pure function of its arguments."""
+    """Prices in waves, so that all three regimes come by; a pure function of its arguments, walked once."""
+    return list(_walked(seed, count, price, step, digits))
+
+
+@cache
+def _walked(seed: int, count: int, price: float, step: int, digits: int) -> tuple[Candle, ...]:
     chance = random.Random(seed)  # noqa: S311 - a picture, not a secret
     rows = []
     for index in range(count):
@@ -57,7 +63,7 @@ def walk(seed: int, count: int, price: float, step: int, digits: int) -> list[Ca
             )
         )
         price = close
-    return rows
+    return tuple(rows)
 
 
 def joined(rows: list[Candle], count: int) -> list[Candle]:

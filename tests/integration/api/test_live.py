@@ -176,6 +176,20 @@ async def test_live_when_the_ticket_is_used_again_expired_or_made_up_then_refuse
             assert ticket not in problem
 
 
+async def test_live_when_there_are_too_many_connections_then_the_next_is_sent_away(
+    server: Server, tickets: Callable[[], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "MOST_CONNECTIONS", 1)
+    async with connect(address(server)), connect(address(server)) as second:
+        with pytest.raises(ConnectionClosed) as closed:
+            await second.recv()
+    assert closed.value.rcvd is not None
+    assert closed.value.rcvd.code == 1013
+    await asyncio.sleep(0.2)
+    async with connect(address(server)) as socket:
+        assert (await subscribe(socket, tickets(), ["trades"]))["topic"] == "subscribed"
+
+
 async def test_live_when_the_watcher_logs_out_then_closed_within_seconds(
     server: Server, vera: httpx.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Body, Depends, Request, Response
 from pydantic import Field
 
-from tradepulse.api.accounts import Accounts, Actor, Begun
+from tradepulse.api.accounts import Actor, Begun
 from tradepulse.api.deps import (
     ConfirmedViewer,
     Doorkeeper,
@@ -186,6 +186,7 @@ async def logout(request: Request, response: Response, who: Viewer, door: Doorke
 @router.post("/logout-everywhere")
 async def logout_everywhere(request: Request, response: Response, who: Viewer, door: DoorkeeperDep) -> Done:
     """End all sessions of this user, this one too."""
+    _needs_session(who.session_id)
     note = door.accounts.noted(who.actor, "logged out everywhere", who.user.name)
     await door.accounts.store.end_sessions(who.user.user_id, note)
     response.delete_cookie(cookie_name(request), path=COOKIE_PATH)
@@ -230,6 +231,7 @@ async def sessions(who: Viewer, services: ServicesDep) -> list[SessionLine]:
 
 @router.delete("/sessions/{session_id}")
 async def end_session(session_id: str, who: Viewer, services: ServicesDep, door: DoorkeeperDep) -> Done:
+    _needs_session(who.session_id)
     note = door.accounts.noted(who.actor, "session ended", session_id)
     if not await services.accounts.end_sessions(who.user.user_id, note, session_id):
         raise NotFoundError(f"You have no session '{session_id}'.", "GET /api/auth/sessions lists yours.")
@@ -251,6 +253,7 @@ async def make_key(body: NewKey, who: ConfirmedViewer, door: DoorkeeperDep) -> K
 
 @router.delete("/keys/{key_id}")
 async def remove_key(key_id: str, who: Viewer, services: ServicesDep, door: DoorkeeperDep) -> Done:
+    _needs_session(who.session_id)
     note = door.accounts.noted(who.actor, "key removed", who.user.name, key=key_id)
     if not await services.accounts.remove_key(who.user.user_id, key_id, note):
         raise NotFoundError(f"You have no key '{key_id}'.", "GET /api/auth/keys lists yours.")
@@ -277,15 +280,10 @@ async def _check_password(request: Request, door: Doorkeeper, user: User | None,
         door.throttle.succeeded(account, address)
         return
     door.throttle.failed(account, address)
-    if user is not None:
-        # An unknown name is not written down: it may be a password in the wrong field.
-        await _note_failure(door.accounts, user, address)
+    # For a name that nobody has too, so that it takes as long; it is not written down: it may be a password.
+    note = door.accounts.noted(Actor("unknown", address), "password refused", "" if user is None else user.name)
+    await door.accounts.store.note(note)
     raise not_authenticated("The name or the password is wrong.", "Try again; an admin can set a new password.")
-
-
-async def _note_failure(accounts: Accounts, user: User, address: str) -> None:
-    note = accounts.noted(Actor("unknown", address), "password refused", user.name)
-    await accounts.store.note(note)
 
 
 def _check_throttle(door: Doorkeeper, account: str, address: str) -> None:

@@ -1,24 +1,91 @@
 """Is it running, on what, and is what it shows real?"""
 
+from http import HTTPStatus
 from importlib.metadata import version
+from typing import Annotated
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Request, Response
+from fastapi.responses import PlainTextResponse
 
-from tradepulse.api.deps import Services, ServicesDep, SettingsDep
-from tradepulse.api.models import DatabaseState, Health, Mode, SystemStatus, TradingLine
+from tradepulse.api.deps import Principal, Services, ServicesDep, SettingsDep, require
+from tradepulse.api.live import LiveHub
+from tradepulse.api.metrics import CONTENT_TYPE, Metrics
+from tradepulse.api.models import DatabaseState, Health, Mode, SystemStatus, TradingLine, View
+from tradepulse.api.readiness import Check, State, readiness
 from tradepulse.api.routing import noun_router
+from tradepulse.domain.users import Role, Scope
 from tradepulse.ports import JsonObject
 from tradepulse.shared.errors import TransientError
 
 router = noun_router("system")
 health_router = APIRouter(tags=["system"])
+metrics_router = APIRouter(tags=["system"])
 VERSION = version("tradepulse")
+
+
+class Readiness(View):
+    ready: bool
+    checks: dict[str, State]
+
+
+class CheckLine(View):
+    name: str
+    state: State
+    detail: str
+
+
+class ReadinessReport(View):
+    ready: bool
+    checks: list[CheckLine]
 
 
 @health_router.get("/health")
 async def health() -> Health:
     """The process answers. What it depends on is in `/api/system/status`."""
     return Health(status="ok", version=VERSION)
+
+
+@health_router.get("/health/ready", responses={503: {"model": Readiness}})
+async def ready(request: Request, response: Response, services: ServicesDep) -> Readiness:
+    """503 where a check failed. Why is told to who is logged in, at `/api/system/readiness`."""
+    checks = await readiness(services, request.app.state.hub)
+    told = Readiness(ready=_holds(checks), checks={check.name: check.state for check in checks})
+    if not told.ready:
+        response.status_code = HTTPStatus.SERVICE_UNAVAILABLE
+    return told
+
+
+@metrics_router.get("/metrics", response_class=PlainTextResponse)
+async def metrics(
+    request: Request,
+    services: ServicesDep,
+    _: Annotated[Principal, Depends(require(Role.VIEWER, scope=Scope.METRICS))],
+) -> Response:
+    """For Prometheus: of this process and of the books as stored. A key with the scope `metrics` is enough."""
+    told: Metrics = request.app.state.metrics
+    hub: LiveHub = request.app.state.hub
+    checks = await readiness(services, hub)
+    for check in checks:
+        told.ready.labels(check.name).set(check.state is not State.FAILED)
+    told.live_clients.set(hub.client_count)
+    told.feed_silence.set(hub.silence_seconds() or 0)
+    if checks[0].state is State.OK:
+        books = [str(one["book"]) for one in await services.books.books()]
+        told.show_books([found for book in books if (found := await services.books.summary(book)) is not None])
+        told.last_sequence.set(await services.books.last_sequence())
+    return Response(told.text(), media_type=CONTENT_TYPE)
+
+
+@router.get("/readiness")
+async def explained_readiness(request: Request, services: ServicesDep) -> ReadinessReport:
+    """As `/health/ready`, with what was found."""
+    checks = await readiness(services, request.app.state.hub)
+    lines = [CheckLine(name=check.name, state=check.state, detail=check.detail) for check in checks]
+    return ReadinessReport(ready=_holds(checks), checks=lines)
+
+
+def _holds(checks: list[Check]) -> bool:
+    return all(check.state is not State.FAILED for check in checks)
 
 
 @router.get("/status")

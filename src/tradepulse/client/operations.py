@@ -1,0 +1,891 @@
+"""Generated from the API's description by ``ops/generate_client.py``; not written by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal, NotRequired, TypedDict
+
+
+class ActivePosition(TypedDict):
+    parameters_id: str
+    position_id: str
+    setup_id: str
+    strategy: str
+    exchange: str
+    symbol: str
+    timeframe: Timeframe
+    direction: Literal["long", "short"]
+    quantity: str
+    entry_price: str
+    entry_time: int
+    entry_fee: str
+    stop_price: str
+    target_price: str
+    close_after: int
+    regime: Regime
+    risk: str
+    mark_price: str | None
+    mark_time: int | None
+    unrealised_profit: str | None
+    unrealised_r: float | None
+    default_parameters: bool
+
+
+class AuditLine(TypedDict):
+    number: int
+    time: int
+    actor: str
+    action: str
+    subject: str
+    address: str
+    facts: dict[str, Any]
+    hash: str
+
+
+class BacktestLine(TypedDict):
+    backtest_id: str
+
+
+class Backtests(TypedDict):
+    items: list[BacktestLine]
+
+
+class BookCommand(TypedDict):
+    reason: str
+    book: NotRequired[str | None]
+
+
+class CandleBar(TypedDict):
+    time: int
+    open: float
+    high: float
+    low: float
+    close: float
+    volume: float
+    regime: Regime
+
+
+class CandleSeries(TypedDict):
+    exchange: str
+    symbol: str
+    timeframe: Timeframe
+    candles: list[CandleBar]
+    more: bool
+
+
+class ChainState(TypedDict):
+    entries: int
+    head: str
+    problem: str
+
+
+class CheckLine(TypedDict):
+    name: str
+    state: State
+    detail: str
+
+
+Code = Literal[
+    "invalid_request",
+    "invalid_value",
+    "not_authenticated",
+    "session_ended",
+    "forbidden",
+    "confirmation_needed",
+    "foreign_origin",
+    "not_found",
+    "method_not_allowed",
+    "refused",
+    "name_taken",
+    "last_admin",
+    "changed_meanwhile",
+    "idempotency_key_in_use",
+    "idempotency_key_of_another_request",
+    "too_large",
+    "too_many_attempts",
+    "internal_error",
+    "unavailable",
+]
+
+
+class CommandState(TypedDict):
+    command_id: str
+    book: str
+    kind: RequestKind
+    subject: str
+    reason: str
+    requested_by: str
+    requested_at: int
+    status: RequestStatus
+    outcome: str
+    traded: bool
+
+
+class ConditionLine(TypedDict):
+    name: str
+    value: float | None
+    comparison: str
+    threshold: float
+    passed: bool
+    required: bool
+    weight: NotRequired[float]
+
+
+class Coverage(TypedDict):
+    series: list[CoverageLine]
+
+
+class CoverageLine(TypedDict):
+    exchange: str
+    symbol: str
+    timeframe: Timeframe
+    rows: int
+    first: int
+    last: int
+    missing: int
+    simulated: bool
+    tick_size: str | None
+    lot_size: str | None
+    filters_source: str
+
+
+class Credentials(TypedDict):
+    name: str
+    password: str
+    cookie: NotRequired[bool]
+
+
+class DatabaseState(TypedDict):
+    description: str
+    reachable: bool
+    problem: str
+
+
+class Done(TypedDict):
+    done: NotRequired[Literal[True]]
+
+
+class EquityHistory(TypedDict):
+    book: str | None
+    points: list[EquityPoint]
+
+
+class EquityPoint(TypedDict):
+    time: int
+    cash: str
+    equity: str
+
+
+ExitReason = Literal["stop", "target", "time", "manual", "unprotected"]
+
+
+class FillLine(TypedDict):
+    fill_id: str
+    client_id: str
+    role: OrderRole
+    side: Literal["long", "short"]
+    price: str | None
+    quantity: str | None
+    fee: str
+    funding: str
+    time: int
+
+
+class GapLine(TypedDict):
+    since: int
+    until: int
+    candles: int
+
+
+class Gaps(TypedDict):
+    exchange: str
+    symbol: str
+    timeframe: Timeframe
+    gaps: list[GapLine]
+
+
+class Health(TypedDict):
+    status: Literal["ok"]
+    version: str
+
+
+class InvalidField(TypedDict):
+    field: str
+    problem: str
+
+
+class KeyLine(TypedDict):
+    key_id: str
+    name: str
+    scopes: list[Scope]
+    created_at: int
+    expires_at: int | None
+    last_used_at: int | None
+
+
+class KeyMade(TypedDict):
+    key_id: str
+    name: str
+    scopes: list[Scope]
+    created_at: int
+    expires_at: int | None
+    last_used_at: int | None
+    key: str
+
+
+class KillSwitch(TypedDict):
+    reason: str
+    book: NotRequired[str | None]
+    close_positions: NotRequired[bool]
+
+
+LedgerKind = Literal["deposit", "buy", "sell", "fee", "funding"]
+
+
+class LedgerLine(TypedDict):
+    entry_id: str
+    time: int
+    kind: LedgerKind
+    cash: str
+    quantity: str
+    reference: str
+
+
+class LiveMessage(TypedDict):
+    topic: str
+    sequence: int | None
+    data: dict[str, Any]
+
+
+class LiveRequest(TypedDict):
+    ticket: str
+    subscribe: list[Topic]
+    after: NotRequired[int | None]
+
+
+class Me(TypedDict):
+    user: UserLine
+    session_id: str | None
+    scopes: list[Scope] | None
+    confirmed_until: int | None
+
+
+Mode = Literal["PAPER", "LIVE"]
+
+
+class NewKey(TypedDict):
+    name: str
+    scopes: list[Scope]
+    days: NotRequired[int | None]
+
+
+class NewPassword(TypedDict):
+    current: str
+    new: str
+
+
+class NewUser(TypedDict):
+    name: str
+    password: str
+    role: Role
+
+
+class OrderLine(TypedDict):
+    client_id: str
+    role: OrderRole
+    status: OrderStatus
+    side: Literal["long", "short"]
+    quantity: NotRequired[str | None]
+    price: NotRequired[str | None]
+    reason: NotRequired[str | None]
+    intended_at: int
+    updated: int
+
+
+OrderRole = Literal["entry", "stop", "target", "exit"]
+
+
+OrderStatus = Literal["intended", "open", "filled", "cancelled", "rejected", "expired"]
+
+
+class Page_AuditLine(TypedDict):
+    items: list[AuditLine]
+    next_cursor: int | None
+
+
+class Page_SetupLine(TypedDict):
+    items: list[SetupLine]
+    next_cursor: int | None
+
+
+class Page_TradeRow(TypedDict):
+    items: list[TradeRow]
+    next_cursor: int | None
+
+
+class ParameterLine(TypedDict):
+    name: str
+    kind: Literal["int", "float", "choice"]
+    default: int | float | str
+    description: str
+    low: float
+    high: float
+    choices: list[str]
+
+
+class PasswordOnly(TypedDict):
+    password: str
+
+
+Phase = Literal["starting", "training", "trading", "nothing to trade", "elsewhere"]
+
+
+class PortfolioSummary(TypedDict):
+    book: str
+    quote: str
+    time: int | None
+    start: str
+    cash: str
+    equity: str
+    realised_profit: str
+    fees: str
+    open_positions: int
+    trades: int
+
+
+class Problem(TypedDict):
+    type: str
+    code: Code
+    title: str
+    status: int
+    detail: str
+    remedy: NotRequired[str]
+    instance: str
+    invalid: NotRequired[list[InvalidField]]
+
+
+class Readiness(TypedDict):
+    ready: bool
+    checks: dict[str, State]
+
+
+class ReadinessReport(TypedDict):
+    ready: bool
+    checks: list[CheckLine]
+
+
+class Refresh(TypedDict):
+    refresh_token: NotRequired[str | None]
+
+
+Regime = Literal["bull", "bear", "sideways"]
+
+
+RequestKind = Literal["halt", "resume", "close position", "cancel entry"]
+
+
+RequestStatus = Literal["waiting", "taken", "done", "refused"]
+
+
+class RequirementLine(TypedDict):
+    name: str
+    comparison: str
+    threshold: float
+    required: bool
+    weight: float
+
+
+Role = Literal["viewer", "trader", "admin"]
+
+
+Scope = Literal["read", "trade", "admin", "metrics"]
+
+
+class SessionLine(TypedDict):
+    session_id: str
+    address: str
+    agent: str
+    created_at: int
+    expires_at: int
+    current: bool
+
+
+class SetUp(TypedDict):
+    token: str
+    name: str
+    password: str
+    cookie: NotRequired[bool]
+
+
+class SetUpState(TypedDict):
+    needed: bool
+
+
+class SetupLine(TypedDict):
+    parameters_id: str
+    setup_id: str
+    strategy: str
+    exchange: str
+    symbol: str
+    timeframe: Timeframe
+    bar_time: int
+    found_at: int
+    direction: Literal["long", "short"]
+    close: str | None
+    stop: str | None
+    target: str | None
+    reward_risk: float | None
+    min_reward_risk: float | None
+    regime: Regime
+    conditions: list[ConditionLine]
+    valid: bool
+    confluence: float | None
+    verdict: str
+    reason: NotRequired[str]
+    taken: bool | None
+    explanation: str
+    default_parameters: bool
+
+
+State = Literal["ok", "failed", "unknown"]
+
+
+class StrategyLine(TypedDict):
+    strategy: str
+    title: str
+    parameters: list[ParameterLine]
+    conditions: list[RequirementLine]
+
+
+class SystemStatus(TypedDict):
+    version: str
+    mode: Mode
+    simulated: bool
+    exchange: str
+    book: str | None
+    server_time: int
+    heartbeat: int | None
+    last_sequence: int
+    live_clients: int
+    trading: TradingLine
+    database: DatabaseState
+
+
+class Ticket(TypedDict):
+    ticket: str
+    expires_at: int
+
+
+Timeframe = Literal["1m", "5m", "15m", "1h", "4h", "1d", "1w"]
+
+
+class Tokens(TypedDict):
+    access_token: str
+    token_type: NotRequired[Literal["bearer"]]
+    expires_at: int
+    expires_in: int
+    user: UserLine
+    refresh_token: str | None
+
+
+Topic = Literal[
+    "candles",
+    "setups",
+    "orders",
+    "positions",
+    "trades",
+    "equity",
+    "ledger",
+    "regimes",
+    "gaps",
+    "reliability",
+    "risk",
+    "other",
+]
+
+
+class TradeRow(TypedDict):
+    parameters_id: str
+    trade_id: str
+    setup_id: str
+    strategy: str
+    exchange: str
+    symbol: str
+    timeframe: Timeframe
+    direction: Literal["long", "short"]
+    quantity: str
+    entry_price: str
+    entry_time: int
+    exit_price: str
+    exit_time: int
+    exit_reason: ExitReason
+    fees: str
+    funding: str
+    profit: str
+    risk: str
+    r_multiple: float
+    regime: Regime
+    stop_price: str
+    target_price: str
+    default_parameters: bool
+
+
+class TradeStatistics(TypedDict):
+    trades: int
+    wins: int
+    precision: float | None
+    precision_lower_bound: float | None
+    confidence: float
+    expectancy_r: float | None
+    profit: str
+    fees: str
+    funding: str
+    gross_gain: str
+    gross_loss: str
+    profit_factor: float | None
+    best_r: float | None
+    worst_r: float | None
+    exit_reasons: dict[str, int]
+
+
+class TradeStory(TypedDict):
+    parameters_id: str
+    trade_id: str
+    setup_id: str
+    strategy: str
+    exchange: str
+    symbol: str
+    timeframe: Timeframe
+    direction: Literal["long", "short"]
+    quantity: str
+    entry_price: str
+    entry_time: int
+    exit_price: str
+    exit_time: int
+    exit_reason: ExitReason
+    fees: str
+    funding: str
+    profit: str
+    risk: str
+    r_multiple: float
+    regime: Regime
+    stop_price: str
+    target_price: str
+    setup: SetupLine | None
+    orders: list[OrderLine]
+    fills: list[FillLine]
+    ledger: list[LedgerLine]
+    default_parameters: bool
+
+
+class TradingLine(TypedDict):
+    phase: Phase
+    text: str
+    reasons: list[str]
+    configurations: int
+    untested: bool
+
+
+class UserChange(TypedDict):
+    role: NotRequired[Role | None]
+    disabled: NotRequired[bool | None]
+    password: NotRequired[str | None]
+
+
+class UserLine(TypedDict):
+    user_id: str
+    name: str
+    role: Role
+    disabled: bool
+    created_at: int
+
+
+class Operations:
+    def _ask(
+        self,
+        method: str,
+        path: str,
+        *,
+        names: Mapping[str, str] | None = None,
+        query: Mapping[str, Any] | None = None,
+        body: Any = None,
+        idempotency_key: str | None = None,
+    ) -> Any:
+        raise NotImplementedError
+
+    def analytics_candles(
+        self, *, exchange: str, symbol: str, timeframe: str, limit: int | None = None, until: int | None = None
+    ) -> CandleSeries:
+        """The newest closed candles, ascending, each with the regime in force at its close."""
+        answer: CandleSeries = self._ask(
+            "GET",
+            "/api/analytics/candles",
+            query={"exchange": exchange, "symbol": symbol, "timeframe": timeframe, "limit": limit, "until": until},
+        )
+        return answer
+
+    def auth_audit(self, *, limit: int | None = None, cursor: int | None = None) -> Page_AuditLine:
+        """Who did what, newest first."""
+        answer: Page_AuditLine = self._ask("GET", "/api/auth/audit", query={"limit": limit, "cursor": cursor})
+        return answer
+
+    def auth_verification(self, *, number: int | None = None, hash: str | None = None) -> ChainState:
+        """Whether every entry follows from the one before, and, where one was noted earlier, whether it is still there."""
+        answer: ChainState = self._ask("GET", "/api/auth/audit/verification", query={"number": number, "hash": hash})
+        return answer
+
+    def auth_confirm(self, body: PasswordOnly) -> Me:
+        """Give the password again, before what asks for it: live mode, limits, keys, users, lifting the kill switch."""
+        answer: Me = self._ask("POST", "/api/auth/confirm", body=body)
+        return answer
+
+    def auth_keys(self) -> list[KeyLine]:
+        """One's own keys for scripts; never their secrets."""
+        answer: list[KeyLine] = self._ask("GET", "/api/auth/keys")
+        return answer
+
+    def auth_make_key(self, body: NewKey) -> KeyMade:
+        """Needs the password given lately. A key never may more than its user. Its answer is not kept for a second one."""
+        answer: KeyMade = self._ask("POST", "/api/auth/keys", body=body)
+        return answer
+
+    def auth_remove_key(self, key_id: str) -> Done:
+        """Remove Key"""
+        answer: Done = self._ask("DELETE", "/api/auth/keys/{key_id}", names={"key_id": key_id})
+        return answer
+
+    def auth_live_ticket(self) -> Ticket:
+        """Good once, for 30 seconds: the first message to `/api/live` carries it."""
+        answer: Ticket = self._ask("POST", "/api/auth/live-ticket")
+        return answer
+
+    def auth_login(self, body: Credentials) -> Tokens:
+        """Wrong name and wrong password are answered alike, and equally late."""
+        answer: Tokens = self._ask("POST", "/api/auth/login", body=body)
+        return answer
+
+    def auth_logout(self) -> Done:
+        """End this session, everywhere it is used."""
+        answer: Done = self._ask("POST", "/api/auth/logout")
+        return answer
+
+    def auth_logout_everywhere(self) -> Done:
+        """End all sessions of this user, this one too."""
+        answer: Done = self._ask("POST", "/api/auth/logout-everywhere")
+        return answer
+
+    def auth_me(self) -> Me:
+        """Me"""
+        answer: Me = self._ask("GET", "/api/auth/me")
+        return answer
+
+    def auth_change_password(self, body: NewPassword) -> Done:
+        """Also ends all other sessions of this user."""
+        answer: Done = self._ask("PUT", "/api/auth/password", body=body)
+        return answer
+
+    def auth_refresh(self, body: Refresh | None = None) -> Tokens:
+        """Another access token and the next refresh token. One used twice ends the session: it may have been stolen."""
+        answer: Tokens = self._ask("POST", "/api/auth/refresh", body=body)
+        return answer
+
+    def auth_sessions(self) -> list[SessionLine]:
+        """One's own, newest first."""
+        answer: list[SessionLine] = self._ask("GET", "/api/auth/sessions")
+        return answer
+
+    def auth_end_session(self, session_id: str) -> Done:
+        """End Session"""
+        answer: Done = self._ask("DELETE", "/api/auth/sessions/{session_id}", names={"session_id": session_id})
+        return answer
+
+    def auth_set_up_state(self) -> SetUpState:
+        """Set Up State"""
+        answer: SetUpState = self._ask("GET", "/api/auth/set-up")
+        return answer
+
+    def auth_set_up(self, body: SetUp) -> Tokens:
+        """Make the first user, an admin, with the token of the link that `tradepulse up` printed."""
+        answer: Tokens = self._ask("POST", "/api/auth/set-up", body=body)
+        return answer
+
+    def auth_users(self) -> list[UserLine]:
+        """Users"""
+        answer: list[UserLine] = self._ask("GET", "/api/auth/users")
+        return answer
+
+    def auth_add_user(self, body: NewUser, *, idempotency_key: str | None = None) -> UserLine:
+        """Add User"""
+        answer: UserLine = self._ask("POST", "/api/auth/users", body=body, idempotency_key=idempotency_key)
+        return answer
+
+    def auth_change_user(self, user_id: str, body: UserChange, *, idempotency_key: str | None = None) -> UserLine:
+        """Ends the user's sessions. The last admin stays one."""
+        answer: UserLine = self._ask(
+            "PATCH", "/api/auth/users/{user_id}", names={"user_id": user_id}, body=body, idempotency_key=idempotency_key
+        )
+        return answer
+
+    def auth_remove_user(self, user_id: str, *, idempotency_key: str | None = None) -> UserLine:
+        """With sessions and keys; what they did stays in the audit log."""
+        answer: UserLine = self._ask(
+            "DELETE", "/api/auth/users/{user_id}", names={"user_id": user_id}, idempotency_key=idempotency_key
+        )
+        return answer
+
+    def backtests_backtests(self, *, limit: int | None = None) -> Backtests:
+        """Newest first."""
+        answer: Backtests = self._ask("GET", "/api/backtests", query={"limit": limit})
+        return answer
+
+    def backtests_backtest(self, backtest_id: str) -> BacktestLine:
+        """The whole report: request, data hash, code version, figures, trades, equity."""
+        answer: BacktestLine = self._ask("GET", "/api/backtests/{backtest_id}", names={"backtest_id": backtest_id})
+        return answer
+
+    def data_coverage(self) -> Coverage:
+        """Coverage"""
+        answer: Coverage = self._ask("GET", "/api/data/coverage")
+        return answer
+
+    def data_gaps(self, *, exchange: str, symbol: str, timeframe: str) -> Gaps:
+        """Missing stretches of one series; a missing candle is never invented."""
+        answer: Gaps = self._ask(
+            "GET", "/api/data/gaps", query={"exchange": exchange, "symbol": symbol, "timeframe": timeframe}
+        )
+        return answer
+
+    def patterns_setups(
+        self,
+        *,
+        taken: bool | None = None,
+        limit: int | None = None,
+        cursor: int | None = None,
+        book: str | None = None,
+        symbol: str | None = None,
+    ) -> Page_SetupLine:
+        """Every evaluated setup with its condition table, newest first."""
+        answer: Page_SetupLine = self._ask(
+            "GET",
+            "/api/patterns/setups",
+            query={"taken": taken, "limit": limit, "cursor": cursor, "book": book, "symbol": symbol},
+        )
+        return answer
+
+    def patterns_strategies(self) -> list[StrategyLine]:
+        """What each strategy asks for and which of its numbers may be chosen, within which bounds."""
+        answer: list[StrategyLine] = self._ask("GET", "/api/patterns/strategies")
+        return answer
+
+    def portfolio_history(
+        self, *, since: int | None = None, limit: int | None = None, book: str | None = None
+    ) -> EquityHistory:
+        """Equity and cash at each mark, ascending; the newest `limit` of them."""
+        answer: EquityHistory = self._ask(
+            "GET", "/api/portfolio/history", query={"since": since, "limit": limit, "book": book}
+        )
+        return answer
+
+    def portfolio_summary(self, *, book: str | None = None) -> PortfolioSummary:
+        """Summary"""
+        answer: PortfolioSummary = self._ask("GET", "/api/portfolio/summary", query={"book": book})
+        return answer
+
+    def system_explained_readiness(self) -> ReadinessReport:
+        """As `/health/ready`, with what was found."""
+        answer: ReadinessReport = self._ask("GET", "/api/system/readiness")
+        return answer
+
+    def system_status(self) -> SystemStatus:
+        """Always answers, also while the database does not: then `database` says why."""
+        answer: SystemStatus = self._ask("GET", "/api/system/status")
+        return answer
+
+    def trades_active(self, *, book: str | None = None) -> list[ActivePosition]:
+        """Open positions, valued at the latest stored close."""
+        answer: list[ActivePosition] = self._ask("GET", "/api/trades/active", query={"book": book})
+        return answer
+
+    def trades_command(self, command_id: str, *, wait: float | None = None) -> CommandState:
+        """What became of a command."""
+        answer: CommandState = self._ask(
+            "GET", "/api/trades/commands/{command_id}", names={"command_id": command_id}, query={"wait": wait}
+        )
+        return answer
+
+    def trades_history(
+        self, *, limit: int | None = None, cursor: int | None = None, book: str | None = None
+    ) -> Page_TradeRow:
+        """Closed trades, newest first."""
+        answer: Page_TradeRow = self._ask(
+            "GET", "/api/trades/history", query={"limit": limit, "cursor": cursor, "book": book}
+        )
+        return answer
+
+    def trades_kill_switch(
+        self, body: KillSwitch, *, wait: float | None = None, idempotency_key: str | None = None
+    ) -> list[CommandState]:
+        """Halt every book, and close what is open where that is asked for. Never asks for the password: it is urgent."""
+        answer: list[CommandState] = self._ask(
+            "POST", "/api/trades/kill-switch", query={"wait": wait}, body=body, idempotency_key=idempotency_key
+        )
+        return answer
+
+    def trades_pause(
+        self, body: BookCommand, *, wait: float | None = None, idempotency_key: str | None = None
+    ) -> CommandState:
+        """Nothing new is entered in one book, entries on their way are withdrawn; stops and targets stay."""
+        answer: CommandState = self._ask(
+            "POST", "/api/trades/pause", query={"wait": wait}, body=body, idempotency_key=idempotency_key
+        )
+        return answer
+
+    def trades_resume(
+        self, body: BookCommand, *, wait: float | None = None, idempotency_key: str | None = None
+    ) -> CommandState:
+        """Lift what only a person may lift, the kill switch too. Needs the password given lately."""
+        answer: CommandState = self._ask(
+            "POST", "/api/trades/resume", query={"wait": wait}, body=body, idempotency_key=idempotency_key
+        )
+        return answer
+
+    def trades_trade_statistics(self, *, book: str | None = None) -> TradeStatistics:
+        """Over all closed trades of the book."""
+        answer: TradeStatistics = self._ask("GET", "/api/trades/statistics", query={"book": book})
+        return answer
+
+    def trades_close(
+        self, position_id: str, body: BookCommand, *, wait: float | None = None, idempotency_key: str | None = None
+    ) -> CommandState:
+        """Close one position at market; its stop and target are withdrawn in the same step."""
+        answer: CommandState = self._ask(
+            "POST",
+            "/api/trades/{position_id}/close",
+            names={"position_id": position_id},
+            query={"wait": wait},
+            body=body,
+            idempotency_key=idempotency_key,
+        )
+        return answer
+
+    def trades_story(self, trade_id: str, *, book: str | None = None) -> TradeStory:
+        """One trade with its setup, orders, fills and ledger entries."""
+        answer: TradeStory = self._ask(
+            "GET", "/api/trades/{trade_id}", names={"trade_id": trade_id}, query={"book": book}
+        )
+        return answer
+
+    def system_health(self) -> Health:
+        """The process answers. What it depends on is in `/api/system/status`."""
+        answer: Health = self._ask("GET", "/health")
+        return answer
+
+    def system_ready(self) -> Readiness:
+        """503 where a check failed. Why is told to who is logged in, at `/api/system/readiness`."""
+        answer: Readiness = self._ask("GET", "/health/ready")
+        return answer
+
+    def system_metrics(self) -> str:
+        """For Prometheus: of this process and of the books as stored. A key with the scope `metrics` is enough."""
+        answer: str = self._ask("GET", "/metrics")
+        return answer
