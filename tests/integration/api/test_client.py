@@ -26,5 +26,5 @@ def test_client_reads_writes_once_and_tells_problems(server: Server) -> None:
         with pytest.raises(ProblemError, match="There is no trade 'none such'") as refused:
             client.trades_story("none such")
         assert (refused.value.status, refused.value.code) == (404, "not_found")
-    with Client(server.address) as nobody, pytest.raises(ProblemError, match="A login is needed"):
+    with Client(server.address) as nobody, pytest.raises(ProblemError, match="This needs a login"):
         nobody.trades_active()
