@@ -31,6 +31,9 @@ class ActivePosition(TypedDict):
     default_parameters: bool
 
 
+Answer = Literal["own", "parent", "defaults", "do not trade"]
+
+
 class AuditLine(TypedDict):
     number: int
     time: int
@@ -42,12 +45,50 @@ class AuditLine(TypedDict):
     hash: str
 
 
+class BackfillParameters(TypedDict):
+    since: NotRequired[int | None]
+    until: NotRequired[int | None]
+    exchange: NotRequired[str | None]
+    symbols: NotRequired[list[str]]
+    timeframes: NotRequired[list[str]]
+    days: NotRequired[int | None]
+
+
+class BacktestEquity(TypedDict):
+    backtest_id: str
+    initial_cash: str
+    points: list[BacktestEquityPoint]
+
+
+class BacktestEquityPoint(TypedDict):
+    time: int
+    equity: str
+
+
 class BacktestLine(TypedDict):
     backtest_id: str
 
 
+class BacktestParameters(TypedDict):
+    since: NotRequired[int | None]
+    until: NotRequired[int | None]
+    strategy: str
+    exchange: str
+    symbol: str
+    timeframe: str
+    method: NotRequired[Literal["replay", "kernel"]]
+    fine: NotRequired[str | None]
+    overrides: NotRequired[dict[str, bool | int | float | str]]
+
+
+class BacktestTrades(TypedDict):
+    items: list[dict[str, Any]]
+    next_cursor: int | None
+
+
 class Backtests(TypedDict):
     items: list[BacktestLine]
+    next_cursor: int | None
 
 
 class BookCommand(TypedDict):
@@ -131,6 +172,50 @@ class ConditionLine(TypedDict):
     weight: NotRequired[float]
 
 
+class ConfigurationLine(TypedDict):
+    configuration_id: str
+    exchange: str
+    symbol: str
+    timeframe: Timeframe
+    strategy: str
+    regime: str
+    version: int
+    stage: Stage
+    active: bool
+    origin: Origin
+    values: dict[str, int | float | str]
+    parameters_id: str
+    job_id: str | None
+    created_at: int
+    activated_at: int | None
+    activated_by: str | None
+
+
+class ConfigurationStory(TypedDict):
+    configuration_id: str
+    exchange: str
+    symbol: str
+    timeframe: Timeframe
+    strategy: str
+    regime: str
+    version: int
+    stage: Stage
+    active: bool
+    origin: Origin
+    values: dict[str, int | float | str]
+    parameters_id: str
+    job_id: str | None
+    created_at: int
+    activated_at: int | None
+    activated_by: str | None
+    evidence: dict[str, Any]
+    life: list[MoveLine]
+
+
+class Configurations(TypedDict):
+    items: list[ConfigurationLine]
+
+
 class Coverage(TypedDict):
     series: list[CoverageLine]
 
@@ -209,9 +294,40 @@ class Health(TypedDict):
     version: str
 
 
+class ImportFiles(TypedDict):
+    files: list[str]
+    exchange: NotRequired[str | None]
+    symbol: NotRequired[str | None]
+    timeframe: NotRequired[str | None]
+
+
 class InvalidField(TypedDict):
     field: str
     problem: str
+
+
+class JobLine(TypedDict):
+    job_id: str
+    kind: str
+    state: JobState
+    parameters: dict[str, Any]
+    requested_by: str
+    schedule: str | None
+    created_at: int
+    started_at: int | None
+    finished_at: int | None
+    not_before: int | None
+    attempts: int
+    progress: ProgressLine
+    problem: str | None
+    result: dict[str, Any] | None
+
+
+class JobList(TypedDict):
+    items: list[JobLine]
+
+
+JobState = Literal["queued", "running", "judging", "deploying", "finished", "cancelled", "failed"]
 
 
 class KeyLine(TypedDict):
@@ -263,6 +379,48 @@ class LiveRequest(TypedDict):
     after: NotRequired[int | None]
 
 
+class MarketRegimeLine(TypedDict):
+    exchange: str
+    symbol: str
+    timeframe: Timeframe
+    regime: Regime
+    time: int
+    since: int | None
+
+
+class MarketRegimes(TypedDict):
+    items: list[MarketRegimeLine]
+
+
+class MatrixLine(TypedDict):
+    strategy: str
+    regime: str
+    timeframe: Timeframe
+    verdict: str
+    reason: str
+    stage: Stage | None
+    origin: Origin | None
+    configuration_id: str | None
+    version: int | None
+    size_share: float
+    trades: int | None
+    precision: float | None
+    precision_lower: float | None
+    break_even: float | None
+    expectancy_r: float | None
+    expectancy_lower: float | None
+    effective_trades: float | None
+    judged_at: int | None
+    job_id: str | None
+
+
+class MatrixView(TypedDict):
+    symbol: str
+    exchange: str
+    cells: list[MatrixLine]
+    parents: list[MatrixLine]
+
+
 class Me(TypedDict):
     user: UserLine
     session_id: str | None
@@ -271,6 +429,16 @@ class Me(TypedDict):
 
 
 Mode = Literal["PAPER", "LIVE"]
+
+
+class MoveLine(TypedDict):
+    time: int
+    action: str
+    stage: Stage
+    active: bool
+    by: str
+    reason: str
+    figures: dict[str, Any]
 
 
 class NewKey(TypedDict):
@@ -306,6 +474,9 @@ OrderRole = Literal["entry", "stop", "target", "exit"]
 
 
 OrderStatus = Literal["intended", "open", "filled", "cancelled", "rejected", "expired"]
+
+
+Origin = Literal["tuned", "plateau", "defaults", "imported"]
 
 
 class Page_AuditLine(TypedDict):
@@ -364,6 +535,15 @@ class Problem(TypedDict):
     invalid: NotRequired[list[InvalidField]]
 
 
+class ProgressLine(TypedDict):
+    done: int
+    total: int
+    unit: str
+    rate: float | None
+    seconds_left: float | None
+    part: str
+
+
 class Readiness(TypedDict):
     ready: bool
     checks: dict[str, State]
@@ -372,6 +552,10 @@ class Readiness(TypedDict):
 class ReadinessReport(TypedDict):
     ready: bool
     checks: list[CheckLine]
+
+
+class Reason(TypedDict):
+    reason: NotRequired[str]
 
 
 class Refresh(TypedDict):
@@ -396,6 +580,22 @@ class RequirementLine(TypedDict):
 
 
 Role = Literal["viewer", "trader", "admin"]
+
+
+class ScheduleLine(TypedDict):
+    name: str
+    kind: str
+    parameters: dict[str, Any]
+    cron: str
+    enabled: bool
+    next_run: int | None
+    last_run: int | None
+    last_job: str | None
+    problem: str | None
+
+
+class ScheduleSwitch(TypedDict):
+    enabled: bool
 
 
 Scope = Literal["read", "trade", "admin", "metrics"]
@@ -447,6 +647,9 @@ class SetupLine(TypedDict):
     default_parameters: bool
 
 
+Stage = Literal["validation", "confirmation", "mature", "quarantined", "retired"]
+
+
 State = Literal["ok", "failed", "unknown"]
 
 
@@ -455,6 +658,24 @@ class StrategyLine(TypedDict):
     title: str
     parameters: list[ParameterLine]
     conditions: list[RequirementLine]
+
+
+class StrategyParameters(TypedDict):
+    symbol: str
+    exchange: str
+    strategy: str
+    parameters: list[StrategyParametersLine]
+
+
+class StrategyParametersLine(TypedDict):
+    regime: str
+    timeframe: Timeframe
+    answer: Answer
+    reason: str
+    values: dict[str, int | float | str]
+    size_share: float
+    configuration_id: str | None
+    version: int | None
 
 
 class SystemStatus(TypedDict):
@@ -586,6 +807,95 @@ class TradingLine(TypedDict):
     untested: bool
 
 
+class TrainingJobLine(TypedDict):
+    job_id: str
+    state: JobState
+    requested_by: str
+    created_at: int
+    started_at: int | None
+    finished_at: int | None
+    problem: str | None
+    code_version: str
+    symbols: list[str]
+    exchanges: list[str]
+    strategies: list[str]
+    market_regimes: list[Regime]
+    timeframes: list[Timeframe]
+    since: int | None
+    until: int | None
+    points: int
+    seed: int
+    units: int
+    units_done: int
+
+
+class TrainingJobStory(TypedDict):
+    job_id: str
+    state: JobState
+    requested_by: str
+    created_at: int
+    started_at: int | None
+    finished_at: int | None
+    problem: str | None
+    code_version: str
+    symbols: list[str]
+    exchanges: list[str]
+    strategies: list[str]
+    market_regimes: list[Regime]
+    timeframes: list[Timeframe]
+    since: int | None
+    until: int | None
+    points: int
+    seed: int
+    units: int
+    units_done: int
+    parts: list[UnitLine]
+
+
+class TrainingJobs(TypedDict):
+    items: list[TrainingJobLine]
+
+
+TrainingReport = dict[str, Any]
+
+
+class TrainingStart(TypedDict):
+    symbols: list[str]
+    exchanges: list[str]
+    strategies: NotRequired[list[str]]
+    market_regimes: NotRequired[list[str]]
+    timeframes: NotRequired[list[str]]
+    since: NotRequired[int | None]
+    until: NotRequired[int | None]
+    points: NotRequired[int | None]
+    seed: NotRequired[int | None]
+    challenger: NotRequired[bool]
+
+
+class TrainingSystemStatus(TypedDict):
+    jobs: dict[str, int]
+    background: dict[str, int]
+    workers: list[WorkerLine]
+    trials_evaluated: int
+    in_force: dict[str, int]
+
+
+class UnitLine(TypedDict):
+    exchange: str
+    symbol: str
+    timeframe: Timeframe
+    strategy: str
+    state: UnitState
+    worker: str | None
+    candles: int
+    trials: int
+    seconds: float
+    problem: str | None
+
+
+UnitState = Literal["queued", "running", "done", "failed"]
+
+
 class UserChange(TypedDict):
     role: NotRequired[Role | None]
     disabled: NotRequired[bool | None]
@@ -598,6 +908,11 @@ class UserLine(TypedDict):
     role: Role
     disabled: bool
     created_at: int
+
+
+class WorkerLine(TypedDict):
+    worker: str
+    work: str
 
 
 class Operations:
@@ -733,14 +1048,53 @@ class Operations:
         )
         return answer
 
-    def backtests_backtests(self, *, limit: int | None = None) -> Backtests:
+    def backtests_start_backtest(self, body: BacktestParameters, *, idempotency_key: str | None = None) -> JobLine:
+        """The job's id is the backtest's, once it has finished."""
+        answer: JobLine = self._ask("POST", "/api/backtests", body=body, idempotency_key=idempotency_key)
+        return answer
+
+    def backtests_backtests(self, *, limit: int | None = None, cursor: int | None = None) -> Backtests:
         """Newest first."""
-        answer: Backtests = self._ask("GET", "/api/backtests", query={"limit": limit})
+        answer: Backtests = self._ask("GET", "/api/backtests", query={"limit": limit, "cursor": cursor})
         return answer
 
     def backtests_backtest(self, backtest_id: str) -> BacktestLine:
-        """The whole report: request, data hash, code version, figures, trades, equity."""
+        """The whole report: request, data hash, code version, figures, trades."""
         answer: BacktestLine = self._ask("GET", "/api/backtests/{backtest_id}", names={"backtest_id": backtest_id})
+        return answer
+
+    def backtests_delete_backtest(self, backtest_id: str, *, idempotency_key: str | None = None) -> str:
+        """With its trades. One that is still at work is cancelled as a job: DELETE /api/jobs/{id}."""
+        answer: str = self._ask(
+            "DELETE",
+            "/api/backtests/{backtest_id}",
+            names={"backtest_id": backtest_id},
+            idempotency_key=idempotency_key,
+        )
+        return answer
+
+    def backtests_backtest_equity(self, backtest_id: str) -> BacktestEquity:
+        """Backtest Equity"""
+        answer: BacktestEquity = self._ask(
+            "GET", "/api/backtests/{backtest_id}/equity", names={"backtest_id": backtest_id}
+        )
+        return answer
+
+    def backtests_backtest_trades(
+        self, backtest_id: str, *, limit: int | None = None, cursor: int | None = None
+    ) -> BacktestTrades:
+        """Backtest Trades"""
+        answer: BacktestTrades = self._ask(
+            "GET",
+            "/api/backtests/{backtest_id}/trades",
+            names={"backtest_id": backtest_id},
+            query={"limit": limit, "cursor": cursor},
+        )
+        return answer
+
+    def data_backfill(self, body: BackfillParameters, *, idempotency_key: str | None = None) -> JobLine:
+        """Candles of an exchange; with nothing named, every real series that is stored is brought up to date."""
+        answer: JobLine = self._ask("POST", "/api/data/backfill", body=body, idempotency_key=idempotency_key)
         return answer
 
     def data_coverage(self) -> Coverage:
@@ -752,6 +1106,58 @@ class Operations:
         """Missing stretches of one series; a missing candle is never invented."""
         answer: Gaps = self._ask(
             "GET", "/api/data/gaps", query={"exchange": exchange, "symbol": symbol, "timeframe": timeframe}
+        )
+        return answer
+
+    def data_import_files(self, body: ImportFiles, *, idempotency_key: str | None = None) -> JobLine:
+        """Import Files"""
+        answer: JobLine = self._ask("POST", "/api/data/import", body=body, idempotency_key=idempotency_key)
+        return answer
+
+    def jobs_jobs(
+        self, *, kind: list[str] | None = None, ended: bool | None = None, limit: int | None = None
+    ) -> JobList:
+        """Newest first; training jobs are told with units as their progress."""
+        answer: JobList = self._ask("GET", "/api/jobs", query={"kind": kind, "ended": ended, "limit": limit})
+        return answer
+
+    def jobs_schedules(self) -> list[ScheduleLine]:
+        """Schedules"""
+        answer: list[ScheduleLine] = self._ask("GET", "/api/jobs/schedules")
+        return answer
+
+    def jobs_switch_schedule(
+        self, name: str, body: ScheduleSwitch, *, idempotency_key: str | None = None
+    ) -> ScheduleLine:
+        """On: it runs at the next time its expression names. Off: a job of it that runs goes on."""
+        answer: ScheduleLine = self._ask(
+            "PATCH", "/api/jobs/schedules/{name}", names={"name": name}, body=body, idempotency_key=idempotency_key
+        )
+        return answer
+
+    def jobs_run_schedule(self, name: str, *, idempotency_key: str | None = None) -> JobLine:
+        """Now, whether it is on or off."""
+        answer: JobLine = self._ask(
+            "POST", "/api/jobs/schedules/{name}/run", names={"name": name}, idempotency_key=idempotency_key
+        )
+        return answer
+
+    def jobs_job(self, job_id: str) -> JobLine:
+        """Job"""
+        answer: JobLine = self._ask("GET", "/api/jobs/{job_id}", names={"job_id": job_id})
+        return answer
+
+    def jobs_cancel_job(self, job_id: str, *, idempotency_key: str | None = None) -> JobLine:
+        """Its worker stops within seconds; what it has stored so far is kept."""
+        answer: JobLine = self._ask(
+            "DELETE", "/api/jobs/{job_id}", names={"job_id": job_id}, idempotency_key=idempotency_key
+        )
+        return answer
+
+    def jobs_resume_job(self, job_id: str, *, idempotency_key: str | None = None) -> JobLine:
+        """Only what was cancelled or has failed: a backfill goes on after what is stored, others start again."""
+        answer: JobLine = self._ask(
+            "POST", "/api/jobs/{job_id}/resume", names={"job_id": job_id}, idempotency_key=idempotency_key
         )
         return answer
 
@@ -873,6 +1279,135 @@ class Operations:
         answer: TradeStory = self._ask(
             "GET", "/api/trades/{trade_id}", names={"trade_id": trade_id}, query={"book": book}
         )
+        return answer
+
+    def training_configurations(
+        self,
+        *,
+        exchange: str | None = None,
+        strategy: str | None = None,
+        regime: str | None = None,
+        timeframe: str | None = None,
+        active: bool | None = None,
+        symbol: str | None = None,
+    ) -> Configurations:
+        """Configurations"""
+        answer: Configurations = self._ask(
+            "GET",
+            "/api/training/configurations",
+            query={
+                "exchange": exchange,
+                "strategy": strategy,
+                "regime": regime,
+                "timeframe": timeframe,
+                "active": active,
+                "symbol": symbol,
+            },
+        )
+        return answer
+
+    def training_configuration(self, configuration_id: str) -> ConfigurationStory:
+        """With its evidence, in sample and out of sample side by side, and its life."""
+        answer: ConfigurationStory = self._ask(
+            "GET", "/api/training/configurations/{configuration_id}", names={"configuration_id": configuration_id}
+        )
+        return answer
+
+    def training_activate(
+        self, configuration_id: str, body: Reason, *, idempotency_key: str | None = None
+    ) -> ConfigurationLine:
+        """Put it into force; the one in force so far is deactivated. The trader takes it up between two candles."""
+        answer: ConfigurationLine = self._ask(
+            "POST",
+            "/api/training/configurations/{configuration_id}/activate",
+            names={"configuration_id": configuration_id},
+            body=body,
+            idempotency_key=idempotency_key,
+        )
+        return answer
+
+    def training_deactivate(
+        self, configuration_id: str, body: Reason, *, idempotency_key: str | None = None
+    ) -> ConfigurationLine:
+        """Take it out of force; it can be activated again."""
+        answer: ConfigurationLine = self._ask(
+            "POST",
+            "/api/training/configurations/{configuration_id}/deactivate",
+            names={"configuration_id": configuration_id},
+            body=body,
+            idempotency_key=idempotency_key,
+        )
+        return answer
+
+    def training_training_jobs(self, *, limit: int | None = None) -> TrainingJobs:
+        """Training Jobs"""
+        answer: TrainingJobs = self._ask("GET", "/api/training/jobs", query={"limit": limit})
+        return answer
+
+    def training_training_job(self, job_id: str) -> TrainingJobStory:
+        """With its parts: how far each is, who works on it, and what was wrong with it."""
+        answer: TrainingJobStory = self._ask("GET", "/api/training/jobs/{job_id}", names={"job_id": job_id})
+        return answer
+
+    def training_cancel_training_job(self, job_id: str, *, idempotency_key: str | None = None) -> TrainingJobLine:
+        """Its workers stop within seconds; what was found so far is not judged."""
+        answer: TrainingJobLine = self._ask(
+            "DELETE", "/api/training/jobs/{job_id}", names={"job_id": job_id}, idempotency_key=idempotency_key
+        )
+        return answer
+
+    def training_training_results(self, job_id: str) -> TrainingReport:
+        """Training Results"""
+        answer: TrainingReport = self._ask("GET", "/api/training/jobs/{job_id}/results", names={"job_id": job_id})
+        return answer
+
+    def training_resume_training_job(self, job_id: str, *, idempotency_key: str | None = None) -> TrainingJobLine:
+        """A job that has not ended goes on by itself with the next worker that is free; one that has ended is over."""
+        answer: TrainingJobLine = self._ask(
+            "POST", "/api/training/jobs/{job_id}/resume", names={"job_id": job_id}, idempotency_key=idempotency_key
+        )
+        return answer
+
+    def training_market_regimes(
+        self, *, exchange: str | None = None, timeframe: str | None = None, symbol: str | None = None
+    ) -> MarketRegimes:
+        """The regime in force now on every market that is stored."""
+        answer: MarketRegimes = self._ask(
+            "GET",
+            "/api/training/market-regimes",
+            query={"exchange": exchange, "timeframe": timeframe, "symbol": symbol},
+        )
+        return answer
+
+    def training_matrix(self, *, exchange: str, symbol: str) -> MatrixView:
+        """All combinations of a symbol on an exchange: traded with which figures, or not traded because of what."""
+        answer: MatrixView = self._ask("GET", "/api/training/matrix", query={"exchange": exchange, "symbol": symbol})
+        return answer
+
+    def training_start_multi_dimensional(
+        self, body: TrainingStart, *, idempotency_key: str | None = None
+    ) -> TrainingJobLine:
+        """Every symbol and exchange under every strategy, regime and timeframe, in one job for the workers."""
+        answer: TrainingJobLine = self._ask(
+            "POST", "/api/training/start-multi-dimensional", body=body, idempotency_key=idempotency_key
+        )
+        return answer
+
+    def training_strategy_parameters(
+        self, symbol: str, exchange: str, strategy_id: str, *, regime: str | None = None, timeframe: str | None = None
+    ) -> StrategyParameters:
+        """What is traded there: the symbol may be written BTC/USDT, BTC-USDT or BTC%2FUSDT."""
+        answer: StrategyParameters = self._ask(
+            "GET",
+            "/api/training/strategy-parameters/{symbol}/{exchange}/{strategy_id}",
+            names={"symbol": symbol, "exchange": exchange, "strategy_id": strategy_id},
+            query={"regime": regime, "timeframe": timeframe},
+        )
+        return answer
+
+    def training_system_status(self) -> TrainingSystemStatus:
+        """How much is asked for, who is at work, and what is in force."""
+        answer: TrainingSystemStatus = self._ask("GET", "/api/training/system-status")
         return answer
 
     def system_health(self) -> Health:
