@@ -23,6 +23,7 @@ from tradepulse.api.routers import (
     auth,
     backtests,
     data,
+    exchanges,
     jobs,
     patterns,
     portfolio,
@@ -38,9 +39,23 @@ from tradepulse.api.tracing import BoundedBodies, TracedRequests
 from tradepulse.domain.users import Role
 from tradepulse.shared.settings import ApiSettings, Settings
 
-NOUNS = (auth, users, system, portfolio, trades, patterns, analytics, data, backtests, training, jobs)
+NOUNS = (
+    auth,
+    users,
+    system,
+    portfolio,
+    trades,
+    patterns,
+    analytics,
+    exchanges,
+    data,
+    backtests,
+    training,
+    jobs,
+)
 """Their routes are for those who are logged in, whatever else a route asks for."""
-OPEN = (system.health_router, system.metrics_router, auth.open_router)
+APART = (system.health_router, system.metrics_router, auth.open_router, exchanges.secret_router)
+"""Open to all, or with doors of their own."""
 
 DESCRIPTION = """Read what TradePulse IQ saw, decided and did.
 
@@ -82,7 +97,7 @@ def create_app(
     app.add_middleware(BoundedBodies)
     app.add_middleware(SecurityHeaders)
     app.add_middleware(TracedRequests, metrics=metrics)
-    for router in OPEN:
+    for router in APART:
         app.include_router(router, responses=PROBLEM_RESPONSES)
     for noun in NOUNS:
         app.include_router(noun.router, responses=PROBLEM_RESPONSES, dependencies=[Depends(require(Role.VIEWER))])

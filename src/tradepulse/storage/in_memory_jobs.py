@@ -221,6 +221,7 @@ class InMemoryResultStore:
     def __init__(self, clock: Clock | None = None) -> None:
         self._clock = clock or SystemClock()
         self._kept: dict[str, JsonObject] = {}
+        self._walks: dict[str, JsonObject] = {}
         self._row = 0
 
     async def save_backtest(
@@ -242,6 +243,18 @@ class InMemoryResultStore:
 
     async def delete_backtest(self, backtest_id: str) -> bool:
         return self._kept.pop(backtest_id, None) is not None
+
+    async def save_walk_forward(self, report: JsonObject, *, walk_forward_id: str | None = None) -> str:
+        name = walk_forward_id or str(uuid4())
+        about = {"walk_forward_id": name, "created_at": self._clock.now()}
+        self._walks.setdefault(name, _copied(report | about))
+        return name
+
+    async def walk_forwards(self, *, limit: int = 50) -> list[JsonObject]:
+        return list(reversed(self._walks.values()))[:limit]
+
+    async def walk_forward(self, walk_forward_id: str) -> JsonObject | None:
+        return self._walks.get(walk_forward_id)
 
 
 def _copied(value: JsonObject) -> JsonObject:

@@ -1,6 +1,7 @@
-"""Finished backtests."""
+"""Finished backtests and walks forward."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from psycopg.types.json import Json
 
@@ -10,10 +11,13 @@ from tradepulse.storage.db import Database
 _ABOUT = "backtest_id, created_at"
 # Long lists are read when one backtest is opened, not when many are listed.
 _LONG = ("equity", "trades")
+BACKTEST, WALK_FORWARD = "backtest", "walk_forward"
+_OF_KIND = "coalesce(report->>'kind', 'backtest') = %s"
+"""Both kinds are one table: a run over history whose result is kept as it is. A report without a kind is a backtest."""
 
 
 class PostgresResultStore:
-    """The ``ResultStore`` on PostgreSQL. Every answer carries ``backtest_id`` and ``created_at`` (UTC ms)."""
+    """The ``ResultStore`` on PostgreSQL. Every answer carries its id and ``created_at`` (UTC ms)."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -22,17 +26,10 @@ class PostgresResultStore:
         self, report: JsonObject, trades: Sequence[JsonObject], *, backtest_id: str | None = None
     ) -> str:
         async with self._database.transaction() as connection:
-            made = await connection.execute(
-                "insert into backtests (backtest_id, created_at, report) "
-                "values (coalesce(%s, gen_random_uuid()::text), "
-                "(extract(epoch from clock_timestamp()) * 1000)::bigint, %s) "
-                "on conflict (backtest_id) do nothing returning backtest_id",
-                (backtest_id, Json(report)),
-            )
-            row = await made.fetchone()
-            if row is None:
+            made = await _saved(connection, report, backtest_id)
+            if made is None:
                 return backtest_id or ""
-            backtest_id = str(row[0])
+            backtest_id = made
             async with connection.cursor() as cursor:
                 await cursor.executemany(
                     "insert into backtest_trades (backtest_id, position, trade) values (%s, %s, %s)",
@@ -41,28 +38,17 @@ class PostgresResultStore:
         return backtest_id
 
     async def backtests(self, *, limit: int = 50, before: int | None = None) -> list[JsonObject]:
-        async with self._database.transaction() as connection:
-            found = await connection.execute(
-                f'select {_ABOUT}, "row", report from backtests '  # noqa: S608 - a constant
-                'where %(before)s::bigint is null or "row" < %(before)s order by "row" desc limit %(limit)s',
-                {"before": before, "limit": limit},
-            )
-            rows = await found.fetchall()
         return [
             {name: value for name, value in report.items() if name not in _LONG}
             | {"backtest_id": backtest_id, "created_at": created_at, "cursor": cursor}
-            for backtest_id, created_at, cursor, report in rows
+            for backtest_id, created_at, report, cursor in await self._newest(BACKTEST, limit, before)
         ]
 
     async def backtest(self, backtest_id: str) -> JsonObject | None:
+        row = await self._row(BACKTEST, backtest_id)
+        if row is None:
+            return None
         async with self._database.transaction() as connection:
-            found = await connection.execute(
-                f"select {_ABOUT}, report from backtests where backtest_id = %s",  # noqa: S608 - a constant
-                (backtest_id,),
-            )
-            row = await found.fetchone()
-            if row is None:
-                return None
             trades = await connection.execute(
                 "select trade from backtest_trades where backtest_id = %s order by position", (backtest_id,)
             )
@@ -72,5 +58,51 @@ class PostgresResultStore:
 
     async def delete_backtest(self, backtest_id: str) -> bool:
         async with self._database.transaction() as connection:
-            gone = await connection.execute("delete from backtests where backtest_id = %s", (backtest_id,))
+            gone = await connection.execute(
+                f"delete from backtests where {_OF_KIND} and backtest_id = %s", (BACKTEST, backtest_id)
+            )
         return bool(gone.rowcount)
+
+    async def save_walk_forward(self, report: JsonObject, *, walk_forward_id: str | None = None) -> str:
+        async with self._database.transaction() as connection:
+            made = await _saved(connection, report | {"kind": WALK_FORWARD}, walk_forward_id)
+        return made or walk_forward_id or ""
+
+    async def walk_forwards(self, *, limit: int = 50) -> list[JsonObject]:
+        """Newest first."""
+        return [_walk(row[:3]) for row in await self._newest(WALK_FORWARD, limit)]
+
+    async def walk_forward(self, walk_forward_id: str) -> JsonObject | None:
+        row = await self._row(WALK_FORWARD, walk_forward_id)
+        return None if row is None else _walk(row)
+
+    async def _newest(self, kind: str, limit: int, before: int | None = None) -> list[Any]:
+        query = (
+            f'select {_ABOUT}, report, "row" from backtests where {_OF_KIND} '  # noqa: S608 - constants
+            'and (%s::bigint is null or "row" < %s) order by "row" desc limit %s'
+        )
+        async with self._database.transaction() as connection:
+            return list(await (await connection.execute(query, (kind, before, before, limit))).fetchall())
+
+    async def _row(self, kind: str, result_id: str) -> Any:
+        query = f"select {_ABOUT}, report from backtests where {_OF_KIND} and backtest_id = %s"  # noqa: S608
+        async with self._database.transaction() as connection:
+            return await (await connection.execute(query, (kind, result_id))).fetchone()
+
+
+async def _saved(connection: Any, report: JsonObject, backtest_id: str | None = None) -> str | None:
+    """``None`` where there is a result of this id already."""
+    made = await connection.execute(
+        "insert into backtests (backtest_id, created_at, report) values (coalesce(%s, gen_random_uuid()::text), "
+        "(extract(epoch from clock_timestamp()) * 1000)::bigint, %s) "
+        "on conflict (backtest_id) do nothing returning backtest_id",
+        (backtest_id, Json(report)),
+    )
+    row = await made.fetchone()
+    return None if row is None else str(row[0])
+
+
+def _walk(row: Any) -> JsonObject:
+    walk_forward_id, created_at, report = row
+    shown = {name: value for name, value in report.items() if name != "kind"}
+    return shown | {"walk_forward_id": walk_forward_id, "created_at": created_at}
