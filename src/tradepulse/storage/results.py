@@ -59,7 +59,8 @@ class PostgresResultStore:
     async def delete_backtest(self, backtest_id: str) -> bool:
         async with self._database.transaction() as connection:
             gone = await connection.execute(
-                f"delete from backtests where {_OF_KIND} and backtest_id = %s", (BACKTEST, backtest_id)
+                f"delete from backtests where {_OF_KIND} and backtest_id = %s",  # noqa: S608 - constants
+                (BACKTEST, backtest_id),
             )
         return bool(gone.rowcount)
 
