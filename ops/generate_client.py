@@ -72,7 +72,7 @@ def type_of(schema: Schema) -> str:
 
 
 def declaration(name: str, schema: Schema) -> str:
-    if "properties" not in schema:
+    if not schema.get("properties"):
         return f"{identifier(name)} = {type_of(schema)}\n"
     needed = set(schema.get("required", ()))
     lines = [
@@ -111,7 +111,8 @@ def method_of(path: str, method: str, told: Schema) -> str:
     if optional_key:
         call.append("idempotency_key=idempotency_key")
     signature = ", ".join(["self", *arguments, *(["*", *keywords] if keywords else [])])
-    content = told["responses"].get("200", {}).get("content", {})
+    answered = told["responses"].get("200") or told["responses"].get("202") or {}
+    content = answered.get("content", {})
     answer = type_of(content["application/json"]["schema"]) if "application/json" in content else "str"
     text = (
         told.get("description", told.get("summary", "")).split("\n\n")[0].replace("\n", " ").replace('"', "'").strip()

@@ -29,22 +29,27 @@ async def keep_working_beside() -> None:
     """A worker beside this process until cancelled; started again, with growing pauses, should it end by itself."""
     wait = FIRST_WAIT
     while True:
-        began = asyncio.get_running_loop().time()
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "tradepulse", "worker", "--threads", "1", "--beside", str(os.getpid())),
-            stdin=asyncio.subprocess.DEVNULL,
-            # Ctrl-C in the terminal is for us; we tell it.
-            start_new_session=True,
-        )
-        try:
-            code = await process.wait()
-        finally:
-            await _ended(process)
+        began, code = asyncio.get_running_loop().time(), -1
+        with suppress(OSError):
+            code = await _one_worker()
         if asyncio.get_running_loop().time() - began > LONGEST_WAIT:
             wait = FIRST_WAIT
         logger.warning("The worker of background jobs ended with code %s; started again in %.0f s", code, wait)
         await asyncio.sleep(wait)
         wait = min(wait * 2, LONGEST_WAIT)
+
+
+async def _one_worker() -> int:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "tradepulse", "worker", "--threads", "1", "--beside", str(os.getpid())),
+        stdin=asyncio.subprocess.DEVNULL,
+        # Ctrl-C in the terminal is for us; we tell it.
+        start_new_session=True,
+    )
+    try:
+        return await process.wait()
+    finally:
+        await _ended(process)
 
 
 @asynccontextmanager

@@ -202,6 +202,7 @@ async def _walk_forward(app: Application, work: JobWork, asked: WalkForwardParam
         folds=asked.folds,
         threads=work.threads,
         progress=work.tell,
+        walk_forward_id=work.job.job_id,
     )
 
 

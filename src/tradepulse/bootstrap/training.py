@@ -274,8 +274,12 @@ async def walk_forward(
     folds: int = 5,
     threads: int = 0,
     progress: Callable[[int, int, str], None] | None = None,
+    walk_forward_id: str | None = None,
 ) -> JsonObject:
-    """What choosing parameters again and again, each time on the past only, would have made. The result is stored."""
+    """What choosing parameters again and again, each time on the past only, would have made. The result is stored.
+
+    ``walk_forward_id``: under this id, where the first result counts.
+    """
     coverage = await trainable(app.candles)
     regimes = [str(regime) for regime in Regime]
     request = checked_request(
@@ -311,7 +315,7 @@ async def walk_forward(
         "data": {str(unit.series): results[unit.index].data_hash for unit in units},
         "folds": rows,
     }
-    report["id"] = await app.results.save_walk_forward(report)
+    report["id"] = await app.results.save_walk_forward(report, walk_forward_id=walk_forward_id)
     return report
 
 

@@ -31,6 +31,37 @@ class ActivePosition(TypedDict):
     default_parameters: bool
 
 
+Answer = Literal["own", "parent", "defaults", "do not trade"]
+
+
+class AssetLine(TypedDict):
+    exchange: str
+    symbol: str
+    timeframes: list[Timeframe]
+    last_close: float
+    last_time: int
+    change_day: float | None
+    change_week: float | None
+    range_day: float | None
+    volume_day: float | None
+    regime: Regime | None
+
+
+class AssetRank(TypedDict):
+    exchange: str
+    symbol: str
+    timeframes: list[Timeframe]
+    last_close: float
+    last_time: int
+    change_day: float | None
+    change_week: float | None
+    range_day: float | None
+    volume_day: float | None
+    regime: Regime | None
+    rank: int
+    statistics: TradeStatistics
+
+
 class AuditLine(TypedDict):
     number: int
     time: int
@@ -42,17 +73,60 @@ class AuditLine(TypedDict):
     hash: str
 
 
+class BackfillParameters(TypedDict):
+    since: NotRequired[int | None]
+    until: NotRequired[int | None]
+    exchange: NotRequired[str | None]
+    symbols: NotRequired[list[str]]
+    timeframes: NotRequired[list[str]]
+    days: NotRequired[int | None]
+
+
+class BacktestEquity(TypedDict):
+    backtest_id: str
+    initial_cash: str
+    points: list[BacktestEquityPoint]
+
+
+class BacktestEquityPoint(TypedDict):
+    time: int
+    equity: str
+
+
 class BacktestLine(TypedDict):
     backtest_id: str
 
 
+class BacktestParameters(TypedDict):
+    since: NotRequired[int | None]
+    until: NotRequired[int | None]
+    strategy: str
+    exchange: str
+    symbol: str
+    timeframe: str
+    method: NotRequired[Literal["replay", "kernel"]]
+    fine: NotRequired[str | None]
+    overrides: NotRequired[dict[str, bool | int | float | str]]
+
+
+class BacktestTrades(TypedDict):
+    items: list[dict[str, Any]]
+    next_cursor: int | None
+
+
 class Backtests(TypedDict):
     items: list[BacktestLine]
+    next_cursor: int | None
 
 
 class BookCommand(TypedDict):
     reason: str
     book: NotRequired[str | None]
+
+
+class BookLine(TypedDict):
+    book: str
+    last_event_time: int | None
 
 
 class CandleBar(TypedDict):
@@ -131,6 +205,66 @@ class ConditionLine(TypedDict):
     weight: NotRequired[float]
 
 
+class ConfigurationLine(TypedDict):
+    configuration_id: str
+    exchange: str
+    symbol: str
+    timeframe: Timeframe
+    strategy: str
+    regime: str
+    version: int
+    stage: Stage
+    active: bool
+    origin: Origin
+    values: dict[str, int | float | str]
+    parameters_id: str
+    job_id: str | None
+    created_at: int
+    activated_at: int | None
+    activated_by: str | None
+
+
+class ConfigurationStory(TypedDict):
+    configuration_id: str
+    exchange: str
+    symbol: str
+    timeframe: Timeframe
+    strategy: str
+    regime: str
+    version: int
+    stage: Stage
+    active: bool
+    origin: Origin
+    values: dict[str, int | float | str]
+    parameters_id: str
+    job_id: str | None
+    created_at: int
+    activated_at: int | None
+    activated_by: str | None
+    evidence: dict[str, Any]
+    life: list[MoveLine]
+
+
+class Configurations(TypedDict):
+    items: list[ConfigurationLine]
+
+
+class ConnectionLine(TypedDict):
+    wallet: str
+    exchange: str
+    mode: str | None
+    market: str | None
+    key: tradepulse__api__routers__exchanges__KeyLine | None
+    entries_refused: str | None
+
+
+class CorrelationMatrix(TypedDict):
+    timeframe: Timeframe
+    bars: int
+    markets: list[str]
+    matrix: list[list[float | None]]
+
+
 class Coverage(TypedDict):
     series: list[CoverageLine]
 
@@ -161,6 +295,14 @@ class DatabaseState(TypedDict):
     problem: str
 
 
+class DayLine(TypedDict):
+    day: str
+    trades: int
+    wins: int
+    profit: str
+    r: float
+
+
 class Done(TypedDict):
     done: NotRequired[Literal[True]]
 
@@ -174,6 +316,18 @@ class EquityPoint(TypedDict):
     time: int
     cash: str
     equity: str
+
+
+class ExchangeLine(TypedDict):
+    exchange: str
+    market: str
+    protection: str
+    protection_why: str
+    stop_types: list[str]
+    locks_once: bool
+    stop_expires_after: int | None
+    probe: str
+    quirks: list[str]
 
 
 ExitReason = Literal["stop", "target", "time", "manual", "unprotected"]
@@ -209,18 +363,56 @@ class Health(TypedDict):
     version: str
 
 
+class Holding(TypedDict):
+    exchange: str
+    symbol: str
+    base: str
+    quantity: str
+    mark_price: str | None
+    mark_time: int | None
+    value: str | None
+
+
+class Holdings(TypedDict):
+    book: str | None
+    cash: str | None
+    items: list[Holding]
+
+
+class ImportFiles(TypedDict):
+    files: list[str]
+    exchange: NotRequired[str | None]
+    symbol: NotRequired[str | None]
+    timeframe: NotRequired[str | None]
+
+
 class InvalidField(TypedDict):
     field: str
     problem: str
 
 
-class KeyLine(TypedDict):
-    key_id: str
-    name: str
-    scopes: list[Scope]
+class JobLine(TypedDict):
+    job_id: str
+    kind: str
+    state: JobState
+    parameters: dict[str, Any]
+    requested_by: str
+    schedule: str | None
     created_at: int
-    expires_at: int | None
-    last_used_at: int | None
+    started_at: int | None
+    finished_at: int | None
+    not_before: int | None
+    attempts: int
+    progress: ProgressLine
+    problem: str | None
+    result: dict[str, Any] | None
+
+
+class JobList(TypedDict):
+    items: list[JobLine]
+
+
+JobState = Literal["queued", "running", "judging", "deploying", "finished", "cancelled", "failed"]
 
 
 class KeyMade(TypedDict):
@@ -263,6 +455,56 @@ class LiveRequest(TypedDict):
     after: NotRequired[int | None]
 
 
+class LogLine(TypedDict):
+    cursor: int
+    time: int
+    step: int
+    kind: str
+    data: dict[str, Any]
+
+
+class MarketRegimeLine(TypedDict):
+    exchange: str
+    symbol: str
+    timeframe: Timeframe
+    regime: Regime
+    time: int
+    since: int | None
+
+
+class MarketRegimes(TypedDict):
+    items: list[MarketRegimeLine]
+
+
+class MatrixLine(TypedDict):
+    strategy: str
+    regime: str
+    timeframe: Timeframe
+    verdict: str
+    reason: str
+    stage: Stage | None
+    origin: Origin | None
+    configuration_id: str | None
+    version: int | None
+    size_share: float
+    trades: int | None
+    precision: float | None
+    precision_lower: float | None
+    break_even: float | None
+    expectancy_r: float | None
+    expectancy_lower: float | None
+    effective_trades: float | None
+    judged_at: int | None
+    job_id: str | None
+
+
+class MatrixView(TypedDict):
+    symbol: str
+    exchange: str
+    cells: list[MatrixLine]
+    parents: list[MatrixLine]
+
+
 class Me(TypedDict):
     user: UserLine
     session_id: str | None
@@ -273,10 +515,14 @@ class Me(TypedDict):
 Mode = Literal["PAPER", "LIVE"]
 
 
-class NewKey(TypedDict):
-    name: str
-    scopes: list[Scope]
-    days: NotRequired[int | None]
+class MoveLine(TypedDict):
+    time: int
+    action: str
+    stage: Stage
+    active: bool
+    by: str
+    reason: str
+    figures: dict[str, Any]
 
 
 class NewPassword(TypedDict):
@@ -288,6 +534,23 @@ class NewUser(TypedDict):
     name: str
     password: str
     role: Role
+
+
+class OcoLeg(TypedDict):
+    client_id: str
+    status: OrderStatus
+    price: str | None
+    quantity: str | None
+    intended_at: int
+    updated: int
+
+
+class OcoOrder(TypedDict):
+    setup_id: str | None
+    exchange: str
+    symbol: str
+    stop: OcoLeg | None
+    target: OcoLeg | None
 
 
 class OrderLine(TypedDict):
@@ -308,8 +571,16 @@ OrderRole = Literal["entry", "stop", "target", "exit"]
 OrderStatus = Literal["intended", "open", "filled", "cancelled", "rejected", "expired"]
 
 
+Origin = Literal["tuned", "plateau", "defaults", "imported"]
+
+
 class Page_AuditLine(TypedDict):
     items: list[AuditLine]
+    next_cursor: int | None
+
+
+class Page_LogLine(TypedDict):
+    items: list[LogLine]
     next_cursor: int | None
 
 
@@ -335,6 +606,27 @@ class ParameterLine(TypedDict):
 
 class PasswordOnly(TypedDict):
     password: str
+
+
+class PatternLine(TypedDict):
+    condition: str
+    context: bool
+    strategies: list[str]
+
+
+class Performance(TypedDict):
+    book: str | None
+    since: int | None
+    until: int | None
+    start_equity: str | None
+    end_equity: str | None
+    return_share: float | None
+    max_drawdown: float | None
+    marks: int
+    by_strategy: list[TradeGroup]
+    by_symbol: list[TradeGroup]
+    by_regime: list[TradeGroup]
+    by_timeframe: list[TradeGroup]
 
 
 Phase = Literal["starting", "training", "trading", "nothing to trade", "elsewhere"]
@@ -364,6 +656,15 @@ class Problem(TypedDict):
     invalid: NotRequired[list[InvalidField]]
 
 
+class ProgressLine(TypedDict):
+    done: int
+    total: int
+    unit: str
+    rate: float | None
+    seconds_left: float | None
+    part: str
+
+
 class Readiness(TypedDict):
     ready: bool
     checks: dict[str, State]
@@ -372,6 +673,10 @@ class Readiness(TypedDict):
 class ReadinessReport(TypedDict):
     ready: bool
     checks: list[CheckLine]
+
+
+class Reason(TypedDict):
+    reason: NotRequired[str]
 
 
 class Refresh(TypedDict):
@@ -395,7 +700,36 @@ class RequirementLine(TypedDict):
     weight: float
 
 
+class Resources(TypedDict):
+    time: int
+    cpu_count: int
+    load: list[float]
+    memory_total: int
+    memory_available: int
+    process_memory: int
+    process_threads: int
+    process_files: int
+    disk_total: int
+    disk_free: int
+
+
 Role = Literal["viewer", "trader", "admin"]
+
+
+class ScheduleLine(TypedDict):
+    name: str
+    kind: str
+    parameters: dict[str, Any]
+    cron: str
+    enabled: bool
+    next_run: int | None
+    last_run: int | None
+    last_job: str | None
+    problem: str | None
+
+
+class ScheduleSwitch(TypedDict):
+    enabled: bool
 
 
 Scope = Literal["read", "trade", "admin", "metrics"]
@@ -419,6 +753,12 @@ class SetUp(TypedDict):
 
 class SetUpState(TypedDict):
     needed: bool
+
+
+class SettingLine(TypedDict):
+    name: str
+    value: str | None
+    source: str
 
 
 class SetupLine(TypedDict):
@@ -447,7 +787,26 @@ class SetupLine(TypedDict):
     default_parameters: bool
 
 
+Stage = Literal["validation", "confirmation", "mature", "quarantined", "retired"]
+
+
 State = Literal["ok", "failed", "unknown"]
+
+
+class StoredKey(TypedDict):
+    wallet: str
+    exchange: str
+    last_four: str
+    state: str
+    reason: str
+    may_trade: bool | None
+    may_read: bool | None
+    may_withdraw: bool | None
+    ip_restricted: bool | None
+    expires_at: int | None
+    checked_at: int
+    consent_by: str | None
+    warnings: list[str]
 
 
 class StrategyLine(TypedDict):
@@ -455,6 +814,32 @@ class StrategyLine(TypedDict):
     title: str
     parameters: list[ParameterLine]
     conditions: list[RequirementLine]
+
+
+class StrategyParameters(TypedDict):
+    symbol: str
+    exchange: str
+    strategy: str
+    parameters: list[StrategyParametersLine]
+
+
+class StrategyParametersLine(TypedDict):
+    regime: str
+    timeframe: Timeframe
+    answer: Answer
+    reason: str
+    values: dict[str, int | float | str]
+    size_share: float
+    configuration_id: str | None
+    version: int | None
+
+
+class StrategyPerformance(TypedDict):
+    strategy: str
+    title: str
+    setups: int
+    verdicts: dict[str, int]
+    statistics: TradeStatistics
 
 
 class SystemStatus(TypedDict):
@@ -502,6 +887,11 @@ Topic = Literal[
     "risk",
     "other",
 ]
+
+
+class TradeGroup(TypedDict):
+    name: str
+    statistics: TradeStatistics
 
 
 class TradeRow(TypedDict):
@@ -586,6 +976,95 @@ class TradingLine(TypedDict):
     untested: bool
 
 
+class TrainingJobLine(TypedDict):
+    job_id: str
+    state: JobState
+    requested_by: str
+    created_at: int
+    started_at: int | None
+    finished_at: int | None
+    problem: str | None
+    code_version: str
+    symbols: list[str]
+    exchanges: list[str]
+    strategies: list[str]
+    market_regimes: list[Regime]
+    timeframes: list[Timeframe]
+    since: int | None
+    until: int | None
+    points: int
+    seed: int
+    units: int
+    units_done: int
+
+
+class TrainingJobStory(TypedDict):
+    job_id: str
+    state: JobState
+    requested_by: str
+    created_at: int
+    started_at: int | None
+    finished_at: int | None
+    problem: str | None
+    code_version: str
+    symbols: list[str]
+    exchanges: list[str]
+    strategies: list[str]
+    market_regimes: list[Regime]
+    timeframes: list[Timeframe]
+    since: int | None
+    until: int | None
+    points: int
+    seed: int
+    units: int
+    units_done: int
+    parts: list[UnitLine]
+
+
+class TrainingJobs(TypedDict):
+    items: list[TrainingJobLine]
+
+
+TrainingReport = dict[str, Any]
+
+
+class TrainingStart(TypedDict):
+    symbols: list[str]
+    exchanges: list[str]
+    strategies: NotRequired[list[str]]
+    market_regimes: NotRequired[list[str]]
+    timeframes: NotRequired[list[str]]
+    since: NotRequired[int | None]
+    until: NotRequired[int | None]
+    points: NotRequired[int | None]
+    seed: NotRequired[int | None]
+    challenger: NotRequired[bool]
+
+
+class TrainingSystemStatus(TypedDict):
+    jobs: dict[str, int]
+    background: dict[str, int]
+    workers: list[WorkerLine]
+    trials_evaluated: int
+    in_force: dict[str, int]
+
+
+class UnitLine(TypedDict):
+    exchange: str
+    symbol: str
+    timeframe: Timeframe
+    strategy: str
+    state: UnitState
+    worker: str | None
+    candles: int
+    trials: int
+    seconds: float
+    problem: str | None
+
+
+UnitState = Literal["queued", "running", "done", "failed"]
+
+
 class UserChange(TypedDict):
     role: NotRequired[Role | None]
     disabled: NotRequired[bool | None]
@@ -598,6 +1077,73 @@ class UserLine(TypedDict):
     role: Role
     disabled: bool
     created_at: int
+
+
+class VersionLine(TypedDict):
+    tradepulse: str
+    python: str
+    database: str
+
+
+class WalletLine(TypedDict):
+    name: str
+    mode: str
+    exchange: str
+    market: str
+    base_currency: str
+    book: str
+    trades: list[WalletTrade]
+    traded: bool
+    equity: str | None
+
+
+class WalletTrade(TypedDict):
+    strategy: str
+    symbol: str
+    timeframe: str
+
+
+class WorkerLine(TypedDict):
+    worker: str
+    work: str
+
+
+class tradepulse__api__routers__auth__KeyLine(TypedDict):
+    key_id: str
+    name: str
+    scopes: list[Scope]
+    created_at: int
+    expires_at: int | None
+    last_used_at: int | None
+
+
+class tradepulse__api__routers__auth__NewKey(TypedDict):
+    name: str
+    scopes: list[Scope]
+    days: NotRequired[int | None]
+
+
+class tradepulse__api__routers__exchanges__KeyLine(TypedDict):
+    wallet: str
+    exchange: str
+    last_four: str
+    state: str
+    reason: str
+    may_trade: bool | None
+    may_read: bool | None
+    may_withdraw: bool | None
+    ip_restricted: bool | None
+    expires_at: int | None
+    checked_at: int
+    consent_by: str | None
+
+
+class tradepulse__api__routers__exchanges__NewKey(TypedDict):
+    wallet: str
+    api_key: str
+    secret: str
+    password: NotRequired[str | None]
+    accept_unverified: NotRequired[bool]
 
 
 class Operations:
@@ -613,6 +1159,16 @@ class Operations:
     ) -> Any:
         raise NotImplementedError
 
+    def analytics_asset_ranking(self, *, book: str | None = None) -> list[AssetRank]:
+        """Markets by what the book earned on them in units of risk, best first; then those without a trade, by volume."""
+        answer: list[AssetRank] = self._ask("GET", "/api/analytics/asset-ranking", query={"book": book})
+        return answer
+
+    def analytics_asset(self, symbol: str) -> list[AssetLine]:
+        """One symbol on every exchange of which candles are stored."""
+        answer: list[AssetLine] = self._ask("GET", "/api/analytics/assets/{symbol}", names={"symbol": symbol})
+        return answer
+
     def analytics_candles(
         self, *, exchange: str, symbol: str, timeframe: str, limit: int | None = None, until: int | None = None
     ) -> CandleSeries:
@@ -622,6 +1178,18 @@ class Operations:
             "/api/analytics/candles",
             query={"exchange": exchange, "symbol": symbol, "timeframe": timeframe, "limit": limit, "until": until},
         )
+        return answer
+
+    def analytics_correlation_matrix(self, *, timeframe: str, bars: int | None = None) -> CorrelationMatrix:
+        """How the stored markets move together, from the newest bars of each."""
+        answer: CorrelationMatrix = self._ask(
+            "GET", "/api/analytics/correlation-matrix", query={"timeframe": timeframe, "bars": bars}
+        )
+        return answer
+
+    def analytics_market_overview(self) -> list[AssetLine]:
+        """Every market of which candles are stored, by exchange and symbol."""
+        answer: list[AssetLine] = self._ask("GET", "/api/analytics/market-overview")
         return answer
 
     def auth_audit(self, *, limit: int | None = None, cursor: int | None = None) -> Page_AuditLine:
@@ -639,12 +1207,12 @@ class Operations:
         answer: Me = self._ask("POST", "/api/auth/confirm", body=body)
         return answer
 
-    def auth_keys(self) -> list[KeyLine]:
+    def auth_keys(self) -> list[tradepulse__api__routers__auth__KeyLine]:
         """One's own keys for scripts; never their secrets."""
-        answer: list[KeyLine] = self._ask("GET", "/api/auth/keys")
+        answer: list[tradepulse__api__routers__auth__KeyLine] = self._ask("GET", "/api/auth/keys")
         return answer
 
-    def auth_make_key(self, body: NewKey) -> KeyMade:
+    def auth_make_key(self, body: tradepulse__api__routers__auth__NewKey) -> KeyMade:
         """Needs the password given lately. A key never may more than its user. Its answer is not kept for a second one."""
         answer: KeyMade = self._ask("POST", "/api/auth/keys", body=body)
         return answer
@@ -733,14 +1301,53 @@ class Operations:
         )
         return answer
 
-    def backtests_backtests(self, *, limit: int | None = None) -> Backtests:
+    def backtests_start_backtest(self, body: BacktestParameters, *, idempotency_key: str | None = None) -> JobLine:
+        """The job's id is the backtest's, once it has finished."""
+        answer: JobLine = self._ask("POST", "/api/backtests", body=body, idempotency_key=idempotency_key)
+        return answer
+
+    def backtests_backtests(self, *, limit: int | None = None, cursor: int | None = None) -> Backtests:
         """Newest first."""
-        answer: Backtests = self._ask("GET", "/api/backtests", query={"limit": limit})
+        answer: Backtests = self._ask("GET", "/api/backtests", query={"limit": limit, "cursor": cursor})
         return answer
 
     def backtests_backtest(self, backtest_id: str) -> BacktestLine:
-        """The whole report: request, data hash, code version, figures, trades, equity."""
+        """The whole report: request, data hash, code version, figures, trades."""
         answer: BacktestLine = self._ask("GET", "/api/backtests/{backtest_id}", names={"backtest_id": backtest_id})
+        return answer
+
+    def backtests_delete_backtest(self, backtest_id: str, *, idempotency_key: str | None = None) -> str:
+        """With its trades. One that is still at work is cancelled as a job: DELETE /api/jobs/{id}."""
+        answer: str = self._ask(
+            "DELETE",
+            "/api/backtests/{backtest_id}",
+            names={"backtest_id": backtest_id},
+            idempotency_key=idempotency_key,
+        )
+        return answer
+
+    def backtests_backtest_equity(self, backtest_id: str) -> BacktestEquity:
+        """Backtest Equity"""
+        answer: BacktestEquity = self._ask(
+            "GET", "/api/backtests/{backtest_id}/equity", names={"backtest_id": backtest_id}
+        )
+        return answer
+
+    def backtests_backtest_trades(
+        self, backtest_id: str, *, limit: int | None = None, cursor: int | None = None
+    ) -> BacktestTrades:
+        """Backtest Trades"""
+        answer: BacktestTrades = self._ask(
+            "GET",
+            "/api/backtests/{backtest_id}/trades",
+            names={"backtest_id": backtest_id},
+            query={"limit": limit, "cursor": cursor},
+        )
+        return answer
+
+    def data_backfill(self, body: BackfillParameters, *, idempotency_key: str | None = None) -> JobLine:
+        """Candles of an exchange; with nothing named, every real series that is stored is brought up to date."""
+        answer: JobLine = self._ask("POST", "/api/data/backfill", body=body, idempotency_key=idempotency_key)
         return answer
 
     def data_coverage(self) -> Coverage:
@@ -753,6 +1360,107 @@ class Operations:
         answer: Gaps = self._ask(
             "GET", "/api/data/gaps", query={"exchange": exchange, "symbol": symbol, "timeframe": timeframe}
         )
+        return answer
+
+    def data_import_files(self, body: ImportFiles, *, idempotency_key: str | None = None) -> JobLine:
+        """Import Files"""
+        answer: JobLine = self._ask("POST", "/api/data/import", body=body, idempotency_key=idempotency_key)
+        return answer
+
+    def exchanges_connections(self) -> list[ConnectionLine]:
+        """The wallets with their keys: what each key may do, and whether it may trade live."""
+        answer: list[ConnectionLine] = self._ask("GET", "/api/exchanges/connections")
+        return answer
+
+    def exchanges_add_connection(self, body: tradepulse__api__routers__exchanges__NewKey) -> str:
+        """Store the key of a wallet, encrypted, after asking its exchange what it may do."""
+        answer: str = self._ask("POST", "/api/exchanges/connections", body=body)
+        return answer
+
+    def exchanges_remove_connection(self, wallet: str, *, idempotency_key: str | None = None) -> str:
+        """Delete the stored key of a wallet here. Delete it at the exchange too. Needs the password given lately."""
+        answer: str = self._ask(
+            "DELETE", "/api/exchanges/connections/{wallet}", names={"wallet": wallet}, idempotency_key=idempotency_key
+        )
+        return answer
+
+    def exchanges_check_connection(
+        self, wallet: str, *, idempotency_key: str | None = None
+    ) -> tradepulse__api__routers__exchanges__KeyLine:
+        """Ask the exchange now what the key may do. A right to withdraw found here stops the wallet's entries."""
+        answer: tradepulse__api__routers__exchanges__KeyLine = self._ask(
+            "POST",
+            "/api/exchanges/connections/{wallet}/test",
+            names={"wallet": wallet},
+            idempotency_key=idempotency_key,
+        )
+        return answer
+
+    def exchanges_performance(self, *, book: str | None = None) -> list[TradeGroup]:
+        """Closed trades of the book by exchange."""
+        answer: list[TradeGroup] = self._ask("GET", "/api/exchanges/performance", query={"book": book})
+        return answer
+
+    def exchanges_supported(self) -> list[ExchangeLine]:
+        """Every exchange and kind of market, with how a position is protected there and why."""
+        answer: list[ExchangeLine] = self._ask("GET", "/api/exchanges/supported")
+        return answer
+
+    def jobs_jobs(
+        self, *, kind: list[str] | None = None, ended: bool | None = None, limit: int | None = None
+    ) -> JobList:
+        """Newest first; training jobs are told with units as their progress."""
+        answer: JobList = self._ask("GET", "/api/jobs", query={"kind": kind, "ended": ended, "limit": limit})
+        return answer
+
+    def jobs_schedules(self) -> list[ScheduleLine]:
+        """Schedules"""
+        answer: list[ScheduleLine] = self._ask("GET", "/api/jobs/schedules")
+        return answer
+
+    def jobs_switch_schedule(
+        self, name: str, body: ScheduleSwitch, *, idempotency_key: str | None = None
+    ) -> ScheduleLine:
+        """On: it runs at the next time its expression names. Off: a job of it that runs goes on."""
+        answer: ScheduleLine = self._ask(
+            "PATCH", "/api/jobs/schedules/{name}", names={"name": name}, body=body, idempotency_key=idempotency_key
+        )
+        return answer
+
+    def jobs_run_schedule(self, name: str, *, idempotency_key: str | None = None) -> JobLine:
+        """Now, whether it is on or off."""
+        answer: JobLine = self._ask(
+            "POST", "/api/jobs/schedules/{name}/run", names={"name": name}, idempotency_key=idempotency_key
+        )
+        return answer
+
+    def jobs_job(self, job_id: str) -> JobLine:
+        """Job"""
+        answer: JobLine = self._ask("GET", "/api/jobs/{job_id}", names={"job_id": job_id})
+        return answer
+
+    def jobs_cancel_job(self, job_id: str, *, idempotency_key: str | None = None) -> JobLine:
+        """Its worker stops within seconds; what it has stored so far is kept."""
+        answer: JobLine = self._ask(
+            "DELETE", "/api/jobs/{job_id}", names={"job_id": job_id}, idempotency_key=idempotency_key
+        )
+        return answer
+
+    def jobs_resume_job(self, job_id: str, *, idempotency_key: str | None = None) -> JobLine:
+        """Only what was cancelled or has failed: a backfill goes on after what is stored, others start again."""
+        answer: JobLine = self._ask(
+            "POST", "/api/jobs/{job_id}/resume", names={"job_id": job_id}, idempotency_key=idempotency_key
+        )
+        return answer
+
+    def patterns_pattern_library(self) -> list[PatternLine]:
+        """Every condition that a setup can be asked for, and which strategies ask for it."""
+        answer: list[PatternLine] = self._ask("GET", "/api/patterns/pattern-library")
+        return answer
+
+    def patterns_performance(self, *, book: str | None = None) -> list[StrategyPerformance]:
+        """What each strategy found, how much of it was taken, and what its closed trades made."""
+        answer: list[StrategyPerformance] = self._ask("GET", "/api/patterns/performance", query={"book": book})
         return answer
 
     def patterns_setups(
@@ -777,6 +1485,23 @@ class Operations:
         answer: list[StrategyLine] = self._ask("GET", "/api/patterns/strategies")
         return answer
 
+    def patterns_strategy(self, strategy_id: str) -> StrategyLine:
+        """One strategy: what it asks for, and which of its numbers may be chosen."""
+        answer: StrategyLine = self._ask("GET", "/api/patterns/{strategy_id}", names={"strategy_id": strategy_id})
+        return answer
+
+    def patterns_parameters(self, strategy_id: str) -> list[ParameterLine]:
+        """Its parameters with defaults and bounds."""
+        answer: list[ParameterLine] = self._ask(
+            "GET", "/api/patterns/{strategy_id}/parameters", names={"strategy_id": strategy_id}
+        )
+        return answer
+
+    def portfolio_books(self) -> list[BookLine]:
+        """All books there are, the most recently active first."""
+        answer: list[BookLine] = self._ask("GET", "/api/portfolio/books")
+        return answer
+
     def portfolio_history(
         self, *, since: int | None = None, limit: int | None = None, book: str | None = None
     ) -> EquityHistory:
@@ -786,9 +1511,39 @@ class Operations:
         )
         return answer
 
+    def portfolio_holdings(self, *, book: str | None = None) -> Holdings:
+        """Cash and coins of the book by its ledger, valued at the latest stored close."""
+        answer: Holdings = self._ask("GET", "/api/portfolio/holdings", query={"book": book})
+        return answer
+
+    def portfolio_oco_orders(self, *, book: str | None = None) -> list[OcoOrder]:
+        """Stops and targets that rest for open positions, by position."""
+        answer: list[OcoOrder] = self._ask("GET", "/api/portfolio/oco-orders", query={"book": book})
+        return answer
+
+    def portfolio_performance(self, *, since: int | None = None, book: str | None = None) -> Performance:
+        """What the book made, in all and by strategy, symbol, regime and timeframe; from its newest 20,000 marks."""
+        answer: Performance = self._ask("GET", "/api/portfolio/performance", query={"since": since, "book": book})
+        return answer
+
+    def portfolio_risk_management(self, *, book: str | None = None) -> dict[str, Any]:
+        """State of trading, what holds it, locks on entries, and the limits with the share of each that is used."""
+        answer: dict[str, Any] = self._ask("GET", "/api/portfolio/risk-management", query={"book": book})
+        return answer
+
     def portfolio_summary(self, *, book: str | None = None) -> PortfolioSummary:
         """Summary"""
         answer: PortfolioSummary = self._ask("GET", "/api/portfolio/summary", query={"book": book})
+        return answer
+
+    def portfolio_wallets(self) -> list[WalletLine]:
+        """The wallets of the wallets file, whether they are traded now, and what they are worth."""
+        answer: list[WalletLine] = self._ask("GET", "/api/portfolio/wallets")
+        return answer
+
+    def system_config(self) -> list[SettingLine]:
+        """Every setting in force and where it comes from. For admins."""
+        answer: list[SettingLine] = self._ask("GET", "/api/system/config")
         return answer
 
     def system_explained_readiness(self) -> ReadinessReport:
@@ -796,9 +1551,19 @@ class Operations:
         answer: ReadinessReport = self._ask("GET", "/api/system/readiness")
         return answer
 
+    def system_resources(self) -> Resources:
+        """Resources"""
+        answer: Resources = self._ask("GET", "/api/system/resources")
+        return answer
+
     def system_status(self) -> SystemStatus:
         """Always answers, also while the database does not: then `database` says why."""
         answer: SystemStatus = self._ask("GET", "/api/system/status")
+        return answer
+
+    def system_version_line(self) -> VersionLine:
+        """Version Line"""
+        answer: VersionLine = self._ask("GET", "/api/system/version")
         return answer
 
     def trades_active(self, *, book: str | None = None) -> list[ActivePosition]:
@@ -813,12 +1578,47 @@ class Operations:
         )
         return answer
 
+    def trades_daily_pnl(
+        self,
+        *,
+        book: str | None = None,
+        strategy: str | None = None,
+        since: int | None = None,
+        until: int | None = None,
+        symbol: str | None = None,
+    ) -> list[DayLine]:
+        """Realised profit by UTC day of the exit, ascending; days without a closed trade are left out."""
+        answer: list[DayLine] = self._ask(
+            "GET",
+            "/api/trades/daily-pnl",
+            query={"book": book, "strategy": strategy, "since": since, "until": until, "symbol": symbol},
+        )
+        return answer
+
     def trades_history(
-        self, *, limit: int | None = None, cursor: int | None = None, book: str | None = None
+        self,
+        *,
+        limit: int | None = None,
+        cursor: int | None = None,
+        book: str | None = None,
+        strategy: str | None = None,
+        since: int | None = None,
+        until: int | None = None,
+        symbol: str | None = None,
     ) -> Page_TradeRow:
         """Closed trades, newest first."""
         answer: Page_TradeRow = self._ask(
-            "GET", "/api/trades/history", query={"limit": limit, "cursor": cursor, "book": book}
+            "GET",
+            "/api/trades/history",
+            query={
+                "limit": limit,
+                "cursor": cursor,
+                "book": book,
+                "strategy": strategy,
+                "since": since,
+                "until": until,
+                "symbol": symbol,
+            },
         )
         return answer
 
@@ -828,6 +1628,20 @@ class Operations:
         """Halt every book, and close what is open where that is asked for. Never asks for the password: it is urgent."""
         answer: list[CommandState] = self._ask(
             "POST", "/api/trades/kill-switch", query={"wait": wait}, body=body, idempotency_key=idempotency_key
+        )
+        return answer
+
+    def trades_logs(
+        self,
+        *,
+        kind: list[str] | None = None,
+        limit: int | None = None,
+        cursor: int | None = None,
+        book: str | None = None,
+    ) -> Page_LogLine:
+        """What the book's engine wrote down, newest first."""
+        answer: Page_LogLine = self._ask(
+            "GET", "/api/trades/logs", query={"kind": kind, "limit": limit, "cursor": cursor, "book": book}
         )
         return answer
 
@@ -849,9 +1663,21 @@ class Operations:
         )
         return answer
 
-    def trades_trade_statistics(self, *, book: str | None = None) -> TradeStatistics:
-        """Over all closed trades of the book."""
-        answer: TradeStatistics = self._ask("GET", "/api/trades/statistics", query={"book": book})
+    def trades_trade_statistics(
+        self,
+        *,
+        book: str | None = None,
+        strategy: str | None = None,
+        since: int | None = None,
+        until: int | None = None,
+        symbol: str | None = None,
+    ) -> TradeStatistics:
+        """Over all closed trades of the book, or those chosen."""
+        answer: TradeStatistics = self._ask(
+            "GET",
+            "/api/trades/statistics",
+            query={"book": book, "strategy": strategy, "since": since, "until": until, "symbol": symbol},
+        )
         return answer
 
     def trades_close(
@@ -873,6 +1699,135 @@ class Operations:
         answer: TradeStory = self._ask(
             "GET", "/api/trades/{trade_id}", names={"trade_id": trade_id}, query={"book": book}
         )
+        return answer
+
+    def training_configurations(
+        self,
+        *,
+        exchange: str | None = None,
+        strategy: str | None = None,
+        regime: str | None = None,
+        timeframe: str | None = None,
+        active: bool | None = None,
+        symbol: str | None = None,
+    ) -> Configurations:
+        """Configurations"""
+        answer: Configurations = self._ask(
+            "GET",
+            "/api/training/configurations",
+            query={
+                "exchange": exchange,
+                "strategy": strategy,
+                "regime": regime,
+                "timeframe": timeframe,
+                "active": active,
+                "symbol": symbol,
+            },
+        )
+        return answer
+
+    def training_configuration(self, configuration_id: str) -> ConfigurationStory:
+        """With its evidence, in sample and out of sample side by side, and its life."""
+        answer: ConfigurationStory = self._ask(
+            "GET", "/api/training/configurations/{configuration_id}", names={"configuration_id": configuration_id}
+        )
+        return answer
+
+    def training_activate(
+        self, configuration_id: str, body: Reason, *, idempotency_key: str | None = None
+    ) -> ConfigurationLine:
+        """Put it into force; the one in force so far is deactivated. The trader takes it up between two candles."""
+        answer: ConfigurationLine = self._ask(
+            "POST",
+            "/api/training/configurations/{configuration_id}/activate",
+            names={"configuration_id": configuration_id},
+            body=body,
+            idempotency_key=idempotency_key,
+        )
+        return answer
+
+    def training_deactivate(
+        self, configuration_id: str, body: Reason, *, idempotency_key: str | None = None
+    ) -> ConfigurationLine:
+        """Take it out of force; it can be activated again."""
+        answer: ConfigurationLine = self._ask(
+            "POST",
+            "/api/training/configurations/{configuration_id}/deactivate",
+            names={"configuration_id": configuration_id},
+            body=body,
+            idempotency_key=idempotency_key,
+        )
+        return answer
+
+    def training_training_jobs(self, *, limit: int | None = None) -> TrainingJobs:
+        """Training Jobs"""
+        answer: TrainingJobs = self._ask("GET", "/api/training/jobs", query={"limit": limit})
+        return answer
+
+    def training_training_job(self, job_id: str) -> TrainingJobStory:
+        """With its parts: how far each is, who works on it, and what was wrong with it."""
+        answer: TrainingJobStory = self._ask("GET", "/api/training/jobs/{job_id}", names={"job_id": job_id})
+        return answer
+
+    def training_cancel_training_job(self, job_id: str, *, idempotency_key: str | None = None) -> TrainingJobLine:
+        """Its workers stop within seconds; what was found so far is not judged."""
+        answer: TrainingJobLine = self._ask(
+            "DELETE", "/api/training/jobs/{job_id}", names={"job_id": job_id}, idempotency_key=idempotency_key
+        )
+        return answer
+
+    def training_training_results(self, job_id: str) -> TrainingReport:
+        """Training Results"""
+        answer: TrainingReport = self._ask("GET", "/api/training/jobs/{job_id}/results", names={"job_id": job_id})
+        return answer
+
+    def training_resume_training_job(self, job_id: str, *, idempotency_key: str | None = None) -> TrainingJobLine:
+        """A job that has not ended goes on by itself with the next worker that is free; one that has ended is over."""
+        answer: TrainingJobLine = self._ask(
+            "POST", "/api/training/jobs/{job_id}/resume", names={"job_id": job_id}, idempotency_key=idempotency_key
+        )
+        return answer
+
+    def training_market_regimes(
+        self, *, exchange: str | None = None, timeframe: str | None = None, symbol: str | None = None
+    ) -> MarketRegimes:
+        """The regime in force now on every market that is stored."""
+        answer: MarketRegimes = self._ask(
+            "GET",
+            "/api/training/market-regimes",
+            query={"exchange": exchange, "timeframe": timeframe, "symbol": symbol},
+        )
+        return answer
+
+    def training_matrix(self, *, exchange: str, symbol: str) -> MatrixView:
+        """All combinations of a symbol on an exchange: traded with which figures, or not traded because of what."""
+        answer: MatrixView = self._ask("GET", "/api/training/matrix", query={"exchange": exchange, "symbol": symbol})
+        return answer
+
+    def training_start_multi_dimensional(
+        self, body: TrainingStart, *, idempotency_key: str | None = None
+    ) -> TrainingJobLine:
+        """Every symbol and exchange under every strategy, regime and timeframe, in one job for the workers."""
+        answer: TrainingJobLine = self._ask(
+            "POST", "/api/training/start-multi-dimensional", body=body, idempotency_key=idempotency_key
+        )
+        return answer
+
+    def training_strategy_parameters(
+        self, symbol: str, exchange: str, strategy_id: str, *, regime: str | None = None, timeframe: str | None = None
+    ) -> StrategyParameters:
+        """What is traded there: the symbol may be written BTC/USDT, BTC-USDT or BTC%2FUSDT."""
+        answer: StrategyParameters = self._ask(
+            "GET",
+            "/api/training/strategy-parameters/{symbol}/{exchange}/{strategy_id}",
+            names={"symbol": symbol, "exchange": exchange, "strategy_id": strategy_id},
+            query={"regime": regime, "timeframe": timeframe},
+        )
+        return answer
+
+    def training_system_status(self) -> TrainingSystemStatus:
+        """How much is asked for, who is at work, and what is in force."""
+        answer: TrainingSystemStatus = self._ask("GET", "/api/training/system-status")
         return answer
 
     def system_health(self) -> Health:

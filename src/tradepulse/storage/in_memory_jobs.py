@@ -244,9 +244,10 @@ class InMemoryResultStore:
     async def delete_backtest(self, backtest_id: str) -> bool:
         return self._kept.pop(backtest_id, None) is not None
 
-    async def save_walk_forward(self, report: JsonObject) -> str:
-        name = str(uuid4())
-        self._walks[name] = _copied(report | {"walk_forward_id": name, "created_at": self._clock.now()})
+    async def save_walk_forward(self, report: JsonObject, *, walk_forward_id: str | None = None) -> str:
+        name = walk_forward_id or str(uuid4())
+        about = {"walk_forward_id": name, "created_at": self._clock.now()}
+        self._walks.setdefault(name, _copied(report | about))
         return name
 
     async def walk_forwards(self, *, limit: int = 50) -> list[JsonObject]:

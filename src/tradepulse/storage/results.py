@@ -59,14 +59,15 @@ class PostgresResultStore:
     async def delete_backtest(self, backtest_id: str) -> bool:
         async with self._database.transaction() as connection:
             gone = await connection.execute(
-                f"delete from backtests where {_OF_KIND} and backtest_id = %s",  # noqa: S608 - a constant
+                f"delete from backtests where {_OF_KIND} and backtest_id = %s",  # noqa: S608 - constants
                 (BACKTEST, backtest_id),
             )
         return bool(gone.rowcount)
 
-    async def save_walk_forward(self, report: JsonObject) -> str:
+    async def save_walk_forward(self, report: JsonObject, *, walk_forward_id: str | None = None) -> str:
         async with self._database.transaction() as connection:
-            return await _saved(connection, report | {"kind": WALK_FORWARD}) or ""
+            made = await _saved(connection, report | {"kind": WALK_FORWARD}, walk_forward_id)
+        return made or walk_forward_id or ""
 
     async def walk_forwards(self, *, limit: int = 50) -> list[JsonObject]:
         """Newest first."""
