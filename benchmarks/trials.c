@@ -15,6 +15,9 @@
 #define FIGURES 4
 #define FUNDING_INTERVAL_MS 28800000
 #define RISK_DRIFT_PPM 250000
+#define ROUNDING 2e-7
+#define STRETCH 8192
+#define BATCH 32
 
 typedef struct {
     const int64_t *open_time, *open, *high, *low, *close;
@@ -31,6 +34,8 @@ typedef struct {
     const int64_t *bar, *direction, *beyond;
     int64_t candidates;
     const double *volume, *average_range;
+    const float *width;
+    const double *tops, *bottoms;
     int64_t least_atr, least_volume;
 } Memo;
 
@@ -134,39 +139,56 @@ static void take(const Market *m, int64_t *busy, double *sums, int64_t index, in
     }
 }
 
+/* One point's candidates from `place` on, before bar `until`; the candidate to go on with. */
+static int64_t go_on(const Memo *memo, const Market *m, const double *point, int64_t *busy, double *sums, int64_t place,
+                     int64_t until) {
+    int64_t least_run = (int64_t)point[0], longest = LONGEST_RUN * least_run;
+    double threshold = point[1], tallest = point[3], multiple = point[4], fraction = point[6];
+    double surely = threshold * (1.0 - ROUNDING), hardly = threshold * (1.0 + ROUNDING);
+    const double *range = memo->average_range + ((int64_t)point[2] - memo->least_atr) * m->count;
+    const float *width = memo->width + ((int64_t)point[2] - memo->least_atr) * m->count;
+    const double *volume = memo->volume + ((int64_t)point[5] - memo->least_volume) * memo->candidates;
+    for (; place < memo->candidates && memo->bar[place] < until; place++) {
+        if (!at_least(volume[place], multiple) || memo->beyond[place] < least_run) continue;
+        int64_t bar = memo->bar[place], beyond = memo->beyond[place], run = 0, at = bar - 1;
+        if (bar < busy[ANY] && bar < busy[m->slot[bar]]) continue;
+        int64_t most = longest < beyond + 1 ? longest : beyond + 1;
+        while (run < most &&
+               (width[at] < surely ||
+                (width[at] <= hardly &&
+                 threshold * range[at] - (memo->high[at] - memo->low[at]) > DUST * fabs(memo->close[at])))) {
+            run++;
+            at--;
+        }
+        if (run < least_run || run > beyond) continue;
+        int level = 0;
+        while ((int64_t)2 << level <= run) level++;
+        const double *tops = memo->tops + level * m->count, *bottoms = memo->bottoms + level * m->count;
+        int64_t first = bar - 1 - run + ((int64_t)1 << level);
+        double top = tops[bar - 1] > tops[first] ? tops[bar - 1] : tops[first];
+        double bottom = bottoms[bar - 1] < bottoms[first] ? bottoms[bar - 1] : bottoms[first];
+        if (!(tallest - (top - bottom) / range[bar - 1] >= -TIE * fmax(1.0, fabs(tallest)))) continue;
+        double inside = fraction * (top - bottom);
+        int64_t direction = memo->direction[place];
+        take(m, busy, sums, bar, direction, direction == 1 ? top - inside : bottom + inside, point[7], point[8],
+             (int64_t)point[9]);
+    }
+    return place;
+}
+
+/* `sums`: scratch for BATCH points, which go through time together. */
 void run_trials(const Memo *memo, const Market *m, const double *points, int64_t count, int64_t parameters,
                 double *sums, float *stats) {
     int64_t figures = SLOTS * m->columns * FIGURES;
-    for (int64_t row = 0; row < count; row++) {
-        const double *point = points + row * parameters;
-        int64_t busy[SLOTS] = {-1, -1, -1, -1}, least_run = (int64_t)point[0], longest = LONGEST_RUN * least_run;
-        double threshold = point[1], tallest = point[3], multiple = point[4], fraction = point[6];
-        const double *range = memo->average_range + ((int64_t)point[2] - memo->least_atr) * m->count;
-        const double *volume = memo->volume + ((int64_t)point[5] - memo->least_volume) * memo->candidates;
-        memset(sums, 0, (size_t)figures * sizeof *sums);
-        for (int64_t place = 0; place < memo->candidates; place++) {
-            if (!at_least(volume[place], multiple) || memo->beyond[place] < least_run) continue;
-            int64_t bar = memo->bar[place], beyond = memo->beyond[place], run = 0, at = bar - 1;
-            if (bar < busy[ANY] && bar < busy[m->slot[bar]]) continue;
-            double too_tall = (tallest + 1e-6 * fmax(1.0, tallest)) * range[bar - 1], top = -INFINITY, bottom = INFINITY;
-            while (run < longest && threshold * range[at] - (memo->high[at] - memo->low[at]) > DUST * fabs(memo->close[at])) {
-                top = memo->high[at] > top ? memo->high[at] : top;
-                bottom = memo->low[at] < bottom ? memo->low[at] : bottom;
-                run++;
-                at--;
-                if (run > beyond || top - bottom > too_tall) {
-                    run = 0;
-                    break;
-                }
-            }
-            if (run < least_run ||
-                !(tallest - (top - bottom) / range[bar - 1] >= -TIE * fmax(1.0, fabs(tallest))))
-                continue;
-            double inside = fraction * (top - bottom);
-            int64_t direction = memo->direction[place];
-            take(m, busy, sums, bar, direction, direction == 1 ? top - inside : bottom + inside, point[7], point[8],
-                 (int64_t)point[9]);
-        }
-        for (int64_t at = 0; at < figures; at++) stats[row * figures + at] = (float)sums[at];
+    for (int64_t begin = 0; begin < count; begin += BATCH) {
+        int64_t end = begin + BATCH < count ? begin + BATCH : count, place[BATCH] = {0}, busy[BATCH][SLOTS];
+        for (int64_t row = 0; row < end - begin; row++)
+            for (int slot = 0; slot < SLOTS; slot++) busy[row][slot] = -1;
+        memset(sums, 0, (size_t)((end - begin) * figures) * sizeof *sums);
+        for (int64_t bar = 0; bar < m->count; bar += STRETCH)
+            for (int64_t row = begin; row < end; row++)
+                place[row - begin] = go_on(memo, m, points + row * parameters, busy[row - begin],
+                                           sums + (row - begin) * figures, place[row - begin], bar + STRETCH);
+        for (int64_t at = 0; at < (end - begin) * figures; at++) stats[begin * figures + at] = (float)sums[at];
     }
 }

@@ -5,8 +5,12 @@ Alone: ``python -m benchmarks.trials [--quick]``. Statistics are compared before
 
 import argparse
 import asyncio
+import cProfile
 import ctypes
+import hashlib
+import json
 import os
+import pstats
 import resource
 import shutil
 import statistics
@@ -50,7 +54,7 @@ def trial_tables(candles: int, points: int, rounds: int, folder: Path, whole_job
     yield speed_table(market, points, rounds)
     yield native_trial_table(market, points, rounds, folder)
     if whole_job:
-        yield job_table(points=2048)
+        yield from job_tables(points=2048)
 
 
 def design(strategy: Strategy, count: int) -> FloatArray:
@@ -135,7 +139,7 @@ class _CMemo(ctypes.Structure):
     _fields_ = (
         *((name, ctypes.c_void_p) for name in ("high", "low", "close", "bar", "direction", "beyond")),
         ("candidates", ctypes.c_int64),
-        *((name, ctypes.c_void_p) for name in ("volume", "average_range")),
+        *((name, ctypes.c_void_p) for name in ("volume", "average_range", "width", "tops", "bottoms")),
         *((name, ctypes.c_int64) for name in ("least_atr", "least_volume")),
     )
 
@@ -193,16 +197,18 @@ def _contenders(market: Market, count: int, function: Any) -> tuple[Work, Work, 
     )  # fmt: skip
     c_memo = _CMemo(
         _at(memo.high), _at(memo.low), _at(memo.close), *(_at(column) for column in candidates[:3]),
-        len(candidates.bar), _at(candidates.volume), _at(memo.average_range), memo.least_atr, memo.least_volume,
+        len(candidates.bar), _at(candidates.volume), _at(memo.average_range), _at(memo.width), _at(memo.tops),
+        _at(memo.bottoms), memo.least_atr, memo.least_volume,
     )  # fmt: skip
     function.argtypes = [ctypes.c_void_p] * 3 + [ctypes.c_int64] * 2 + [ctypes.c_void_p] * 2
     function.restype = None
 
     def ours() -> None:
-        trials_breakout.run(memo, shared, points, 0, count, found)
+        for first in range(0, count, evaluation.BATCH):
+            trials_breakout.run(memo, shared, points, first, min(first + evaluation.BATCH, count), found)
 
     def run_twin(first: int, last: int) -> None:
-        sums = np.empty(shape[1:])
+        sums = np.empty((evaluation.BATCH, *shape[1:]))
         function(
             ctypes.byref(c_memo), ctypes.byref(c_market), _at(points[first:last]), last - first, points.shape[1],
             _at(sums), _at(expected[first:last]),
@@ -219,13 +225,17 @@ def _at(array: Any) -> int:
     return int(array.ctypes.data)
 
 
-def job_table(points: int) -> Table:
-    """One symbol, one year of minutes, every timeframe and strategy, judged: what its 54 combinations cost."""
+def job_tables(points: int, keep: Path | None = None, same_as: Path | None = None) -> Iterator[Table]:
+    """One symbol, one year of minutes, every timeframe and strategy, judged: what its 54 combinations cost.
+
+    The report is written to ``keep``, and compared with that in ``same_as``: a faster gate must find the same.
+    """
     title = f"54 combinations x {points + 1:,} trials, one symbol, one year of 1m candles, 2 threads, gate included"
     path = Path(os.environ.get("TRADEPULSE_TEST_CANDLES", BESIDE_THE_REPOSITORY)) / YEAR
     columns = ("timeframe", "candles", *STRATEGIES, "seconds")
     if not path.is_file():
-        return Table(title, columns, [], [f"Not measured: {YEAR} is not at hand."])
+        yield Table(title, columns, [], [f"Not measured: {YEAR} is not at hand."])
+        return
     minutes = read_candle_file(path, LONG_AFTER).good[-MINUTES_OF_A_YEAR:]
     data = dict(_year_of(minutes))
     request = TrainingRequest(
@@ -243,7 +253,7 @@ def job_table(points: int) -> Table:
         results[unit.index] = evaluate_unit(unit, data[unit.series], request, plan, threads=2)
         taken[unit.series.timeframe, unit.strategy] = time.perf_counter() - began
     began = time.perf_counter()
-    report = judge_job(request, plan, units, results.__getitem__, data.__getitem__)
+    report = judge_job(request, plan, units, results.__getitem__, data.__getitem__, threads=2)
     judging, whole = time.perf_counter() - began, time.perf_counter() - started
     rows = []
     for series, found in data.items():
@@ -253,8 +263,46 @@ def job_table(points: int) -> Table:
     rows.append((f"gate, {len(report['combinations'])} combinations", "", *[""] * len(STRATEGIES), f"{judging:.2f}"))
     rows.append(("all", "", *[""] * len(STRATEGIES), f"{whole:.2f}"))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    note = f"Wall time, preparation included, kernels compiled before. Peak memory of this process: {peak:,.0f} MB."
-    return Table(title, columns, rows, [note])
+    notes = [
+        f"Wall time, preparation included, kernels compiled before. Peak memory of this process: {peak:,.0f} MB.",
+        f"The report's fingerprint: {hashlib.sha256(_as_text(report)).hexdigest()[:16]}.",
+    ]
+    if keep is not None:
+        keep.write_bytes(_as_text(report))
+    if same_as is not None:
+        same = same_as.read_bytes() == _as_text(report)
+        notes.append(f"The report {'is equal to' if same else 'DIFFERS from'} that in {same_as}.")
+    yield Table(title, columns, rows, notes)
+    profile = cProfile.Profile()
+    profile.runcall(judge_job, request, plan, units, results.__getitem__, data.__getitem__)
+    yield _gate_table(profile)
+
+
+def _as_text(report: Any) -> bytes:
+    return json.dumps(report, sort_keys=True).encode()
+
+
+PARTS_OF_THE_GATE = {
+    "_plateau_of": "C: plateaus of all time and without each fold",
+    "_cscv": "G: every halving of the blocks",
+    "_step_b": "B: the bootstrap over the whole design",
+    "choose_cells": "D: choosing for every combination",
+    "_cell": "A, E: the trades of every combination",
+    "_family_report": "the report of a family",
+    "_judge_precision": "D: the pooled model",
+    "judge_job": "all",
+}
+
+
+def _gate_table(profile: cProfile.Profile) -> Table:
+    found = {
+        function: figures[3]
+        for (_, _, function), figures in pstats.Stats(profile).stats.items()  # type: ignore[attr-defined]
+    }
+    rows = [(words, f"{found.get(name, 0.0):.2f}") for name, words in PARTS_OF_THE_GATE.items()]
+    return Table(
+        "Where the gate's time goes, one thread", ("part", "seconds"), rows, ["Under a profiler, which adds some."]
+    )
 
 
 def _year_of(minutes: Candles) -> Iterator[tuple[SeriesKey, SeriesData]]:
@@ -277,12 +325,19 @@ def main() -> None:
 
     options = argparse.ArgumentParser(prog="python -m benchmarks.trials", description=__doc__)
     options.add_argument("--quick", action="store_true", help="fewer candles, points and rounds; not the whole job")
+    options.add_argument("--job", action="store_true", help="only the whole job of one symbol")
+    options.add_argument("--keep", type=Path, metavar="FILE", help="with --job: write the job's report as JSON")
+    options.add_argument("--same-as", type=Path, metavar="FILE", help="with --job: is the report that in FILE?")
     chosen = options.parse_args()
     console = Console(highlight=False, width=190)
     console.print(circumstances())
     with scratch() as folder:
         size = (20_000, 128, 3) if chosen.quick else (100_000, 1_000, 5)
-        for table in trial_tables(*size, folder, whole_job=not chosen.quick):
+        if chosen.job:
+            tables = job_tables(2048, chosen.keep, chosen.same_as)
+        else:
+            tables = trial_tables(*size, folder, whole_job=not chosen.quick)
+        for table in tables:
             show(console, table)
     console.print(circumstances())
 

@@ -196,7 +196,19 @@ class BookReader(Protocol):
 
     async def positions(self, book: str) -> list[JsonObject]: ...
 
-    async def trades(self, book: str, *, limit: int, before: int | None = None) -> list[JsonObject]: ...
+    async def trades(
+        self,
+        book: str,
+        *,
+        limit: int,
+        before: int | None = None,
+        symbol: str | None = None,
+        strategy: str | None = None,
+        since: int | None = None,
+        until: int | None = None,
+    ) -> list[JsonObject]:
+        """Closed trades; ``since`` and ``until`` (exclusive) bound the time of their exit."""
+        ...
 
     async def trade(self, book: str, trade_id: str) -> JsonObject | None:
         """One trade with its setup, orders, fills and ledger entries."""
@@ -207,6 +219,24 @@ class BookReader(Protocol):
     ) -> list[JsonObject]: ...
 
     async def equity(self, book: str, *, since: int | None = None, limit: int = 5000) -> list[JsonObject]: ...
+
+    async def setup_counts(self, book: str) -> dict[str, dict[str, int]]:
+        """How many setups each strategy found, by verdict."""
+        ...
+
+    async def holdings(self, book: str) -> list[JsonObject]:
+        """Per market what the ledger says is held: ``exchange``, ``symbol``, ``base``, ``quantity`` (not zero)."""
+        ...
+
+    async def resting_orders(self, book: str) -> list[JsonObject]:
+        """Stops and targets of the book that have not ended, with ``quantity`` and ``price``, newest first."""
+        ...
+
+    async def events_before(
+        self, book: str, *, limit: int, before: int | None = None, kinds: Sequence[str] = ()
+    ) -> list[JsonObject]:
+        """What was logged of the book, newest first; ``cursor`` is the global sequence. No kind named: all of them."""
+        ...
 
     async def ledger_check(self, book: str) -> LedgerCheck: ...
 
@@ -232,13 +262,22 @@ class DatabaseFacts:
 
 
 class ResultStore(Protocol):
-    """Finished backtests, opened again by id: request, data hash, code version, figures, trades, equity."""
+    """Finished backtests, opened again by id: request, data hash, code version, figures, trades, equity.
+
+    Walks forward likewise: request, data hashes, code version, folds. An id of one kind is unknown to the other.
+    """
 
     async def save_backtest(self, report: JsonObject, trades: Sequence[JsonObject]) -> str: ...
 
     async def backtests(self, *, limit: int = 50) -> list[JsonObject]: ...
 
     async def backtest(self, backtest_id: str) -> JsonObject | None: ...
+
+    async def save_walk_forward(self, report: JsonObject) -> str: ...
+
+    async def walk_forwards(self, *, limit: int = 50) -> list[JsonObject]: ...
+
+    async def walk_forward(self, walk_forward_id: str) -> JsonObject | None: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -149,12 +149,17 @@ def test_report_when_written_then_one_page_and_never_over_a_file_that_is_there(
     assert "cannot be written" in ask(f"training-report {trained} --output nowhere/report.html", 2)
 
 
-def test_walk_forward_when_asked_then_every_fold_is_chosen_before_it_is_traded(ask: Any) -> None:
+def test_walk_forward_when_asked_then_every_fold_is_chosen_before_it_is_traded_and_it_is_stored(
+    ask: Any, url: str
+) -> None:
+    before = _count(url, "backtests")
     found = ask("walk-forward volume_breakout -s WALK/USDT,TROT/USDT -t 1h --points 64 --folds 3 --json")
     assert found["series"] == ["binance:TROT/USDT:1h", "binance:WALK/USDT:1h"]
     assert len(found["folds"]) == 3
     assert all(fold["from"] < fold["until"] for fold in found["folds"])
     assert [fold["from"] for fold in found["folds"][1:]] == [fold["until"] for fold in found["folds"][:-1]]
+    assert found["id"]
+    assert _count(url, "backtests") == before + 1
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,8 @@ SYMBOLS, BARS = 4, 9_000
 
 
 class Job:
-    def __init__(self, market: Market) -> None:
+    def __init__(self, market: Market, strategies: tuple[str, ...] = (STRATEGY.strategy_id,)) -> None:
+        self.market = market
         self.data = {}
         for symbol, candles in market.candles.items():
             series = SeriesKey("null", symbol, TIMEFRAME)
@@ -29,7 +30,7 @@ class Job:
             self.data[series] = SeriesData(MarketHistory.of(series, candles), spec, data_hash(candles))
         coverage = [SeriesCoverage(series, BARS, 0, 0, 0, simulated=True) for series in self.data]
         symbols = tuple(market.candles)
-        self.request = TrainingRequest(symbols, ("null",), (STRATEGY.strategy_id,), (), (TIMEFRAME,), points=256)
+        self.request = TrainingRequest(symbols, ("null",), strategies, (), (TIMEFRAME,), points=256)
         self.units: tuple[TrainingUnit, ...]
         self.plan: JsonObject
         self.units, self.plan = asyncio.run(plan_job(self.request, coverage, self._load))
@@ -40,7 +41,9 @@ class Job:
     async def _load(self, series: SeriesKey) -> SeriesData:
         return self.data[series]
 
-    def report(self, *, challenger: bool = False, replay: str | None = None) -> JsonObject:
+    def report(
+        self, *, challenger: bool = False, replay: str | None = None, threads: int = 1, evaluated: int | None = None
+    ) -> JsonObject:
         request = replace(self.request, challenger=challenger)
         return judge_job(
             request,
@@ -49,6 +52,8 @@ class Job:
             self.results.__getitem__,
             self.data.__getitem__,
             replay=None if replay is None else lambda *_: replay,
+            threads=threads,
+            evaluated=None if evaluated is None else lambda *_: evaluated,
         )
 
 
@@ -115,6 +120,25 @@ def test_judge_job_when_a_regime_has_no_better_parameters_of_its_own_then_it_is_
 
 def test_judge_job_when_run_twice_then_the_reports_are_equal() -> None:
     assert with_edge().report() == with_edge().report()
+
+
+def test_judge_job_when_several_threads_judge_its_families_then_the_report_is_the_same() -> None:
+    job = Job(with_edge().market, tuple(STRATEGIES))
+    report = job.report()
+    assert [family["strategy"] for family in report["families"]] == list(STRATEGIES)
+    assert job.report(threads=3) == report
+
+
+def test_judge_job_when_other_trials_were_made_before_then_the_deflated_sharpe_ratio_reckons_with_them() -> None:
+    def step_g(report: JsonObject) -> JsonObject:
+        return next(step["figures"] for step in report["families"][0]["steps"] if step["step"] == "G")
+
+    alone, after_many = step_g(without_edge().report()), step_g(without_edge().report(evaluated=50_000))
+    assert alone["trials"] == 257
+    assert after_many["trials"] == 50_000
+    assert after_many["effective_trials"] > alone["effective_trials"]
+    assert after_many["deflated_sharpe"] < alone["deflated_sharpe"]
+    assert step_g(without_edge().report(evaluated=10)) == alone
 
 
 def test_judge_job_when_a_challenger_is_asked_for_then_its_trials_are_counted_and_its_fate_is_told() -> None:

@@ -4,6 +4,46 @@
  */
 
 export interface paths {
+    "/api/analytics/asset-ranking": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Asset Ranking
+         * @description Markets by what the book earned on them in units of risk, best first; then those without a trade, by volume.
+         */
+        get: operations["asset_ranking_api_analytics_asset_ranking_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/analytics/assets/{symbol}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Asset
+         * @description One symbol on every exchange of which candles are stored.
+         */
+        get: operations["asset_api_analytics_assets__symbol__get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/analytics/candles": {
         parameters: {
             query?: never;
@@ -18,6 +58,46 @@ export interface paths {
          *     A timeframe that is not stored is joined from the coarsest finer one that is.
          */
         get: operations["candles_api_analytics_candles_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/analytics/correlation-matrix": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Correlation Matrix
+         * @description How the stored markets move together, from the newest bars of each.
+         */
+        get: operations["correlation_matrix_api_analytics_correlation_matrix_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/analytics/market-overview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Market Overview
+         * @description Every market of which candles are stored, by exchange and symbol.
+         */
+        get: operations["market_overview_api_analytics_market_overview_get"];
         put?: never;
         post?: never;
         delete?: never;
@@ -441,6 +521,192 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/exchanges/connections": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Connections
+         * @description The wallets with their keys: what each key may do, and whether it may trade live.
+         */
+        get: operations["connections_api_exchanges_connections_get"];
+        put?: never;
+        /**
+         * Add Connection
+         * @description Store the key of a wallet, encrypted, after asking its exchange what it may do.
+         *
+         *     Needs the password given lately.
+         */
+        post: operations["add_connection_api_exchanges_connections_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/exchanges/connections/{wallet}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Remove Connection
+         * @description Delete the stored key of a wallet here. Delete it at the exchange too. Needs the password given lately.
+         */
+        delete: operations["remove_connection_api_exchanges_connections__wallet__delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/exchanges/connections/{wallet}/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Check Connection
+         * @description Ask the exchange now what the key may do. A right to withdraw found here stops the wallet's entries.
+         */
+        post: operations["check_connection_api_exchanges_connections__wallet__test_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/exchanges/performance": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Performance
+         * @description Closed trades of the book by exchange.
+         */
+        get: operations["performance_api_exchanges_performance_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/exchanges/supported": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Supported
+         * @description Every exchange and kind of market, with how a position is protected there and why.
+         */
+        get: operations["supported_api_exchanges_supported_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/patterns/{strategy_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Strategy
+         * @description One strategy: what it asks for, and which of its numbers may be chosen.
+         */
+        get: operations["strategy_api_patterns__strategy_id__get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/patterns/{strategy_id}/parameters": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Parameters
+         * @description Its parameters with defaults and bounds.
+         */
+        get: operations["parameters_api_patterns__strategy_id__parameters_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/patterns/pattern-library": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Pattern Library
+         * @description Every condition that a setup can be asked for, and which strategies ask for it.
+         */
+        get: operations["pattern_library_api_patterns_pattern_library_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/patterns/performance": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Performance
+         * @description What each strategy found, how much of it was taken, and what its closed trades made.
+         */
+        get: operations["performance_api_patterns_performance_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/patterns/setups": {
         parameters: {
             query?: never;
@@ -481,6 +747,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/portfolio/books": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Books
+         * @description All books there are, the most recently active first.
+         */
+        get: operations["books_api_portfolio_books_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/portfolio/history": {
         parameters: {
             query?: never;
@@ -501,6 +787,86 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/portfolio/holdings": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Holdings
+         * @description Cash and coins of the book by its ledger, valued at the latest stored close.
+         */
+        get: operations["holdings_api_portfolio_holdings_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/portfolio/oco-orders": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Oco Orders
+         * @description Stops and targets that rest for open positions, by position.
+         */
+        get: operations["oco_orders_api_portfolio_oco_orders_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/portfolio/performance": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Performance
+         * @description What the book made, in all and by strategy, symbol, regime and timeframe; from its newest 20,000 marks.
+         */
+        get: operations["performance_api_portfolio_performance_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/portfolio/risk-management": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Risk Management
+         * @description State of trading, what holds it, locks on entries, and the limits with the share of each that is used.
+         */
+        get: operations["risk_management_api_portfolio_risk_management_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/portfolio/summary": {
         parameters: {
             query?: never;
@@ -510,6 +876,46 @@ export interface paths {
         };
         /** Summary */
         get: operations["summary_api_portfolio_summary_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/portfolio/wallets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Wallets
+         * @description The wallets of the wallets file, whether they are traded now, and what they are worth.
+         */
+        get: operations["wallets_api_portfolio_wallets_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/system/config": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Config
+         * @description Every setting in force and where it comes from. For admins.
+         */
+        get: operations["config_api_system_config_get"];
         put?: never;
         post?: never;
         delete?: never;
@@ -538,6 +944,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/system/resources": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Resources */
+        get: operations["resources_api_system_resources_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/system/status": {
         parameters: {
             query?: never;
@@ -550,6 +973,23 @@ export interface paths {
          * @description Always answers, also while the database does not: then `database` says why.
          */
         get: operations["status_api_system_status_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/system/version": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Version Line */
+        get: operations["version_line_api_system_version_get"];
         put?: never;
         post?: never;
         delete?: never;
@@ -638,6 +1078,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/trades/daily-pnl": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Daily Pnl
+         * @description Realised profit by UTC day of the exit, ascending; days without a closed trade are left out.
+         */
+        get: operations["daily_pnl_api_trades_daily_pnl_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/trades/history": {
         parameters: {
             query?: never;
@@ -672,6 +1132,26 @@ export interface paths {
          * @description Halt every book, and close what is open where that is asked for. Never asks for the password: it is urgent.
          */
         post: operations["kill_switch_api_trades_kill_switch_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/trades/logs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Logs
+         * @description What the book's engine wrote down, newest first.
+         */
+        get: operations["logs_api_trades_logs_get"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -727,7 +1207,7 @@ export interface paths {
         };
         /**
          * Trade Statistics
-         * @description Over all closed trades of the book.
+         * @description Over all closed trades of the book, or those chosen.
          */
         get: operations["trade_statistics_api_trades_statistics_get"];
         put?: never;
@@ -894,6 +1374,91 @@ export interface components {
              */
             unrealised_r: number | null;
         };
+        /**
+         * AssetLine
+         * @description A market as its stored candles show it. Prices are for looking at, nothing is booked from them.
+         */
+        AssetLine: {
+            /**
+             * Change Day
+             * @description of the last close against that of a day before; null: not stored
+             */
+            change_day: number | null;
+            /** Change Week */
+            change_week: number | null;
+            /** Exchange */
+            exchange: string;
+            /** Last Close */
+            last_close: number;
+            /**
+             * Last Time
+             * @description UTC milliseconds
+             * @example 1767225600000
+             */
+            last_time: number;
+            /**
+             * Range Day
+             * @description high to low of the last day as a share of the last close
+             */
+            range_day: number | null;
+            /** @description in force on hourly bars; null where too few are stored */
+            regime: components["schemas"]["Regime"] | null;
+            /** Symbol */
+            symbol: string;
+            /**
+             * Timeframes
+             * @description stored
+             */
+            timeframes: components["schemas"]["Timeframe"][];
+            /**
+             * Volume Day
+             * @description of the last day, in quote money at the last close
+             */
+            volume_day: number | null;
+        };
+        /** AssetRank */
+        AssetRank: {
+            /**
+             * Change Day
+             * @description of the last close against that of a day before; null: not stored
+             */
+            change_day: number | null;
+            /** Change Week */
+            change_week: number | null;
+            /** Exchange */
+            exchange: string;
+            /** Last Close */
+            last_close: number;
+            /**
+             * Last Time
+             * @description UTC milliseconds
+             * @example 1767225600000
+             */
+            last_time: number;
+            /**
+             * Range Day
+             * @description high to low of the last day as a share of the last close
+             */
+            range_day: number | null;
+            /** Rank */
+            rank: number;
+            /** @description in force on hourly bars; null where too few are stored */
+            regime: components["schemas"]["Regime"] | null;
+            /** @description of the closed trades of the book on this market */
+            statistics: components["schemas"]["TradeStatistics"];
+            /** Symbol */
+            symbol: string;
+            /**
+             * Timeframes
+             * @description stored
+             */
+            timeframes: components["schemas"]["Timeframe"][];
+            /**
+             * Volume Day
+             * @description of the last day, in quote money at the last close
+             */
+            volume_day: number | null;
+        };
         /** AuditLine */
         AuditLine: {
             /** Action */
@@ -943,6 +1508,16 @@ export interface components {
              * @description kept with the event
              */
             reason: string;
+        };
+        /** BookLine */
+        BookLine: {
+            /** Book */
+            book: string;
+            /**
+             * Last Event Time
+             * @description null while nothing has happened
+             */
+            last_event_time: number | null;
         };
         /**
          * CandleBar
@@ -1068,6 +1643,45 @@ export interface components {
              */
             weight: number;
         };
+        /** ConnectionLine */
+        ConnectionLine: {
+            /**
+             * Entries Refused
+             * @description why nothing is entered live with this key; null: it may
+             */
+            entries_refused: string | null;
+            /** Exchange */
+            exchange: string;
+            key: components["schemas"]["tradepulse__api__routers__exchanges__KeyLine"] | null;
+            /** Market */
+            market: string | null;
+            /**
+             * Mode
+             * @description null: the wallet is not in the wallets file any more
+             */
+            mode: string | null;
+            /** Wallet */
+            wallet: string;
+        };
+        /** CorrelationMatrix */
+        CorrelationMatrix: {
+            /**
+             * Bars
+             * @description returns looked at; only those that both markets have are paired
+             */
+            bars: number;
+            /**
+             * Markets
+             * @description exchange and symbol, in the order of rows and columns
+             */
+            markets: string[];
+            /**
+             * Matrix
+             * @description of log returns; null where fewer than 30 are common
+             */
+            matrix: (number | null)[][];
+            timeframe: components["schemas"]["Timeframe"];
+        };
         /** Coverage */
         Coverage: {
             /** Series */
@@ -1133,6 +1747,29 @@ export interface components {
             /** Reachable */
             reachable: boolean;
         };
+        /** DayLine */
+        DayLine: {
+            /**
+             * Day
+             * @description UTC, as 2026-01-31
+             */
+            day: string;
+            /**
+             * Profit
+             * @description of the trades closed on that day, after fees and funding
+             * @example 1234.56
+             */
+            profit: string;
+            /**
+             * R
+             * @description the same in units of the risk taken
+             */
+            r: number;
+            /** Trades */
+            trades: number;
+            /** Wins */
+            wins: number;
+        };
         /**
          * Done
          * @description What was asked for is so now.
@@ -1175,6 +1812,39 @@ export interface components {
              * @example 1767225600000
              */
             time: number;
+        };
+        /** ExchangeLine */
+        ExchangeLine: {
+            /** Exchange */
+            exchange: string;
+            /**
+             * Locks Once
+             * @description a pair needs the coins for one of its legs only
+             */
+            locks_once: boolean;
+            /** Market */
+            market: string;
+            /**
+             * Probe
+             * @description what must be tried on the account before a better way is used; empty: nothing
+             */
+            probe: string;
+            /**
+             * Protection
+             * @description native pair, attached or emulated
+             */
+            protection: string;
+            /** Protection Why */
+            protection_why: string;
+            /** Quirks */
+            quirks: string[];
+            /**
+             * Stop Expires After
+             * @description seconds; null: stops rest until cancelled
+             */
+            stop_expires_after: number | null;
+            /** Stop Types */
+            stop_types: string[];
         };
         /**
          * ExitReason
@@ -1253,31 +1923,45 @@ export interface components {
             /** Version */
             version: string;
         };
+        /** Holding */
+        Holding: {
+            /** Base */
+            base: string;
+            /** Exchange */
+            exchange: string;
+            /**
+             * Mark Price
+             * @description latest stored close of the market
+             */
+            mark_price: string | null;
+            /** Mark Time */
+            mark_time: number | null;
+            /**
+             * Quantity
+             * @description by the ledger; negative for a short
+             * @example 1234.56
+             */
+            quantity: string;
+            /** Symbol */
+            symbol: string;
+            /** Value */
+            value: string | null;
+        };
+        /** Holdings */
+        Holdings: {
+            /** Book */
+            book: string | null;
+            /** Cash */
+            cash: string | null;
+            /** Items */
+            items: components["schemas"]["Holding"][];
+        };
         /** InvalidField */
         InvalidField: {
             /** Field */
             field: string;
             /** Problem */
             problem: string;
-        };
-        /** KeyLine */
-        KeyLine: {
-            /**
-             * Created At
-             * @description UTC milliseconds
-             * @example 1767225600000
-             */
-            created_at: number;
-            /** Expires At */
-            expires_at: number | null;
-            /** Key Id */
-            key_id: string;
-            /** Last Used At */
-            last_used_at: number | null;
-            /** Name */
-            name: string;
-            /** Scopes */
-            scopes: components["schemas"]["Scope"][];
         };
         /** KeyMade */
         KeyMade: {
@@ -1385,6 +2069,28 @@ export interface components {
              */
             ticket: string;
         };
+        /** LogLine */
+        LogLine: {
+            /**
+             * Cursor
+             * @description global sequence of the event
+             */
+            cursor: number;
+            /** Data */
+            data: {
+                [key: string]: unknown;
+            };
+            /** Kind */
+            kind: string;
+            /** Step */
+            step: number;
+            /**
+             * Time
+             * @description UTC milliseconds
+             * @example 1767225600000
+             */
+            time: number;
+        };
         /** Me */
         Me: {
             /**
@@ -1406,19 +2112,6 @@ export interface components {
          * @enum {string}
          */
         Mode: "PAPER" | "LIVE";
-        /** NewKey */
-        NewKey: {
-            /**
-             * Days
-             * @description null: it does not expire
-             * @default 90
-             */
-            days: number | null;
-            /** Name */
-            name: string;
-            /** Scopes */
-            scopes: components["schemas"]["Scope"][];
-        };
         /** NewPassword */
         NewPassword: {
             /**
@@ -1442,6 +2135,42 @@ export interface components {
              */
             password: string;
             role: components["schemas"]["Role"];
+        };
+        /** OcoLeg */
+        OcoLeg: {
+            /** Client Id */
+            client_id: string;
+            /**
+             * Intended At
+             * @description UTC milliseconds
+             * @example 1767225600000
+             */
+            intended_at: number;
+            /** Price */
+            price: string | null;
+            /** Quantity */
+            quantity: string | null;
+            status: components["schemas"]["OrderStatus"];
+            /**
+             * Updated
+             * @description UTC milliseconds
+             * @example 1767225600000
+             */
+            updated: number;
+        };
+        /**
+         * OcoOrder
+         * @description What rests to protect one position; a target that is watched instead of resting has no leg.
+         */
+        OcoOrder: {
+            /** Exchange */
+            exchange: string;
+            /** Setup Id */
+            setup_id: string | null;
+            stop: components["schemas"]["OcoLeg"] | null;
+            /** Symbol */
+            symbol: string;
+            target: components["schemas"]["OcoLeg"] | null;
         };
         /** OrderLine */
         OrderLine: {
@@ -1493,6 +2222,13 @@ export interface components {
             /** Next Cursor */
             next_cursor: number | null;
         };
+        /** Page[LogLine] */
+        Page_LogLine_: {
+            /** Items */
+            items: components["schemas"]["LogLine"][];
+            /** Next Cursor */
+            next_cursor: number | null;
+        };
         /** Page[SetupLine] */
         Page_SetupLine_: {
             /** Items */
@@ -1534,6 +2270,54 @@ export interface components {
              * Format: password
              */
             password: string;
+        };
+        /** PatternLine */
+        PatternLine: {
+            /** Condition */
+            condition: string;
+            /**
+             * Context
+             * @description the same around every strategy, not part of its own rule
+             */
+            context: boolean;
+            /** Strategies */
+            strategies: string[];
+        };
+        /** Performance */
+        Performance: {
+            /** Book */
+            book: string | null;
+            /** By Regime */
+            by_regime: components["schemas"]["TradeGroup"][];
+            /** By Strategy */
+            by_strategy: components["schemas"]["TradeGroup"][];
+            /** By Symbol */
+            by_symbol: components["schemas"]["TradeGroup"][];
+            /** By Timeframe */
+            by_timeframe: components["schemas"]["TradeGroup"][];
+            /** End Equity */
+            end_equity: string | null;
+            /** Marks */
+            marks: number;
+            /**
+             * Max Drawdown
+             * @description largest fall from a peak, as a share of it, between marks
+             */
+            max_drawdown: number | null;
+            /**
+             * Return Share
+             * @description of the equity at its beginning
+             */
+            return_share: number | null;
+            /** Since */
+            since: number | null;
+            /**
+             * Start Equity
+             * @description at the first mark of the stretch
+             */
+            start_equity: string | null;
+            /** Until */
+            until: number | null;
         };
         /**
          * Phase
@@ -1666,6 +2450,51 @@ export interface components {
             weight: number;
         };
         /**
+         * Resources
+         * @description Of this process, and of the machine it runs on.
+         */
+        Resources: {
+            /** Cpu Count */
+            cpu_count: number;
+            /** Disk Free */
+            disk_free: number;
+            /**
+             * Disk Total
+             * @description where the data live
+             */
+            disk_total: number;
+            /**
+             * Load
+             * @description of the last 1, 5 and 15 minutes
+             */
+            load: number[];
+            /** Memory Available */
+            memory_available: number;
+            /**
+             * Memory Total
+             * @description bytes, as all that follow
+             */
+            memory_total: number;
+            /**
+             * Process Files
+             * @description open files and sockets
+             */
+            process_files: number;
+            /**
+             * Process Memory
+             * @description resident
+             */
+            process_memory: number;
+            /** Process Threads */
+            process_threads: number;
+            /**
+             * Time
+             * @description UTC milliseconds
+             * @example 1767225600000
+             */
+            time: number;
+        };
+        /**
          * Role
          * @description Each may do all that those before it may.
          * @enum {string}
@@ -1699,6 +2528,21 @@ export interface components {
             expires_at: number;
             /** Session Id */
             session_id: string;
+        };
+        /** SettingLine */
+        SettingLine: {
+            /** Name */
+            name: string;
+            /**
+             * Source
+             * @description where it comes from
+             */
+            source: string;
+            /**
+             * Value
+             * @description secrets are hidden
+             */
+            value: string | null;
         };
         /** SetUp */
         SetUp: {
@@ -1806,6 +2650,45 @@ export interface components {
          * @enum {string}
          */
         State: "ok" | "failed" | "unknown";
+        /** StoredKey */
+        StoredKey: {
+            /**
+             * Checked At
+             * @description UTC milliseconds
+             * @example 1767225600000
+             */
+            checked_at: number;
+            /** Consent By */
+            consent_by: string | null;
+            /** Exchange */
+            exchange: string;
+            /** Expires At */
+            expires_at: number | null;
+            /** Ip Restricted */
+            ip_restricted: boolean | null;
+            /**
+             * Last Four
+             * @description of the key's id; more of it is never shown
+             */
+            last_four: string;
+            /** May Read */
+            may_read: boolean | null;
+            /**
+             * May Trade
+             * @description null: the exchange does not say
+             */
+            may_trade: boolean | null;
+            /** May Withdraw */
+            may_withdraw: boolean | null;
+            /** Reason */
+            reason: string;
+            /** State */
+            state: string;
+            /** Wallet */
+            wallet: string;
+            /** Warnings */
+            warnings: string[];
+        };
         /** StrategyLine */
         StrategyLine: {
             /** Conditions */
@@ -1816,6 +2699,26 @@ export interface components {
             strategy: string;
             /** Title */
             title: string;
+        };
+        /** StrategyPerformance */
+        StrategyPerformance: {
+            /**
+             * Setups
+             * @description evaluated, taken or not
+             */
+            setups: number;
+            statistics: components["schemas"]["TradeStatistics"];
+            /** Strategy */
+            strategy: string;
+            /** Title */
+            title: string;
+            /**
+             * Verdicts
+             * @description why they were taken or not; most frequent first
+             */
+            verdicts: {
+                [key: string]: number;
+            };
         };
         /** SystemStatus */
         SystemStatus: {
@@ -1907,6 +2810,104 @@ export interface components {
          * @enum {string}
          */
         Topic: "candles" | "setups" | "orders" | "positions" | "trades" | "equity" | "ledger" | "regimes" | "gaps" | "reliability" | "risk" | "other";
+        /** TradeGroup */
+        TradeGroup: {
+            /** Name */
+            name: string;
+            statistics: components["schemas"]["TradeStatistics"];
+        };
+        /** KeyLine */
+        tradepulse__api__routers__auth__KeyLine: {
+            /**
+             * Created At
+             * @description UTC milliseconds
+             * @example 1767225600000
+             */
+            created_at: number;
+            /** Expires At */
+            expires_at: number | null;
+            /** Key Id */
+            key_id: string;
+            /** Last Used At */
+            last_used_at: number | null;
+            /** Name */
+            name: string;
+            /** Scopes */
+            scopes: components["schemas"]["Scope"][];
+        };
+        /** NewKey */
+        tradepulse__api__routers__auth__NewKey: {
+            /**
+             * Days
+             * @description null: it does not expire
+             * @default 90
+             */
+            days: number | null;
+            /** Name */
+            name: string;
+            /** Scopes */
+            scopes: components["schemas"]["Scope"][];
+        };
+        /** KeyLine */
+        tradepulse__api__routers__exchanges__KeyLine: {
+            /**
+             * Checked At
+             * @description UTC milliseconds
+             * @example 1767225600000
+             */
+            checked_at: number;
+            /** Consent By */
+            consent_by: string | null;
+            /** Exchange */
+            exchange: string;
+            /** Expires At */
+            expires_at: number | null;
+            /** Ip Restricted */
+            ip_restricted: boolean | null;
+            /**
+             * Last Four
+             * @description of the key's id; more of it is never shown
+             */
+            last_four: string;
+            /** May Read */
+            may_read: boolean | null;
+            /**
+             * May Trade
+             * @description null: the exchange does not say
+             */
+            may_trade: boolean | null;
+            /** May Withdraw */
+            may_withdraw: boolean | null;
+            /** Reason */
+            reason: string;
+            /** State */
+            state: string;
+            /** Wallet */
+            wallet: string;
+        };
+        /** NewKey */
+        tradepulse__api__routers__exchanges__NewKey: {
+            /**
+             * Accept Unverified
+             * @description trade live although the exchange does not say all
+             * @default false
+             */
+            accept_unverified: boolean;
+            /**
+             * Api Key
+             * Format: password
+             */
+            api_key: string;
+            /** Password */
+            password?: string | null;
+            /**
+             * Secret
+             * Format: password
+             */
+            secret: string;
+            /** Wallet */
+            wallet: string;
+        };
         /** TradeRow */
         TradeRow: {
             /**
@@ -2227,6 +3228,51 @@ export interface components {
             /** User Id */
             user_id: string;
         };
+        /** VersionLine */
+        VersionLine: {
+            /** Database */
+            database: string;
+            /** Python */
+            python: string;
+            /** Tradepulse */
+            tradepulse: string;
+        };
+        /** WalletLine */
+        WalletLine: {
+            /** Base Currency */
+            base_currency: string;
+            /** Book */
+            book: string;
+            /**
+             * Equity
+             * @description null while its book has not begun
+             */
+            equity: string | null;
+            /** Exchange */
+            exchange: string;
+            /** Market */
+            market: string;
+            /** Mode */
+            mode: string;
+            /** Name */
+            name: string;
+            /**
+             * Traded
+             * @description a trader runs it now
+             */
+            traded: boolean;
+            /** Trades */
+            trades: components["schemas"]["WalletTrade"][];
+        };
+        /** WalletTrade */
+        WalletTrade: {
+            /** Strategy */
+            strategy: string;
+            /** Symbol */
+            symbol: string;
+            /** Timeframe */
+            timeframe: string;
+        };
     };
     responses: {
         /** @description Bad Request */
@@ -2335,10 +3381,13 @@ export interface components {
     pathItems: never;
 }
 export type ActivePosition = components['schemas']['ActivePosition'];
+export type AssetLine = components['schemas']['AssetLine'];
+export type AssetRank = components['schemas']['AssetRank'];
 export type AuditLine = components['schemas']['AuditLine'];
 export type BacktestLine = components['schemas']['BacktestLine'];
 export type Backtests = components['schemas']['Backtests'];
 export type BookCommand = components['schemas']['BookCommand'];
+export type BookLine = components['schemas']['BookLine'];
 export type CandleBar = components['schemas']['CandleBar'];
 export type CandleSeries = components['schemas']['CandleSeries'];
 export type ChainState = components['schemas']['ChainState'];
@@ -2346,39 +3395,49 @@ export type CheckLine = components['schemas']['CheckLine'];
 export type Code = components['schemas']['Code'];
 export type CommandState = components['schemas']['CommandState'];
 export type ConditionLine = components['schemas']['ConditionLine'];
+export type ConnectionLine = components['schemas']['ConnectionLine'];
+export type CorrelationMatrix = components['schemas']['CorrelationMatrix'];
 export type Coverage = components['schemas']['Coverage'];
 export type CoverageLine = components['schemas']['CoverageLine'];
 export type Credentials = components['schemas']['Credentials'];
 export type DatabaseState = components['schemas']['DatabaseState'];
+export type DayLine = components['schemas']['DayLine'];
 export type Done = components['schemas']['Done'];
 export type EquityHistory = components['schemas']['EquityHistory'];
 export type EquityPoint = components['schemas']['EquityPoint'];
+export type ExchangeLine = components['schemas']['ExchangeLine'];
 export type ExitReason = components['schemas']['ExitReason'];
 export type FillLine = components['schemas']['FillLine'];
 export type GapLine = components['schemas']['GapLine'];
 export type Gaps = components['schemas']['Gaps'];
 export type Health = components['schemas']['Health'];
+export type Holding = components['schemas']['Holding'];
+export type Holdings = components['schemas']['Holdings'];
 export type InvalidField = components['schemas']['InvalidField'];
-export type KeyLine = components['schemas']['KeyLine'];
 export type KeyMade = components['schemas']['KeyMade'];
 export type KillSwitch = components['schemas']['KillSwitch'];
 export type LedgerKind = components['schemas']['LedgerKind'];
 export type LedgerLine = components['schemas']['LedgerLine'];
 export type LiveMessage = components['schemas']['LiveMessage'];
 export type LiveRequest = components['schemas']['LiveRequest'];
+export type LogLine = components['schemas']['LogLine'];
 export type Me = components['schemas']['Me'];
 export type Mode = components['schemas']['Mode'];
-export type NewKey = components['schemas']['NewKey'];
 export type NewPassword = components['schemas']['NewPassword'];
 export type NewUser = components['schemas']['NewUser'];
+export type OcoLeg = components['schemas']['OcoLeg'];
+export type OcoOrder = components['schemas']['OcoOrder'];
 export type OrderLine = components['schemas']['OrderLine'];
 export type OrderRole = components['schemas']['OrderRole'];
 export type OrderStatus = components['schemas']['OrderStatus'];
 export type PageAuditLine = components['schemas']['Page_AuditLine_'];
+export type PageLogLine = components['schemas']['Page_LogLine_'];
 export type PageSetupLine = components['schemas']['Page_SetupLine_'];
 export type PageTradeRow = components['schemas']['Page_TradeRow_'];
 export type ParameterLine = components['schemas']['ParameterLine'];
 export type PasswordOnly = components['schemas']['PasswordOnly'];
+export type PatternLine = components['schemas']['PatternLine'];
+export type Performance = components['schemas']['Performance'];
 export type Phase = components['schemas']['Phase'];
 export type PortfolioSummary = components['schemas']['PortfolioSummary'];
 export type Problem = components['schemas']['Problem'];
@@ -2389,25 +3448,37 @@ export type Regime = components['schemas']['Regime'];
 export type RequestKind = components['schemas']['RequestKind'];
 export type RequestStatus = components['schemas']['RequestStatus'];
 export type RequirementLine = components['schemas']['RequirementLine'];
+export type Resources = components['schemas']['Resources'];
 export type Role = components['schemas']['Role'];
 export type Scope = components['schemas']['Scope'];
 export type SessionLine = components['schemas']['SessionLine'];
+export type SettingLine = components['schemas']['SettingLine'];
 export type SetUp = components['schemas']['SetUp'];
 export type SetupLine = components['schemas']['SetupLine'];
 export type SetUpState = components['schemas']['SetUpState'];
 export type State = components['schemas']['State'];
+export type StoredKey = components['schemas']['StoredKey'];
 export type StrategyLine = components['schemas']['StrategyLine'];
+export type StrategyPerformance = components['schemas']['StrategyPerformance'];
 export type SystemStatus = components['schemas']['SystemStatus'];
 export type Ticket = components['schemas']['Ticket'];
 export type Timeframe = components['schemas']['Timeframe'];
 export type Tokens = components['schemas']['Tokens'];
 export type Topic = components['schemas']['Topic'];
+export type TradeGroup = components['schemas']['TradeGroup'];
+export type TradepulseApiRoutersAuthKeyLine = components['schemas']['tradepulse__api__routers__auth__KeyLine'];
+export type TradepulseApiRoutersAuthNewKey = components['schemas']['tradepulse__api__routers__auth__NewKey'];
+export type TradepulseApiRoutersExchangesKeyLine = components['schemas']['tradepulse__api__routers__exchanges__KeyLine'];
+export type TradepulseApiRoutersExchangesNewKey = components['schemas']['tradepulse__api__routers__exchanges__NewKey'];
 export type TradeRow = components['schemas']['TradeRow'];
 export type TradeStatistics = components['schemas']['TradeStatistics'];
 export type TradeStory = components['schemas']['TradeStory'];
 export type TradingLine = components['schemas']['TradingLine'];
 export type UserChange = components['schemas']['UserChange'];
 export type UserLine = components['schemas']['UserLine'];
+export type VersionLine = components['schemas']['VersionLine'];
+export type WalletLine = components['schemas']['WalletLine'];
+export type WalletTrade = components['schemas']['WalletTrade'];
 export type ResponseProblem400 = components['responses']['Problem400'];
 export type ResponseProblem401 = components['responses']['Problem401'];
 export type ResponseProblem403 = components['responses']['Problem403'];
@@ -2421,6 +3492,73 @@ export type ResponseProblem500 = components['responses']['Problem500'];
 export type ResponseProblem503 = components['responses']['Problem503'];
 export type $defs = Record<string, never>;
 export interface operations {
+    asset_ranking_api_analytics_asset_ranking_get: {
+        parameters: {
+            query?: {
+                /** @description default: the first book */
+                book?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AssetRank"][];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    asset_api_analytics_assets__symbol__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                symbol: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AssetLine"][];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
     candles_api_analytics_candles_get: {
         parameters: {
             query: {
@@ -2446,6 +3584,72 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["CandleSeries"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    correlation_matrix_api_analytics_correlation_matrix_get: {
+        parameters: {
+            query: {
+                bars?: number;
+                /** @description 1m, 5m, 15m, 1h, 4h, 1d or 1w */
+                timeframe: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CorrelationMatrix"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    market_overview_api_analytics_market_overview_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AssetLine"][];
                 };
             };
             400: components["responses"]["Problem400"];
@@ -2582,7 +3786,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["KeyLine"][];
+                    "application/json": components["schemas"]["tradepulse__api__routers__auth__KeyLine"][];
                 };
             };
             400: components["responses"]["Problem400"];
@@ -2607,7 +3811,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["NewKey"];
+                "application/json": components["schemas"]["tradepulse__api__routers__auth__NewKey"];
             };
         };
         responses: {
@@ -3304,6 +4508,338 @@ export interface operations {
             503: components["responses"]["Problem503"];
         };
     };
+    connections_api_exchanges_connections_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConnectionLine"][];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    add_connection_api_exchanges_connections_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["tradepulse__api__routers__exchanges__NewKey"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StoredKey"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    remove_connection_api_exchanges_connections__wallet__delete: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description the same key and body: done once */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                wallet: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    check_connection_api_exchanges_connections__wallet__test_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description the same key and body: done once */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                wallet: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["tradepulse__api__routers__exchanges__KeyLine"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    performance_api_exchanges_performance_get: {
+        parameters: {
+            query?: {
+                /** @description default: the first book */
+                book?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TradeGroup"][];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    supported_api_exchanges_supported_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExchangeLine"][];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    strategy_api_patterns__strategy_id__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                strategy_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StrategyLine"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    parameters_api_patterns__strategy_id__parameters_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                strategy_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ParameterLine"][];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    pattern_library_api_patterns_pattern_library_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PatternLine"][];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    performance_api_patterns_performance_get: {
+        parameters: {
+            query?: {
+                /** @description default: the first book */
+                book?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StrategyPerformance"][];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
     setups_api_patterns_setups_get: {
         parameters: {
             query?: {
@@ -3377,6 +4913,37 @@ export interface operations {
             503: components["responses"]["Problem503"];
         };
     };
+    books_api_portfolio_books_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BookLine"][];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
     history_api_portfolio_history_get: {
         parameters: {
             query?: {
@@ -3399,6 +4966,146 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["EquityHistory"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    holdings_api_portfolio_holdings_get: {
+        parameters: {
+            query?: {
+                /** @description default: the first book */
+                book?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Holdings"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    oco_orders_api_portfolio_oco_orders_get: {
+        parameters: {
+            query?: {
+                /** @description default: the first book */
+                book?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OcoOrder"][];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    performance_api_portfolio_performance_get: {
+        parameters: {
+            query?: {
+                /** @description default: the first book */
+                book?: string | null;
+                /** @description UTC milliseconds */
+                since?: number | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Performance"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    risk_management_api_portfolio_risk_management_get: {
+        parameters: {
+            query?: {
+                /** @description default: the first book */
+                book?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        [key: string]: unknown;
+                    };
                 };
             };
             400: components["responses"]["Problem400"];
@@ -3448,6 +5155,68 @@ export interface operations {
             503: components["responses"]["Problem503"];
         };
     };
+    wallets_api_portfolio_wallets_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WalletLine"][];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    config_api_system_config_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SettingLine"][];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
     explained_readiness_api_system_readiness_get: {
         parameters: {
             query?: never;
@@ -3479,6 +5248,37 @@ export interface operations {
             503: components["responses"]["Problem503"];
         };
     };
+    resources_api_system_resources_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Resources"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
     status_api_system_status_get: {
         parameters: {
             query?: never;
@@ -3495,6 +5295,37 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["SystemStatus"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    version_line_api_system_version_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["VersionLine"];
                 };
             };
             400: components["responses"]["Problem400"];
@@ -3666,6 +5497,47 @@ export interface operations {
             503: components["responses"]["Problem503"];
         };
     };
+    daily_pnl_api_trades_daily_pnl_get: {
+        parameters: {
+            query?: {
+                /** @description default: the first book */
+                book?: string | null;
+                /** @description closed at or after; UTC ms */
+                since?: number | null;
+                strategy?: string | null;
+                /** @description BTC/USDT, BTC-USDT or BTC%2FUSDT */
+                symbol?: string | null;
+                /** @description closed before; UTC ms */
+                until?: number | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DayLine"][];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
     history_api_trades_history_get: {
         parameters: {
             query?: {
@@ -3675,6 +5547,13 @@ export interface operations {
                 cursor?: number | null;
                 /** @description rows of one page */
                 limit?: number;
+                /** @description closed at or after; UTC ms */
+                since?: number | null;
+                strategy?: string | null;
+                /** @description BTC/USDT, BTC-USDT or BTC%2FUSDT */
+                symbol?: string | null;
+                /** @description closed before; UTC ms */
+                until?: number | null;
             };
             header?: never;
             path?: never;
@@ -3738,6 +5617,46 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    logs_api_trades_logs_get: {
+        parameters: {
+            query?: {
+                /** @description default: the first book */
+                book?: string | null;
+                /** @description `next_cursor` of the page before */
+                cursor?: number | null;
+                /** @description only these, e.g. order_filled; repeatable */
+                kind?: string[] | null;
+                /** @description rows of one page */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_LogLine_"];
+                };
             };
             400: components["responses"]["Problem400"];
             401: components["responses"]["Problem401"];
@@ -3853,6 +5772,13 @@ export interface operations {
             query?: {
                 /** @description default: the first book */
                 book?: string | null;
+                /** @description closed at or after; UTC ms */
+                since?: number | null;
+                strategy?: string | null;
+                /** @description BTC/USDT, BTC-USDT or BTC%2FUSDT */
+                symbol?: string | null;
+                /** @description closed before; UTC ms */
+                until?: number | null;
             };
             header?: never;
             path?: never;

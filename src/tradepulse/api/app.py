@@ -18,7 +18,18 @@ from tradepulse.api.metrics import Metrics
 from tradepulse.api.models import LiveMessage, LiveRequest
 from tradepulse.api.pages import STATIC, page_router
 from tradepulse.api.problems import PROBLEM_RESPONSES, Problem, install_problem_handlers
-from tradepulse.api.routers import analytics, auth, backtests, data, patterns, portfolio, system, trades, users
+from tradepulse.api.routers import (
+    analytics,
+    auth,
+    backtests,
+    data,
+    exchanges,
+    patterns,
+    portfolio,
+    system,
+    trades,
+    users,
+)
 from tradepulse.api.security import SecurityHeaders, allowed_hosts, same_origin
 from tradepulse.api.throttle import LoginThrottle
 from tradepulse.api.tokens import AccessTokens
@@ -26,9 +37,10 @@ from tradepulse.api.tracing import BoundedBodies, TracedRequests
 from tradepulse.domain.users import Role
 from tradepulse.shared.settings import ApiSettings, Settings
 
-NOUNS = (auth, users, system, portfolio, trades, patterns, analytics, data, backtests)
+NOUNS = (auth, users, system, portfolio, trades, patterns, analytics, exchanges, data, backtests)
 """Their routes are for those who are logged in, whatever else a route asks for."""
-OPEN = (system.health_router, system.metrics_router, auth.open_router)
+APART = (system.health_router, system.metrics_router, auth.open_router, exchanges.secret_router)
+"""Open to all, or with doors of their own."""
 
 DESCRIPTION = """Read what TradePulse IQ saw, decided and did.
 
@@ -70,7 +82,7 @@ def create_app(
     app.add_middleware(BoundedBodies)
     app.add_middleware(SecurityHeaders)
     app.add_middleware(TracedRequests, metrics=metrics)
-    for router in OPEN:
+    for router in APART:
         app.include_router(router, responses=PROBLEM_RESPONSES)
     for noun in NOUNS:
         app.include_router(noun.router, responses=PROBLEM_RESPONSES, dependencies=[Depends(require(Role.VIEWER))])

@@ -1,6 +1,6 @@
 """Which stored series shows a market on a timeframe: its own, or a finer one whose candles are joined."""
 
-from tradepulse.domain.market import Candles, SeriesKey, Timeframe
+from tradepulse.domain.market import Candles, MarketKey, SeriesKey, Timeframe
 from tradepulse.ports import CandleStore
 from tradepulse.strategies.base_strategy import higher_bars
 
@@ -19,6 +19,16 @@ async def finest_of(store: CandleStore, series: SeriesKey) -> SeriesKey:
     """The series of this market with the newest close to be had."""
     stored = await _stored(store, series)
     return min(stored, key=lambda one: one.timeframe.milliseconds, default=series)
+
+
+async def latest_close(store: CandleStore, market: MarketKey) -> tuple[float | None, int | None]:
+    """Of the finest stored series of a market, and when it was; ``None`` where nothing is stored."""
+    stored = [line.series for line in await store.coverage() if line.series.market == market]
+    if not stored:
+        return None, None
+    series = min(stored, key=lambda one: one.timeframe.milliseconds)
+    candle = (await store.tail(series, 1)).row(0)
+    return candle.close, candle.open_time + series.timeframe.milliseconds
 
 
 async def _stored(store: CandleStore, series: SeriesKey) -> list[SeriesKey]:

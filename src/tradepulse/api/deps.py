@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import cache
 from hmac import compare_digest
-from typing import Annotated
+from typing import Annotated, Protocol
 
 from fastapi import Depends, Query, Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
@@ -29,6 +29,7 @@ from tradepulse.ports import (
 )
 from tradepulse.shared.errors import ConfigurationError
 from tradepulse.shared.passwords import token_hash
+from tradepulse.shared.secrets import Credentials
 from tradepulse.shared.settings import Settings
 from tradepulse.strategies.base_strategy import Strategy
 
@@ -38,6 +39,24 @@ USED_AGAIN_MS = 60_000
 
 async def _nobody(_book: str) -> bool:
     return False
+
+
+class Installation(Protocol):
+    """What the hall knows beyond the stores: wallets, keys, exchanges, settings. See ``bootstrap.Installation``."""
+
+    async def wallets(self) -> list[JsonObject]: ...
+
+    async def connections(self) -> list[JsonObject]: ...
+
+    async def add_key(self, wallet: str, credentials: Credentials, *, consent_by: str | None) -> JsonObject: ...
+
+    async def remove_key(self, wallet: str) -> bool: ...
+
+    async def check_key(self, wallet: str) -> JsonObject: ...
+
+    def exchanges(self) -> list[JsonObject]: ...
+
+    def configuration(self) -> list[JsonObject]: ...
 
 
 async def _no_report(_book: str | None) -> JsonObject:
@@ -62,6 +81,7 @@ class Services:
     inbox: CommandInbox
     signing_key: bytes
     """Of access tokens; 32 bytes at least."""
+    installation: Installation
     strategies: tuple[Strategy, ...] = ()
     trading: Callable[[], TradingState] = lambda: STARTING
     """What the trader of this process is doing."""

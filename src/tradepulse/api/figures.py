@@ -13,20 +13,63 @@ from tradepulse.api.models import (
     Page,
     SetupLine,
     SetupRow,
+    TradeGroup,
     TradeRow,
     TradeStatistics,
 )
 from tradepulse.kernels.metrics import wilson_lower_bound
-from tradepulse.ports import JsonObject
+from tradepulse.ports import BookReader, JsonObject
 
 Item = TypeVar("Item")
 CONFIDENCE = 0.95
+TRADES_READ_AT_ONCE = 1000
 
 
 def page_of(rows: Sequence[JsonObject], limit: int, read: Callable[[JsonObject], Item]) -> Page[Item]:
     """A full page may have a successor; a short one is the last."""
     next_cursor = int(rows[-1]["cursor"]) if len(rows) == limit else None
     return Page[Item](items=[read(row) for row in rows], next_cursor=next_cursor)
+
+
+async def all_trades(
+    books: BookReader,
+    book: str,
+    *,
+    symbol: str | None = None,
+    strategy: str | None = None,
+    since: int | None = None,
+    until: int | None = None,
+) -> list[TradeRow]:
+    """Newest first."""
+    trades: list[TradeRow] = []
+    cursor: int | None = None
+    while True:
+        rows = await books.trades(
+            book, limit=TRADES_READ_AT_ONCE, before=cursor, symbol=symbol, strategy=strategy, since=since, until=until
+        )
+        trades.extend(TradeRow.model_validate(row) for row in rows)
+        if len(rows) < TRADES_READ_AT_ONCE:
+            return trades
+        cursor = int(rows[-1]["cursor"])
+
+
+def grouped(trades: Sequence[TradeRow], group: Callable[[TradeRow], str]) -> list[TradeGroup]:
+    """Statistics of each group, by name."""
+    names = sorted({group(trade) for trade in trades})
+    return [
+        TradeGroup(name=name, statistics=statistics([trade for trade in trades if group(trade) == name]))
+        for name in names
+    ]
+
+
+def drawdown_of(equity: Sequence[Decimal]) -> float | None:
+    """The largest fall from a peak as a share of it; ``None`` without marks."""
+    worst, peak = Decimal(0), None
+    for value in equity:
+        peak = value if peak is None else max(peak, value)
+        if peak > 0:
+            worst = max(worst, (peak - value) / peak)
+    return None if peak is None else float(worst)
 
 
 def statistics(trades: Sequence[TradeRow]) -> TradeStatistics:

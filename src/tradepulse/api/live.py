@@ -77,6 +77,11 @@ def kind_in_words(kind: str) -> str:
     return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", kind).lower()
 
 
+def kind_as_written(words: str) -> str:
+    """``PositionOpened`` for ``position_opened``, and for itself."""
+    return "".join(part[:1].upper() + part[1:] for part in words.split("_"))
+
+
 def event_message(event: JsonObject) -> LiveMessage:
     """An evaluated setup is told as the setups list answers it, so that a watcher need not ask for it."""
     kind = kind_in_words(str(event["kind"]))

@@ -316,6 +316,11 @@ class TradeStatistics(View):
     exit_reasons: dict[ExitReason, int]
 
 
+class TradeGroup(View):
+    name: str
+    statistics: TradeStatistics
+
+
 # --- patterns
 
 

@@ -4,6 +4,7 @@ from tradepulse.bootstrap.application import Application, database_facts, open_a
 from tradepulse.bootstrap.backtests import BacktestRequest, find_strategy, run_backtest
 from tradepulse.bootstrap.data import analyse_stored_series, download_data, import_data
 from tradepulse.bootstrap.exchange_keys import KeyNews, add_key, keys_of, recheck_keys
+from tradepulse.bootstrap.installation import Installation, key_json, wallet_json
 from tradepulse.bootstrap.paper import paper_book, run_paper
 from tradepulse.bootstrap.requests import answer_to, ask, is_traded, risk_report
 from tradepulse.bootstrap.signing_key import signing_key
@@ -20,6 +21,7 @@ __all__ = [
     "ExchangeKeys",
     "FileReport",
     "ImportReport",
+    "Installation",
     "KeyNews",
     "add_key",
     "analyse_stored_series",
@@ -30,6 +32,7 @@ __all__ = [
     "find_strategy",
     "import_data",
     "is_traded",
+    "key_json",
     "keys_of",
     "load_wallets",
     "open_application",
@@ -40,4 +43,5 @@ __all__ = [
     "run_paper",
     "signing_key",
     "sync_database_schema",
+    "wallet_json",
 ]

@@ -106,13 +106,19 @@ class KeyNews:
 
 
 async def recheck_keys(
-    keys: ExchangeKeys, wallets: Wallets, clock: Clock, *, every: bool = False, ask: Ask = ask_permissions
+    keys: ExchangeKeys,
+    wallets: Wallets,
+    clock: Clock,
+    *,
+    every: bool = False,
+    only: str | None = None,
+    ask: Ask = ask_permissions,
 ) -> list[KeyNews]:
     """Ask about the keys that are due (a day after the last answer, an hour after none), and store what came of it.
 
-    For whoever runs the wallets to call now and then: only the clock decides what is due.
+    ``only``: that of one wallet. For whoever runs the wallets to call now and then: only the clock decides what is due.
     """
-    states = await keys.states()
+    states = [state for state in await keys.states() if only in (None, state.wallet)]
     news = []
     for before in states if every else due_keys(states, clock.now()):
         answer = await _asked_again(keys, wallets, before, ask)

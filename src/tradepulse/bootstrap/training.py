@@ -204,7 +204,15 @@ async def run_training(
             await work(lanes=cluster.lanes, evaluate=cluster.evaluate)
     while not (stop is not None and stop.is_set()):
         await training_job.judge(
-            job.job_id, worker, app.training, load, ReplayInEngine(), deploy, progress=judging, stop=stop
+            job.job_id,
+            worker,
+            app.training,
+            load,
+            ReplayInEngine(),
+            deploy,
+            threads=threads or cores(),
+            progress=judging,
+            stop=stop,
         )
         job = await find_job(app, job.job_id)
         if job.state.ended:
@@ -258,7 +266,7 @@ async def walk_forward(
     threads: int = 0,
     progress: Callable[[int, int, str], None] | None = None,
 ) -> JsonObject:
-    """What choosing parameters again and again, each time on the past only, would have made. Stores nothing."""
+    """What choosing parameters again and again, each time on the past only, would have made. The result is stored."""
     coverage = await trainable(app)
     regimes = [str(regime) for regime in Regime]
     request = checked_request(
@@ -281,17 +289,21 @@ async def walk_forward(
         results[unit.index] = await _evaluated(unit, load, request, plan, threads or cores(), len(units), progress)
     family = plan["families"][0]
     rows = walk_forward_of(request, family, lambda index: results[index], folds)
-    return {
+    report: JsonObject = {
         "strategy": strategy,
         "timeframe": timeframe,
         "series": family["series"],
         "left_out": plan["left_out"],
+        "since": since,
+        "until": until,
         "points": points,
         "seed": seed,
         "code_version": code_version(),
         "data": {str(unit.series): results[unit.index].data_hash for unit in units},
         "folds": rows,
     }
+    report["id"] = await app.results.save_walk_forward(report)
+    return report
 
 
 async def _evaluated(

@@ -76,5 +76,7 @@ async def _work_on(
     if stop.is_set():
         return
     deploy = trained_assets(app).deploy
-    if await training_job.judge(job.job_id, shift.worker, app.training, load, ReplayInEngine(), deploy, stop=stop):
+    if await training_job.judge(
+        job.job_id, shift.worker, app.training, load, ReplayInEngine(), deploy, threads=threads, stop=stop
+    ):
         shift.judged.append(job.job_id)

@@ -138,6 +138,7 @@ def _server(app: "Application", settings: Settings, ready: Callable[[], None], b
         inbox=app.inbox,
         signing_key=bootstrap.signing_key(settings),
         is_traded=partial(bootstrap.is_traded, app),
+        installation=bootstrap.Installation(app),
         risk_report=partial(bootstrap.risk_report, app),
         database_facts=partial(bootstrap.database_facts, app),
         strategies=tuple(STRATEGIES.values()),

@@ -241,7 +241,7 @@ def walk_forward(
     threads: Threads = None,
     as_json: AsJson = False,
 ) -> None:
-    """Choose parameters on the past, trade the time after it, move on: what that would have made. Stores nothing."""
+    """Choose parameters on the past, trade the time after it, move on: what that would have made. It is stored."""
     settings = settings_for_command()
     own, used = settings.training, _threads(settings, threads)
     first, end = span(since, until)

@@ -51,25 +51,10 @@ def list_wallets(as_json: AsJson = False) -> None:
 
     wallets = bootstrap.load_wallets(settings_for_command())
     if as_json:
-        show_json([_wallet_json(wallet) for wallet in wallets.wallets])
+        show_json([bootstrap.wallet_json(wallet) for wallet in wallets.wallets])
     else:
         columns = ["wallet", "mode", "exchange", "market", "base", "book", "strategies", "symbols", "timeframes"]
         show_table(columns, map(_wallet_row, wallets.wallets))
-
-
-def _wallet_json(wallet: Wallet) -> dict[str, Any]:
-    return {
-        "name": wallet.name,
-        "mode": str(wallet.mode),
-        "exchange": wallet.exchange,
-        "market": str(wallet.kind),
-        "base_currency": wallet.base_currency,
-        "book": wallet.book,
-        "trades": [
-            {"strategy": one.strategy, "symbol": one.series.symbol, "timeframe": str(one.series.timeframe)}
-            for one in wallet.assignments
-        ],
-    }
 
 
 def _wallet_row(wallet: Wallet) -> tuple[object, ...]:
@@ -147,7 +132,7 @@ def add(
     for warning in warnings:
         tell(f"warning: {warning}")
     if as_json:
-        show_json({**_key_json(state), "warnings": list(warnings)})
+        show_json({**bootstrap.key_json(state), "warnings": list(warnings)})
         return
     show_line(f"The key …{state.last_four} of wallet '{state.wallet}' is stored: {state.verdict}.")
     if state.reason:
@@ -176,30 +161,14 @@ def check_keys(as_json: AsJson = False) -> None:
 
 
 def _show_keys(states: list[KeyState], *, as_json: bool) -> None:
+    from tradepulse import bootstrap
+
     if as_json:
-        show_json([_key_json(state) for state in states])
+        show_json([bootstrap.key_json(state) for state in states])
     elif not states:
         show_line("No exchange key is stored. Add one: tradepulse keys add --help")
     else:
         show_table(["wallet", "exchange", "key", "state", "why", "last answer (UTC)", "consent"], map(_key_row, states))
-
-
-def _key_json(state: KeyState) -> dict[str, Any]:
-    told = state.permissions
-    return {
-        "wallet": state.wallet,
-        "exchange": state.exchange,
-        "last_four": state.last_four,
-        "state": str(state.verdict),
-        "reason": state.reason,
-        "may_trade": told.trade,
-        "may_read": told.read,
-        "may_withdraw": told.withdraw,
-        "ip_restricted": told.ip_restricted,
-        "expires_at": told.expires_at,
-        "checked_at": state.checked_at,
-        "consent_by": state.consent_by,
-    }
 
 
 def _key_row(state: KeyState) -> tuple[object, ...]:

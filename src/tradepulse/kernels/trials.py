@@ -38,6 +38,8 @@ ANY = SLOT_COUNT - 1
 N, WINS, SUM_R, SUM_R2 = range(4)
 FIGURES = 4
 NEVER = np.iinfo(np.int64).max
+STRETCH = 8_192
+"""Bars that all points of a batch go through before any goes on: what they read there stays near the processor."""
 
 # Columns of the trade table.
 (
@@ -142,6 +144,35 @@ def opened_book(columns: int, recorded: int, room: int) -> Book:
         np.empty(room),
         np.zeros(1, np.int64),
     )
+
+
+class Books(NamedTuple):
+    """``Book`` for each of many points that go through time together; nothing is recorded. ``place`` [point]: the
+    candidate at which each goes on."""
+
+    place: IntArray
+    busy: IntArray
+    sums: FloatArray
+    trades: IntArray
+    results: FloatArray
+    made: IntArray
+
+
+@compiled
+def opened_books(points: int, columns: int) -> Books:
+    return Books(
+        np.zeros(points, np.int64),
+        np.full((points, SLOT_COUNT), -1, np.int64),
+        np.zeros((points, SLOT_COUNT, columns, FIGURES)),
+        np.empty((0, TRADE_COLUMNS), np.int64),
+        np.empty(0),
+        np.zeros(1, np.int64),
+    )
+
+
+@compiled
+def book_of(books: Books, point: int) -> Book:
+    return Book(books.busy[point], books.sums[point], -1, books.trades, books.results, books.made)
 
 
 @compiled

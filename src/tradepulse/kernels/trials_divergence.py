@@ -4,6 +4,8 @@ The same setups as ``kernels.setups_divergence`` finds valid, bit for bit. Indic
 ask for them: RSI at swings, averages at triggers.
 """
 
+import itertools
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -13,21 +15,27 @@ from tradepulse.kernels.compiled import compiled
 from tradepulse.kernels.indicators import DUST, atr, ema, rsi
 from tradepulse.kernels.setups_divergence import ATR_PERIOD, LEAST_GAIN, capitulation, trigger
 from tradepulse.kernels.setups_sweep import TIE, is_swing_low
+from tradepulse.kernels.side_by_side import side_by_side
 from tradepulse.kernels.trials import (
     ANY,
+    NEVER,
+    STRETCH,
     Book,
     Flags,
     Statistics,
     TradeRules,
     TrialMarket,
     at_least,
-    close_book,
+    book_of,
     opened_book,
+    opened_books,
     take,
 )
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
+
+TURNED, PARTS = 64, 4
 
 PARAMETERS = (
     "ema_fast",
@@ -97,7 +105,7 @@ class Candidates(NamedTuple):
 
 
 class AtTriggers(NamedTuple):
-    """What is read at the close of a trigger; ``averages`` is ``[trigger, period]``."""
+    """What is read at the close of a trigger; ``averages`` is ``[period, trigger]``."""
 
     averages: FloatArray
     average_range: FloatArray
@@ -120,20 +128,24 @@ class DivergenceMemo(NamedTuple):
 
 def prepared(
     open_: FloatArray, high: FloatArray, low: FloatArray, close: FloatArray, volume: FloatArray, allowed: Flags,
-    least: FloatArray, most: FloatArray, least_trend: float, target_is_average: int,
+    least: FloatArray, most: FloatArray, least_trend: float, target_is_average: int, threads: int = 1,
 ) -> DivergenceMemo:  # fmt: skip
     """``allowed`` ``[side, bar]`` (long, short): may a setup be traded there? ``least``, ``most``: a point's bounds.
 
     ``target_is_average``: the choice of ``target_mode`` under which the fast average is the target.
     """
-    swings = _swings(low, high, close, allowed, least, most)
+    swings = _swings(low, high, close, allowed, least, most, threads)
     mirrored = ((open_, low, close), (-open_, -high, -close))
+    confirms = range(int(least[SWING_CONFIRM]), int(most[SWING_CONFIRM]) + 1)
+    rows: dict[tuple[int, int], IntArray] = {}
+
+    def find(confirm: int, side: int) -> None:
+        rows[confirm, side] = _candidates(*mirrored[side], volume, allowed[side], swings, side, confirm, least, most)
+
+    side_by_side([partial(find, confirm, side) for confirm in confirms for side in (0, 1)], threads)
     found, start = [], [0]
-    for confirm in range(int(least[SWING_CONFIRM]), int(most[SWING_CONFIRM]) + 1):
-        rows = [
-            _candidates(*mirrored[side], volume, allowed[side], swings, side, confirm, least, most) for side in (0, 1)
-        ]
-        both = np.concatenate(rows, axis=1)
+    for confirm in confirms:
+        both = np.concatenate((rows[confirm, 0], rows[confirm, 1]), axis=1)
         found.append(both[:, np.lexsort((-both[0], both[2], both[1]))])
         start.append(start[-1] + both.shape[1])
     swing, bar, side, wait = np.ascontiguousarray(np.concatenate(found, axis=1))
@@ -141,12 +153,25 @@ def prepared(
     least_average, most_average = (
         int(pick(bound[EMA_FAST], bound[EMA_SLOW])) for pick, bound in ((min, least), (max, most))
     )
-    at = AtTriggers(
-        _averages_at(close, least_average, most_average, triggers),
-        atr(high, low, close, ATR_PERIOD)[triggers],
-        close[triggers],
+    averages = np.empty((most_average - least_average + 1, len(triggers)))
+    least_volume, later = int(least[VOLUME_PERIOD]), swings.bar[swing]
+    ratios = np.empty((int(most[VOLUME_PERIOD]) - least_volume + 1, len(later)))
+
+    def average(first: int, last: int) -> None:
+        _averages_at(close, least_average + first, triggers, averages[first:last])
+
+    def measure(row: int) -> None:
+        _capitulations(volume, later, least_volume + row, ratios[row])
+
+    edges = np.linspace(0, len(averages), min(PARTS, len(averages)) + 1).astype(int)
+    side_by_side(
+        [
+            *(partial(average, int(first), int(last)) for first, last in itertools.pairwise(edges)),
+            *(partial(measure, row) for row in range(len(ratios))),
+        ],
+        threads,
     )
-    ratios = _capitulations(volume, swings.bar[swing], int(least[VOLUME_PERIOD]), int(most[VOLUME_PERIOD]))
+    at = AtTriggers(averages, atr(high, low, close, ATR_PERIOD)[triggers], close[triggers])
     candidates = Candidates(np.array(start), swing, bar, 1 - 2 * side, wait, seen.astype(np.int64), ratios)
     return DivergenceMemo(
         swings, candidates, at, int(least[SWING_CONFIRM]), least_average, int(least[RSI_PERIOD]),
@@ -155,7 +180,13 @@ def prepared(
 
 
 def _swings(
-    low: FloatArray, high: FloatArray, close: FloatArray, allowed: Flags, least: FloatArray, most: FloatArray
+    low: FloatArray,
+    high: FloatArray,
+    close: FloatArray,
+    allowed: Flags,
+    least: FloatArray,
+    most: FloatArray,
+    threads: int,
 ) -> Swings:
     bounds = int(least[SWING_CONFIRM]), int(most[SWING_CONFIRM])
     none = np.empty((2, 0), np.int64)
@@ -165,9 +196,12 @@ def _swings(
     longs = up.shape[1]
     periods = range(int(least[RSI_PERIOD]), int(most[RSI_PERIOD]) + 1)
     strength = np.empty((len(periods), len(bar)))
-    for row, period in enumerate(periods):
-        strength[row] = rsi(close, period)[bar]
+
+    def measure(row: int) -> None:
+        strength[row] = rsi(close, periods[row])[bar]
         strength[row, longs:] = 100.0 - strength[row, longs:]
+
+    side_by_side([partial(measure, row) for row in range(len(periods))], threads)
     first = np.where(np.arange(len(bar)) < longs, 0, longs)
     return Swings(bar, np.concatenate((low[bar[:longs]], -high[bar[longs:]])), first, reach, strength)
 
@@ -267,10 +301,11 @@ def diverges(
 
 
 @compiled
-def _averages_at(close: FloatArray, least_period: int, most_period: int, bars: IntArray) -> FloatArray:
-    """Exponential averages of all periods at ascending ``bars``, side by side as the series goes by."""
-    periods = most_period - least_period + 1
-    result = np.full((len(bars), periods), np.nan)
+def _averages_at(close: FloatArray, least_period: int, bars: IntArray, result: FloatArray) -> None:
+    """Exponential averages of all periods ``[period, bar]`` at ascending ``bars``, side by side as time goes by."""
+    periods = len(result)
+    most_period = least_period + periods - 1
+    result[:] = np.nan
     average, weight, keep = np.empty(periods), np.empty(periods), np.empty(periods)
     begun = min(most_period, len(close))
     early = int(np.searchsorted(bars, begun))
@@ -278,34 +313,39 @@ def _averages_at(close: FloatArray, least_period: int, most_period: int, bars: I
         head = ema(close[:begun], least_period + column)
         average[column] = head[begun - 1]
         for row in range(early):
-            result[row, column] = head[bars[row]]
+            result[column, row] = head[bars[row]]
         weight[column] = 2.0 / (least_period + column + 1)
         keep[column] = 1.0 - weight[column]
-    row = early
+    # A trial reads along a period, and time goes by across them: turned over some bars at a time.
+    turned = np.empty((TURNED, periods))
+    row, held = early, 0
     for bar in range(begun, len(close)):
-        if row == len(bars):
+        if row + held == len(bars):
             break
         value = close[bar]
         for column in range(periods):
             average[column] = keep[column] * average[column] + weight[column] * value
-        if bars[row] == bar:
-            result[row] = average
-            row += 1
-    return result
+        if bars[row + held] == bar:
+            turned[held] = average
+            held += 1
+            if held == TURNED:
+                result[:, row : row + held] = turned.T
+                row, held = row + held, 0
+    result[:, row : row + held] = turned[:held].T
 
 
 @compiled
-def _capitulations(volume: FloatArray, later: IntArray, least_period: int, most_period: int) -> FloatArray:
-    ratios = np.empty((most_period - least_period + 1, len(later)))
-    for row in range(len(ratios)):
-        for place in range(len(later)):
-            ratios[row, place] = capitulation(volume, later[place], least_period + row)
-    return ratios
+def _capitulations(volume: FloatArray, later: IntArray, period: int, ratios: FloatArray) -> None:
+    for place in range(len(later)):
+        ratios[place] = capitulation(volume, later[place], period)
 
 
 @compiled
-def trial(memo: DivergenceMemo, market: TrialMarket, point: FloatArray, book: Book) -> None:
-    """Trade the point's setups, in an empty book; bars on which no slot is free are not even looked at."""
+def trial(memo: DivergenceMemo, market: TrialMarket, point: FloatArray, book: Book, place: int, until: int) -> int:
+    """Trade the point's setups from candidate ``place`` on (0: the first), before bar ``until``; where to go on.
+
+    Bars on which no slot is free are not even looked at.
+    """
     confirm, window = int(point[SWING_CONFIRM]), int(point[ENTRY_WINDOW])
     lookback, gain, oversold = int(point[DIVERGENCE_LOOKBACK]), point[MIN_RSI_GAIN], point[RSI_OVERSOLD]
     asked = point[CAPITULATION_THRESHOLD]
@@ -313,22 +353,26 @@ def trial(memo: DivergenceMemo, market: TrialMarket, point: FloatArray, book: Bo
     # Arrays by their own names: taken out of a tuple in the loop, each would be counted in and out every time.
     bars, lows, firsts, reaches, _ = memo.swings
     start, seconds, triggers, directions, waits, seen_at, _ = memo.candidates
-    averages, ranges, closes = memo.at
+    _, ranges, closes = memo.at
     volume = memo.candidates.volume[int(point[VOLUME_PERIOD]) - memo.least_volume]
     strength = memo.swings.strength[int(point[RSI_PERIOD]) - memo.least_rsi]
-    fast_column, slow_column = int(point[EMA_FAST]) - memo.least_average, int(point[EMA_SLOW]) - memo.least_average
+    fast_at = memo.at.averages[int(point[EMA_FAST]) - memo.least_average]
+    slow_at = memo.at.averages[int(point[EMA_SLOW]) - memo.least_average]
     towards_average = point[TARGET_MODE] == memo.target_is_average
     busy, slot_at = book.busy, market.slot
     group = confirm - memo.least_confirm
+    # Those that trigger together are never parted: where a stretch ends is asked of the bar.
+    begin = max(place, start[group])
+    end = int(begin + np.searchsorted(triggers[begin : start[group + 1]], until))
     last_bar, last_direction = -1, 0
-    for place in range(start[group], start[group + 1]):
-        if not at_least(volume[place], asked) or waits[place] > window:
+    for row in range(begin, end):
+        if not at_least(volume[row], asked) or waits[row] > window:
             continue
-        direction, bar = directions[place], triggers[place]
+        direction, bar = directions[row], triggers[row]
         if (bar < busy[ANY] and bar < busy[slot_at[bar]]) or (bar == last_bar and direction == last_direction):
             continue
-        seen, later = seen_at[place], seconds[place]
-        fast, slow, spread = averages[seen, fast_column], averages[seen, slow_column], ranges[seen]
+        seen, later = seen_at[row], seconds[row]
+        fast, slow, spread = fast_at[seen], slow_at[seen], ranges[seen]
         if np.isnan(fast) or np.isnan(slow) or np.isnan(spread):
             continue
         trend = direction * (slow - fast) / spread if spread > DUST * abs(closes[seen]) else 0.0
@@ -340,6 +384,7 @@ def trial(memo: DivergenceMemo, market: TrialMarket, point: FloatArray, book: Bo
         last_bar, last_direction = bar, direction
         stop = direction * (lows[later] - point[STOP_BUFFER_ATR] * spread)
         take(market, book, rules, bar, direction, stop, fast if towards_average else np.nan)
+    return end
 
 
 @compiled
@@ -347,14 +392,19 @@ def run(
     memo: DivergenceMemo, market: TrialMarket, points: FloatArray, first: int, last: int, stats: Statistics
 ) -> None:
     """Rows ``first`` to ``last`` (exclusive) of ``stats`` from these rows of ``points``."""
-    book = opened_book(stats.shape[2], -1, 0)
+    books = opened_books(last - first, stats.shape[2])
+    for bar in range(0, len(market.slot), STRETCH):
+        for row in range(first, last):
+            place = books.place[row - first]
+            books.place[row - first] = trial(
+                memo, market, points[row], book_of(books, row - first), place, bar + STRETCH
+            )
     for row in range(first, last):
-        trial(memo, market, points[row], book)
-        close_book(book, stats[row])
+        stats[row] = books.sums[row - first]
 
 
 @compiled
 def trades_of(memo: DivergenceMemo, market: TrialMarket, point: FloatArray, slot: int, columns: int) -> Book:
     book = opened_book(columns, slot, len(memo.candidates.swing))
-    trial(memo, market, point, book)
+    trial(memo, market, point, book, 0, NEVER)
     return book

@@ -4,6 +4,7 @@ The same setups as ``kernels.setups_sweep`` finds valid, bit for bit. Levels liv
 is followed to its first deep enough poke without a bar by bar walk over all of them.
 """
 
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -13,6 +14,7 @@ from tradepulse.kernels.compiled import compiled
 from tradepulse.kernels.indicators import DUST, atr, mean_before
 from tradepulse.kernels.resample import HigherBars
 from tradepulse.kernels.setups_sweep import TIE, confirmed_shift, last_minor_high, lowest
+from tradepulse.kernels.side_by_side import side_by_side
 from tradepulse.kernels.trials import (
     Book,
     Flags,
@@ -103,7 +105,7 @@ class SweepMemo(NamedTuple):
 
 def prepared(
     high: FloatArray, low: FloatArray, close: FloatArray, bars: HigherBars, allowed: Flags, least: FloatArray,
-    most: FloatArray,
+    most: FloatArray, threads: int = 1,
 ) -> SweepMemo:  # fmt: skip
     """``allowed`` ``[side, bar]`` (long, short): may a setup be traded there? ``least``, ``most``: a point's bounds."""
     bars_low = np.stack((bars.low, -bars.high))
@@ -121,20 +123,35 @@ def prepared(
     last_row = bars.first_row + bars.rows - 1
     extreme = np.stack([_extremes(lows[side], bars.first_row, last_row) for side in (0, 1)])
     confirms = range(int(least[SWING_CONFIRM]), int(most[SWING_CONFIRM]) + 1)
-    standing = [[_minor_highs(highs[side], extreme[side], confirm) for side in (0, 1)] for confirm in confirms]
+    standing = np.empty((len(confirms), 2, len(last_row)), np.int64)
+    participation = np.zeros((int(most[VOLUME_PERIOD]) - int(least[VOLUME_PERIOD]) + 1, len(last_row)))
+
+    def stand(row: int, side: int) -> None:
+        standing[row, side] = _minor_highs(highs[side], extreme[side], confirms[row])
+
+    def measure(row: int) -> None:
+        _participation(bars.volume, int(least[VOLUME_PERIOD]) + row, participation[row])
+
+    side_by_side(
+        [
+            *(partial(stand, row, side) for row in range(len(confirms)) for side in (0, 1)),
+            *(partial(measure, row) for row in range(len(participation))),
+        ],
+        threads,
+    )
     return SweepMemo(
         high=highs,
         low=lows,
         close=np.stack((close, -close)),
         extreme=extreme,
-        standing=np.array(standing),
+        standing=standing,
         allowed=allowed,
         bars_low=bars_low,
         bars_close=np.stack((bars.close, -bars.close)),
         last_row=last_row,
         levels=Levels(swing, side, before, after, poked),
         average_range=ranges,
-        participation=_participation(bars.volume, int(least[VOLUME_PERIOD]), int(most[VOLUME_PERIOD])),
+        participation=participation,
         least_confirm=int(least[SWING_CONFIRM]),
         least_atr=int(least[ATR_PERIOD]),
         least_volume=int(least[VOLUME_PERIOD]),
@@ -158,14 +175,11 @@ def _minor_highs(high: FloatArray, extreme: IntArray, strength: int) -> IntArray
 
 
 @compiled
-def _participation(volume: FloatArray, least_period: int, most_period: int) -> FloatArray:
-    ratios = np.zeros((most_period - least_period + 1, len(volume)))
-    for row in range(len(ratios)):
-        for bar in range(len(volume)):
-            usual = mean_before(volume, bar + 1, least_period + row)
-            if usual > 0.0:
-                ratios[row, bar] = volume[bar] / usual
-    return ratios
+def _participation(volume: FloatArray, period: int, ratios: FloatArray) -> None:
+    for bar in range(len(volume)):
+        usual = mean_before(volume, bar + 1, period)
+        if usual > 0.0:
+            ratios[bar] = volume[bar] / usual
 
 
 @compiled

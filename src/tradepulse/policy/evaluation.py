@@ -63,6 +63,7 @@ LONGEST_GAP = 7 * DAY
 BATCH = 32
 
 Statistics = npt.NDArray[np.float32]
+Bounds = tuple[FloatArray, FloatArray]
 
 
 class TrialsCancelled(RefusedError):
@@ -182,7 +183,7 @@ def trial_stats(
     chosen = checked_points(strategy, points)
     market = shared_market(history, spec, columns, cost_factor, entry_delay)
     stats: Statistics = np.zeros((len(chosen), SLOT_COUNT, COLUMNS, FIGURES), dtype=np.float32)
-    trial = trials_on(strategy, history, market)
+    trial = trials_on(strategy, history, market, threads=threads)
     batches = [(first, min(first + BATCH, len(chosen))) for first in range(0, len(chosen), BATCH)]
     done = 0
     for size in _worked_off(lambda batch: trial.run(chosen, *batch, stats), batches, threads, cancelled):
@@ -208,7 +209,11 @@ def trial_trades(
 
 
 class TradesOfPoints:
-    """``trial_trades`` for many points of one history, which is prepared once, when the first is asked for."""
+    """``trial_trades`` for many points of one history, which is prepared once for all that are ``expected``.
+
+    Preparing for a few points costs less time and memory than for all that there could be; for a point outside of them
+    it is done again.
+    """
 
     def __init__(
         self,
@@ -218,18 +223,26 @@ class TradesOfPoints:
         columns: TimeColumns,
         cost_factor: float = 1.0,
         entry_delay: int = 0,
+        expected: FloatArray | None = None,
     ) -> None:
         self._strategy = strategy
         self._prepared: Trials | None = None
-        self._prepare: Callable[[], Trials] = lambda: trials_on(
-            strategy, history, shared_market(history, spec, columns, cost_factor, entry_delay)
+        self._within = [] if expected is None else list(checked_points(strategy, expected))
+        self._prepare: Callable[[Sequence[FloatArray]], Trials] = lambda within: trials_on(
+            strategy, history, shared_market(history, spec, columns, cost_factor, entry_delay), within=within
         )
 
     def __call__(self, point: FloatArray, slot: int) -> TrialTrades:
         (chosen,) = checked_points(self._strategy, np.asarray(point, dtype=np.float64)[np.newaxis])
+        if self._within and not self._expected(chosen):
+            self._prepared = None
+            self._within.append(chosen)
         if self._prepared is None:
-            self._prepared = self._prepare()
+            self._prepared = self._prepare(self._within)
         return _trades_in(self._prepared.trades(chosen, slot))
+
+    def _expected(self, point: FloatArray) -> bool:
+        return bool(np.all((point >= np.min(self._within, axis=0)) & (point <= np.max(self._within, axis=0))))
 
 
 def _trades_in(book: Book) -> TrialTrades:
@@ -394,15 +407,23 @@ class CompiledTrials:
         return book
 
 
-def trials_on(strategy: Strategy, history: MarketHistory, market: TrialMarket) -> Trials:
-    """Prepared for all points: compiled for the three strategies, else plain."""
+def trials_on(
+    strategy: Strategy,
+    history: MarketHistory,
+    market: TrialMarket,
+    *,
+    within: Sequence[FloatArray] = (),
+    threads: int = 1,
+) -> Trials:
+    """Prepared by so many threads for all points, or for those ``within``: compiled for the three strategies."""
     kernel, prepare = _KERNELS.get(strategy.strategy_id, (None, None))
     names = tuple(spec.name for spec in strategy.parameter_specs)
     if kernel is None or prepare is None or names != kernel.PARAMETERS or not _is_built_in(strategy):
         return PlainTrials(strategy, history, market)
     if len(history) == 0:
         return PlainTrials(strategy, history, market)
-    memo = prepare(strategy, _contiguous(history), _allowed(history, market.shorts), *_bounds(strategy))
+    bounds = (np.min(within, axis=0), np.max(within, axis=0)) if len(within) else _bounds(strategy)
+    memo = prepare(strategy, _contiguous(history), _allowed(history, market.shorts), bounds, threads)
     return CompiledTrials(kernel, memo, market)
 
 
@@ -432,24 +453,24 @@ def _allowed(history: MarketHistory, shorts: bool) -> Flags:
     return allowed
 
 
-def _breakouts(_: Strategy, history: MarketHistory, allowed: Flags, low: FloatArray, high: FloatArray) -> Any:
+def _breakouts(_: Strategy, history: MarketHistory, allowed: Flags, bounds: Bounds, threads: int) -> Any:
     candles = history.candles
-    return trials_breakout.prepared(candles.high, candles.low, candles.close, candles.volume, allowed, low, high)
+    return trials_breakout.prepared(candles.high, candles.low, candles.close, candles.volume, allowed, *bounds, threads)
 
 
-def _sweeps(_: Strategy, history: MarketHistory, allowed: Flags, low: FloatArray, high: FloatArray) -> Any:
+def _sweeps(_: Strategy, history: MarketHistory, allowed: Flags, bounds: Bounds, threads: int) -> Any:
     candles, timeframe = history.candles, history.series.timeframe
     bars = higher_bars(candles, timeframe, timeframe.context)
-    return trials_sweep.prepared(candles.high, candles.low, candles.close, bars, allowed, low, high)
+    return trials_sweep.prepared(candles.high, candles.low, candles.close, bars, allowed, *bounds, threads)
 
 
-def _divergences(strategy: Strategy, history: MarketHistory, allowed: Flags, low: FloatArray, high: FloatArray) -> Any:
+def _divergences(strategy: Strategy, history: MarketHistory, allowed: Flags, bounds: Bounds, threads: int) -> Any:
     candles = history.candles
     trend = next(rule.threshold for rule in strategy.rules(strategy.parameters()) if rule.name == "trend_atr")
     modes = next(spec.choices for spec in strategy.parameter_specs if spec.name == "target_mode")
     return trials_divergence.prepared(
-        candles.open, candles.high, candles.low, candles.close, candles.volume, allowed, low, high, trend,
-        modes.index("ema") if "ema" in modes else -1,
+        candles.open, candles.high, candles.low, candles.close, candles.volume, allowed, *bounds, trend,
+        modes.index("ema") if "ema" in modes else -1, threads,
     )  # fmt: skip
 
 

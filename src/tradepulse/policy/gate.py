@@ -178,7 +178,10 @@ def _plateau_of(design: Design, training: FloatArray, least_trades: FloatArray |
     eligible = training[:, N] >= least_trades
     eligible[design.defaults + 1 :] = False
     score = t_statistic(training)
-    neighbours = relevant_neighbours(design.cube, score, eligible)
+    # The defaults may be judged where nobody may choose them.
+    asked = eligible.copy()
+    asked[design.defaults] = True
+    neighbours = relevant_neighbours(design.cube, score, eligible, asked)
     return Plateau(plateau(score, eligible, neighbours), neighbours, score, eligible)
 
 
@@ -403,11 +406,12 @@ def choose_cells(family: Family, judgement: FamilyJudgement, rules: GateRules) -
     fallback = judgement.point if judgement.point is not None else family.design.defaults
     if judgement.challenged:
         return [[Choice(fallback, False, judgement.chosen_without) for _ in slots] for _ in rows]
-    made = [cumulative(stats) for stats in family.stats]
-    whole = _cells_on([one[:, :, -1] for one in made], judgement.whole, rules)
+    # Series by series: what had been made before each column is sixteen times larger than what is kept of it.
+    trained = [_trained(stats, family.folds) for stats in family.stats]
+    whole = _cells_on([totals_of_all for totals_of_all, _ in trained], judgement.whole, rules)
     without = [
-        _cells_on([fold.training(one) for one in made], one_fold, rules)
-        for fold, one_fold in zip(family.folds, judgement.without, strict=True)
+        _cells_on([of_folds[place] for _, of_folds in trained], one_fold, rules)
+        for place, one_fold in enumerate(judgement.without)
     ]
 
     def choice(row: int, slot: int) -> Choice:
@@ -419,6 +423,12 @@ def choose_cells(family: Family, judgement: FamilyJudgement, rules: GateRules) -
         return Choice(fallback if point is None else point, point is None, others)
 
     return [[choice(row, slot) for slot in slots] for row in rows]
+
+
+def _trained(stats: Any, folds: Sequence[Fold]) -> tuple[FloatArray, list[FloatArray]]:
+    """Totals ``[P, 4, 4]`` of one series over all time, and over what each fold's choice may see."""
+    made = cumulative(stats)
+    return made[:, :, -1].copy(), [fold.training(made) for fold in folds]
 
 
 def _cells_on(training: Sequence[FloatArray], family: Plateau, rules: GateRules) -> list[list[int | None]]:

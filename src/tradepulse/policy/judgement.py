@@ -1,6 +1,7 @@
 """The judgement of a job: every family and every combination through the gate, and the report of it."""
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field, fields, replace
 from typing import Protocol
 
@@ -104,21 +105,26 @@ def judge_job(
     rules: GateRules | None = None,
     reports: bool = True,
     progress: Progress | None = None,
+    threads: int = 1,
+    evaluated: Callable[[SeriesKey, str], int] | None = None,
 ) -> JsonObject:
     """The report of a job: a verdict with all its figures for every family and every combination.
 
-    ``replay`` checks step F's last clause in the engine. ``reports=False`` leaves out what only people read.
+    ``replay`` checks step F's last clause in the engine. ``reports=False`` leaves out what only people read. So many
+    ``threads`` judge a family each, and then ``result_of`` and ``data_of`` must bear to be called by several at once;
+    the same report for any number. ``evaluated``: trials that were ever made on a series with a strategy, this job's
+    included; the deflated Sharpe ratio reckons with all of them.
     """
     rules = rules or GateRules()
     wanted = [regime for regime in Regime if not request.regimes or regime in request.regimes]
     slots = [*sorted(SLOTS.index(str(regime)) for regime in wanted), ANY]
-    work: list[_FamilyAtWork] = []
-    for row, family in enumerate(plan["families"]):
+
+    def at_work_on(family: JsonObject) -> _FamilyAtWork:
         members = tuple(units[index] for index in family["units"])
-        work.append(_at_work(family, members, request, result_of, data_of, slots, rules, reports=reports))
-        if progress is not None:
-            progress(row + 1, len(plan["families"]))
-    work = _looked_at_together(work, rules)
+        ever = max((evaluated(unit.series, unit.strategy) for unit in members), default=0) if evaluated else 0
+        return _at_work(family, members, request, result_of, data_of, slots, rules, ever, reports=reports)
+
+    work = _looked_at_together(_each(at_work_on, plan["families"], threads, progress), rules)
     _judge_precision(work, rules)
     for at_work in work:
         for cell in at_work.cells:
@@ -141,6 +147,24 @@ def judge_job(
     }
 
 
+def _each(
+    judged: Callable[[JsonObject], _FamilyAtWork],
+    families: Sequence[JsonObject],
+    threads: int,
+    progress: Progress | None,
+) -> list[_FamilyAtWork]:
+    with ThreadPoolExecutor(max(threads, 1), thread_name_prefix="gate") as pool:
+        running = [pool.submit(judged, family) for family in families]
+        try:
+            for done, future in enumerate(as_completed(running), start=1):
+                future.result()
+                if progress is not None:
+                    progress(done, len(families))
+            return [future.result() for future in running]
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
 def _at_work(
     plan: JsonObject,
     units: tuple[TrainingUnit, ...],
@@ -149,6 +173,7 @@ def _at_work(
     data_of: Callable[[SeriesKey], SeriesData],
     slots: Sequence[int],
     rules: GateRules,
+    ever: int,
     *,
     reports: bool,
 ) -> _FamilyAtWork:
@@ -162,7 +187,7 @@ def _at_work(
     folds = folds_of(columns, longest_holds(strategy, design.points, duration))
     family = Family(strategy.strategy_id, plan["timeframe"], stats, design, folds)
     trials = len(design.points)
-    judgement = gate.judge_family(family, rules, seed=request.seed, trials=trials, reports=reports)
+    judgement = gate.judge_family(family, rules, seed=request.seed, trials=max(trials, ever), reports=reports)
     challenger = None
     if request.challenger and judgement.point is not None:
         extended, found = _with_challenger(family, judgement, strategy, columns, units, data_of, request, rules)
@@ -176,7 +201,8 @@ def _at_work(
     equity: list[tuple[int, str, float]] = []
     for row, unit in enumerate(units):
         data = data_of(unit.series)
-        trades_of = TradesOfPoints(strategy, data.history, data.spec, columns)
+        expected = family.design.points[_points_asked(choices[row], judgement, family.design.defaults)]
+        trades_of = TradesOfPoints(strategy, data.history, data.spec, columns, expected=expected)
         cells += [
             _cell(family, judgement, unit, row, slot, choices[row], splits[slot], trades_of, rules, results[row])
             for slot in slots
@@ -188,6 +214,13 @@ def _at_work(
     at_work = _FamilyAtWork(strategy, family, judgement, units, columns, _equity(equity), tuple(cells), trials, alike)
     report = _family_report(at_work, request, challenger, reports=reports)
     return replace(at_work, family=replace(family, stats=()), report=report)
+
+
+def _points_asked(choices: Sequence[gate.Choice], judgement: FamilyJudgement, defaults: int) -> list[int]:
+    """Rows of the design whose trades one series is asked for."""
+    chosen = [judgement.chosen_without, *(choice.without for choice in choices)]
+    points = {defaults, *(choice.point for choice in choices), *(row for rows in chosen for row in rows)}
+    return sorted(row for row in points if row is not None)
 
 
 def _with_challenger(

@@ -11,10 +11,10 @@ from hashlib import blake2s
 
 import numpy as np
 import numpy.typing as npt
-from scipy.spatial import KDTree
 from scipy.stats import qmc
 
 from tradepulse.domain.market import FloatArray, IntArray
+from tradepulse.kernels.neighbours import nearest
 from tradepulse.policy.evaluation import SUM_R, SUM_R2, N
 from tradepulse.strategies.base_strategy import Strategy
 from tradepulse.strategies.parameters import ParameterSpec
@@ -68,18 +68,23 @@ def design(strategy: Strategy, points: int = 2048, seed: int = 0, in_force: Sequ
     return Design(name, cube, units, points)
 
 
-def relevant_neighbours(cube: FloatArray, score: FloatArray, eligible: BoolArray) -> IntArray:
+def relevant_neighbours(
+    cube: FloatArray, score: FloatArray, eligible: BoolArray, asked: BoolArray | None = None
+) -> IntArray:
     """``[P, k]``: for each row those of its neighbourhood, itself first, in the parameters that matter.
 
     In a dozen dimensions points that are near in all of them hardly exist, and being near in a parameter without
     effect means nothing: each is stretched by the share of the score's variance that it explains by itself.
+    ``asked`` [P]: rows whose neighbourhood anybody will look at (all where absent); the others get none but themselves.
     """
     matter = influence(cube, np.where(eligible, score, 0.0), eligible)
     largest = float(matter.max(initial=0.0))
     weight = matter / largest + LEAST_RELEVANCE if largest > 0 else np.ones(cube.shape[1])
     count = min(len(cube), max(FEWEST_NEIGHBOURS, round(NEIGHBOURS_SHARE * len(cube))))
-    _, rows = KDTree(cube * weight).query(cube * weight, k=count)
-    return np.asarray(rows, dtype=np.int64).reshape(len(cube), count)
+    rows = np.repeat(np.arange(len(cube))[:, None], count, axis=1)
+    wanted = np.arange(len(cube)) if asked is None else np.flatnonzero(asked)
+    rows[wanted] = nearest(np.ascontiguousarray((cube * weight).T), wanted, count)
+    return rows
 
 
 def in_units(strategy: Strategy, cube: FloatArray) -> FloatArray:

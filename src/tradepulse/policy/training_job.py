@@ -284,6 +284,7 @@ async def judge(
     replay: ReplayCheck | None,
     deploy: Deploy,
     *,
+    threads: int = 1,
     progress: Callable[[int, int], None] | None = None,
     stop: asyncio.Event | None = None,
 ) -> bool:
@@ -304,7 +305,7 @@ async def judge(
         await store.advance(job_id, JobState.FAILED, problem=problem, by=worker)
         return True
     bench = _Bench(job, _without_failed(await store.plan(job_id), job), store, load, asyncio.get_running_loop())
-    judging = asyncio.create_task(asyncio.to_thread(bench.judgement, replay, progress))
+    judging = asyncio.create_task(asyncio.to_thread(bench.judgement, replay, progress, threads))
     try:
         wanted = await _vouched_for(judging, job_id, worker, store, stop)
     finally:
@@ -359,7 +360,7 @@ async def _outcome(work: "asyncio.Future[Answer]", job_id: str, worker: str, sto
 
 
 class _Bench:
-    """Where a judgement finds its results and candles: it runs in a thread and asks the loop for them."""
+    """Where a judgement finds its results and candles: it runs in threads and asks the loop for them."""
 
     def __init__(
         self, job: TrainingJob, plan: JsonObject, store: TrainingStore, load: Load, loop: asyncio.AbstractEventLoop
@@ -372,11 +373,24 @@ class _Bench:
         self._loop = loop
         self._hashes: dict[int, str] = {}
 
-    def judgement(self, replay: ReplayCheck | None, progress: Callable[[int, int], None] | None) -> JsonObject:
+    def judgement(
+        self, replay: ReplayCheck | None, progress: Callable[[int, int], None] | None, threads: int
+    ) -> JsonObject:
         job = self._job
         return judge_job(
-            job.request, self._plan, job.units, self._result_of, self._data_of, replay=replay, progress=progress
+            job.request,
+            self._plan,
+            job.units,
+            self._result_of,
+            self._data_of,
+            replay=replay,
+            progress=progress,
+            threads=threads,
+            evaluated=self._evaluated,
         )
+
+    def _evaluated(self, series: SeriesKey, strategy: str) -> int:
+        return self._wait_for(self._store.trials_evaluated((str(series), strategy)))
 
     def _result_of(self, index: int) -> UnitResult:
         """Read from the store each time: the statistics of all units together would not fit a small machine."""

@@ -1,6 +1,6 @@
 """What watchers read of a book. Every answer is JSON-ready: money as decimal text, time as UTC milliseconds."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -50,6 +50,27 @@ _FILLS = """
 """
 _LEDGER = """
     select * from ledger where book = %(book)s and reference = any(%(fill_ids)s) order by "row"
+"""
+_CHOSEN_TRADES = """
+    and (%(symbol)s::text is null or symbol = %(symbol)s) and (%(strategy)s::text is null or strategy = %(strategy)s)
+    and (%(since)s::bigint is null or exit_time >= %(since)s) and (%(until)s::bigint is null or exit_time < %(until)s)
+"""
+_HOLDINGS = """
+    select exchange, symbol, coalesce(base, split_part(symbol, '/', 1)) as base, sum(quantity) as quantity
+    from ledger left join markets using (exchange, symbol)
+    where book = %(book)s and symbol is not null group by exchange, symbol, base
+    having sum(quantity) <> 0 order by exchange, symbol
+"""
+_RESTING = """
+    select orders.*, orders."row" as cursor, lot_size * (lots - filled_lots) as quantity,
+        tick_size * case role when 'stop' then stop_ticks else limit_ticks end as price, coalesce(reason, '') as reason
+    from orders left join markets using (exchange, symbol)
+    where book = %(book)s and role in ('stop', 'target') and status in ('intended', 'open') order by "row" desc
+"""
+_EVENTS_BEFORE = """
+    select sequence as cursor, sequence, book, step, time, type as kind, payload as data from event_log
+    where book = %(book)s and (%(before)s::bigint is null or sequence < %(before)s)
+        and (cardinality(%(kinds)s::text[]) = 0 or type = any(%(kinds)s)) order by sequence desc limit %(limit)s
 """
 _LEDGER_CHECK = """
     with money as (
@@ -106,9 +127,20 @@ class PostgresBookReader:
     async def positions(self, book: str) -> list[JsonObject]:
         return await self._rows(_ROWS.format(table="positions") + ' order by "row" desc', {"book": book})
 
-    async def trades(self, book: str, *, limit: int, before: int | None = None) -> list[JsonObject]:
-        query = _ROWS.format(table="trades") + _NEWEST
-        return await self._rows(query, {"book": book, "limit": limit, "before": before})
+    async def trades(
+        self,
+        book: str,
+        *,
+        limit: int,
+        before: int | None = None,
+        symbol: str | None = None,
+        strategy: str | None = None,
+        since: int | None = None,
+        until: int | None = None,
+    ) -> list[JsonObject]:
+        bounds = {"symbol": symbol, "strategy": strategy, "since": since, "until": until}
+        query = _ROWS.format(table="trades") + _CHOSEN_TRADES + _NEWEST
+        return await self._rows(query, {"book": book, "limit": limit, "before": before, **bounds})
 
     async def trade(self, book: str, trade_id: str) -> JsonObject | None:
         trades = await self._rows(
@@ -142,6 +174,28 @@ class PostgresBookReader:
             "and (%(since)s::bigint is null or time >= %(since)s) order by time desc limit %(limit)s",
             {"book": book, "since": since, "limit": limit},
         )
+
+    async def setup_counts(self, book: str) -> dict[str, dict[str, int]]:
+        query = (
+            "select strategy, verdict, count(*) as found from setups where book = %(book)s group by strategy, verdict"
+        )
+        counts: dict[str, dict[str, int]] = {}
+        for row in await self._rows(query, {"book": book}):
+            counts.setdefault(row["strategy"], {})[row["verdict"]] = row["found"]
+        return counts
+
+    async def holdings(self, book: str) -> list[JsonObject]:
+        return await self._rows(_HOLDINGS, {"book": book})
+
+    async def resting_orders(self, book: str) -> list[JsonObject]:
+        return await self._rows(_RESTING, {"book": book})
+
+    async def events_before(
+        self, book: str, *, limit: int, before: int | None = None, kinds: Sequence[str] = ()
+    ) -> list[JsonObject]:
+        asked = {"book": book, "limit": limit, "before": before, "kinds": list(kinds)}
+        rows = await self._rows(_EVENTS_BEFORE, asked)
+        return [row | {"data": _flat(row["data"])} for row in rows]
 
     async def ledger_check(self, book: str) -> LedgerCheck:
         """Computed by the database in exact decimals; ``difference`` also tells when the marked cash drifts."""

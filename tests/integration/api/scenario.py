@@ -14,8 +14,11 @@ from tradepulse.api.deps import Services
 from tradepulse.domain.market import Candle, Candles, MarketKey, MarketKind, MarketSpec, SeriesKey, Timeframe
 from tradepulse.ports import JsonObject, LedgerCheck, SeriesCoverage, WriteResult
 from tradepulse.shared.clock import ManualClock
+from tradepulse.shared.errors import RefusedError
+from tradepulse.shared.secrets import Credentials
 from tradepulse.storage.in_memory import InMemoryCommandInbox
 from tradepulse.storage.in_memory_users import InMemoryAccounts, InMemoryAnswers
+from tradepulse.strategies import STRATEGIES as KNOWN_STRATEGIES
 
 BOOK = "paper"
 EXCHANGE = "simulated"
@@ -184,9 +187,65 @@ class PaperBook:
         self._check()
         return list(self.position_rows)
 
-    async def trades(self, book: str, *, limit: int, before: int | None = None) -> list[JsonObject]:
+    async def trades(
+        self,
+        book: str,
+        *,
+        limit: int,
+        before: int | None = None,
+        symbol: str | None = None,
+        strategy: str | None = None,
+        since: int | None = None,
+        until: int | None = None,
+    ) -> list[JsonObject]:
         self._check()
-        return _page(self.trade_rows, limit, before)
+        chosen = [
+            row
+            for row in self.trade_rows
+            if symbol in (None, row["symbol"])
+            and strategy in (None, row["strategy"])
+            and (since is None or row["exit_time"] >= since)
+            and (until is None or row["exit_time"] < until)
+        ]
+        return _page(chosen, limit, before)
+
+    async def setup_counts(self, book: str) -> dict[str, dict[str, int]]:
+        counts: dict[str, dict[str, int]] = {}
+        for row in self.setup_rows:
+            of_strategy = counts.setdefault(row["strategy"], {})
+            of_strategy[row["verdict"]] = of_strategy.get(row["verdict"], 0) + 1
+        return counts
+
+    async def holdings(self, book: str) -> list[JsonObject]:
+        return [
+            {"exchange": row["exchange"], "symbol": row["symbol"], "base": "BTC", "quantity": row["quantity"]}
+            for row in self.position_rows
+        ]
+
+    async def resting_orders(self, book: str) -> list[JsonObject]:
+        return [
+            {
+                **row,
+                "client_id": f"{row['position_id']}-{role}",
+                "role": role,
+                "status": "open",
+                "price": row[f"{role}_price"],
+                "intended_at": row["entry_time"],
+                "updated": row["entry_time"],
+            }
+            for row in self.position_rows
+            for role in ("stop", "target")
+        ]
+
+    async def events_before(
+        self, book: str, *, limit: int, before: int | None = None, kinds: Sequence[str] = ()
+    ) -> list[JsonObject]:
+        told = [
+            {**event, "step": 1, "cursor": event["sequence"]}
+            for event in self.events
+            if not kinds or event["kind"] in kinds
+        ]
+        return _page(told, limit, before)
 
     async def trade(self, book: str, trade_id: str) -> JsonObject | None:
         for row in self.trade_rows:
@@ -429,6 +488,70 @@ class StoredResults:
     async def backtest(self, backtest_id: str) -> JsonObject | None:
         return self.ROW if backtest_id == "bt-1" else None
 
+    async def save_walk_forward(self, report: JsonObject) -> str:
+        raise NotImplementedError
+
+    async def walk_forwards(self, *, limit: int = 50) -> list[JsonObject]:
+        return []
+
+    async def walk_forward(self, walk_forward_id: str) -> JsonObject | None:
+        return None
+
+
+async def risk_of(book: str | None) -> JsonObject:
+    return {"book": book, "state": "active", "holds": [], "locks": [], "not_ready": []}
+
+
+class Hall:
+    """An ``Installation`` of one wallet, whose exchange takes every key but those that may withdraw."""
+
+    def __init__(self) -> None:
+        self.keys: dict[str, JsonObject] = {}
+
+    async def wallets(self) -> list[JsonObject]:
+        trades = [{"strategy": "htf_sweep", "symbol": "BTC/USDT", "timeframe": "1h"}]
+        wallet = {"name": "main", "mode": "live", "exchange": "binance", "market": "spot", "base_currency": "USDT"}
+        return [{**wallet, "book": BOOK, "trades": trades}]
+
+    async def connections(self) -> list[JsonObject]:
+        facts = {"wallet": "main", "exchange": "binance", "mode": "live", "market": "spot", "entries_refused": None}
+        return [{**facts, "key": self.keys.get("main")}]
+
+    async def add_key(self, wallet: str, credentials: Credentials, *, consent_by: str | None) -> JsonObject:
+        if credentials.api_key.get_secret_value().startswith("withdraw"):
+            raise RefusedError(f"The key of wallet '{wallet}' was not stored: it may withdraw.", "Make another one.")
+        self.keys[wallet] = {
+            "wallet": wallet,
+            "exchange": "binance",
+            "last_four": credentials.last_four,
+            "state": "verified",
+            "reason": "",
+            "may_trade": True,
+            "may_read": True,
+            "may_withdraw": False,
+            "ip_restricted": True,
+            "expires_at": None,
+            "checked_at": START,
+            "consent_by": consent_by,
+        }
+        return {**self.keys[wallet], "warnings": ["it works from every address"]}
+
+    async def remove_key(self, wallet: str) -> bool:
+        return self.keys.pop(wallet, None) is not None
+
+    async def check_key(self, wallet: str) -> JsonObject:
+        if wallet not in self.keys:
+            raise RefusedError(f"The wallet '{wallet}' has no stored key.", "Add one first.")
+        return self.keys[wallet]
+
+    def exchanges(self) -> list[JsonObject]:
+        facts = {"protection": "native", "protection_why": "it has pairs", "stop_types": ["market"], "locks_once": True}
+        rest = {"stop_expires_after": None, "probe": "", "quirks": []}
+        return [{"exchange": "binance", "market": "spot", **facts, **rest}]
+
+    def configuration(self) -> list[JsonObject]:
+        return [{"name": "database.url", "value": "**********", "source": "environment"}]
+
 
 class Scenario:
     """The whole day: three strategies on BTC, some setups taken, one position open at the end."""
@@ -459,6 +582,9 @@ class Scenario:
             answers=InMemoryAnswers(),
             inbox=self.inbox,
             signing_key=SIGNING_KEY,
+            installation=Hall(),
+            risk_report=risk_of,
+            strategies=tuple(KNOWN_STRATEGIES.values()),
         )
 
     def _live_through_the_day(self) -> None:

@@ -115,6 +115,39 @@ async def test_story_when_a_trade_is_closed_then_it_reads_from_setup_to_ledger(
     assert await reader.equity("paper", since=marks[1]["time"]) == marks[:2]
 
 
+async def test_book_when_one_trade_is_open_and_one_closed_then_what_is_held_what_rests_and_what_was_logged(
+    journal: PostgresJournal, reader: PostgresBookReader
+) -> None:
+    day = TradingDay()
+    await commit(journal, [day.begin()])
+    await commit(journal, day.enter(SPOT, "one", 10_000, 700))
+    await commit(journal, day.enter(SPOT, "two", 10_000, 300))
+    await commit(journal, day.leave("one", 10_100, OrderRole.TARGET))
+
+    assert await reader.holdings("paper") == [
+        {"exchange": "simulated", "symbol": "BTC/USDT", "base": "BTC", "quantity": "0.00300"}
+    ]
+    resting = await reader.resting_orders("paper")
+    assert {(row["role"], row["setup_id"], row["price"], row["quantity"]) for row in resting} == {
+        ("stop", "two", "99.50", "0.00300"),
+        ("target", "two", "101.00", "0.00300"),
+    }
+    assert await reader.setup_counts("paper") == {"htf_sweep": {"accepted": 2}}
+
+    logged = await reader.events_before("paper", limit=100)
+    assert [row["cursor"] for row in logged] == sorted((row["cursor"] for row in logged), reverse=True)
+    fills = await reader.events_before("paper", limit=100, kinds=["OrderFilled"])
+    assert [row["data"]["fill_id"] for row in fills] == ["one-out", "two-in", "one-in"]
+    assert await reader.events_before("paper", limit=1, before=fills[0]["cursor"], kinds=["OrderFilled"]) == fills[1:2]
+    assert await reader.events_before("other", limit=5) == []
+
+    closed_at = (await reader.trades("paper", limit=1))[0]["exit_time"]
+    assert await reader.trades("paper", limit=5, symbol="ETH/USDT") == []
+    assert await reader.trades("paper", limit=5, strategy="htf_sweep", since=closed_at + 1) == []
+    chosen = await reader.trades("paper", limit=5, symbol="BTC/USDT", since=closed_at, until=closed_at + 1)
+    assert [row["trade_id"] for row in chosen] == ["one"]
+
+
 async def test_setups_when_dropped_later_then_the_reason_is_told_and_they_are_not_taken(
     journal: PostgresJournal, reader: PostgresBookReader
 ) -> None:
@@ -324,3 +357,21 @@ async def test_backtest_when_saved_then_it_opens_again_by_id_and_lists_without_i
     assert opened | report == opened
     assert opened["trades"] == trades
     assert [row["backtest_id"] for row in await store.backtests(limit=1)] == [second]
+
+
+async def test_walk_forward_when_saved_then_it_opens_again_by_id_and_is_no_backtest(database: Database) -> None:
+    store = PostgresResultStore(database)
+    report = {"strategy": "volume_breakout", "timeframe": "1h", "folds": [{"from": 1, "until": 2, "point": None}]}
+    assert await store.walk_forwards() == []
+    tested = await store.save_backtest({"request": {}}, [])
+    first = await store.save_walk_forward(report)
+    second = await store.save_walk_forward(report | {"timeframe": "4h"})
+    listed = await store.walk_forwards()
+    assert [row["walk_forward_id"] for row in listed] == [second, first]
+    opened = await store.walk_forward(first)
+    assert opened is not None
+    assert opened == report | {"walk_forward_id": first, "created_at": opened["created_at"]}
+    assert await store.walk_forward(tested) is None
+    assert await store.backtest(first) is None
+    assert [row["backtest_id"] for row in await store.backtests()] == [tested]
+    assert [row["walk_forward_id"] for row in await store.walk_forwards(limit=1)] == [second]

@@ -326,7 +326,7 @@ class Court:
         monkeypatch.setattr(training_job, "judge_job", self._judge)
 
     def _judge(
-        self, request: Any, plan: JsonObject, units: Any, result_of: Any, data_of: Any, *, replay: Any, progress: Any
+        self, request: Any, plan: JsonObject, units: Any, result_of: Any, data_of: Any, *, replay: Any, **_: Any
     ) -> JsonObject:
         self.plans.append(plan)
         if self._error is not None:

@@ -1,16 +1,21 @@
 """Is it running, on what, and is what it shows real?"""
 
+import asyncio
+import platform
 from http import HTTPStatus
 from importlib.metadata import version
+from pathlib import Path
 from typing import Annotated
 
+import psutil
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import PlainTextResponse
+from pydantic import Field
 
-from tradepulse.api.deps import Principal, Services, ServicesDep, SettingsDep, require
+from tradepulse.api.deps import Admin, Principal, Services, ServicesDep, SettingsDep, require
 from tradepulse.api.live import LiveHub
 from tradepulse.api.metrics import CONTENT_TYPE, Metrics
-from tradepulse.api.models import DatabaseState, Health, Mode, SystemStatus, TradingLine, View
+from tradepulse.api.models import DatabaseState, Health, Mode, SystemStatus, Time, TradingLine, View
 from tradepulse.api.readiness import Check, State, readiness
 from tradepulse.api.routing import noun_router
 from tradepulse.domain.users import Role, Scope
@@ -129,3 +134,63 @@ async def _shows_simulated_data(services: Services, exchange: str) -> bool:
     if exchange == "simulated":
         return True
     return any(line.simulated for line in await services.candles.coverage())
+
+
+class VersionLine(View):
+    tradepulse: str
+    python: str
+    database: str
+
+
+@router.get("/version")
+async def version_line(services: ServicesDep) -> VersionLine:
+    return VersionLine(tradepulse=VERSION, python=platform.python_version(), database=services.database)
+
+
+class Resources(View):
+    """Of this process, and of the machine it runs on."""
+
+    time: Time
+    cpu_count: int
+    load: list[float] = Field(description="of the last 1, 5 and 15 minutes")
+    memory_total: int = Field(description="bytes, as all that follow")
+    memory_available: int
+    process_memory: int = Field(description="resident")
+    process_threads: int
+    process_files: int = Field(description="open files and sockets")
+    disk_total: int = Field(description="where the data live")
+    disk_free: int
+
+
+@router.get("/resources")
+async def resources(services: ServicesDep, settings: SettingsDep) -> Resources:
+    return await asyncio.to_thread(_resources, services.clock.now(), settings.data_directory)
+
+
+def _resources(now: int, folder: Path) -> Resources:
+    process, memory = psutil.Process(), psutil.virtual_memory()
+    disk = psutil.disk_usage(str(next(one for one in (folder, *folder.absolute().parents) if one.exists())))
+    return Resources(
+        time=now,
+        cpu_count=psutil.cpu_count() or 1,
+        load=list(psutil.getloadavg()),
+        memory_total=memory.total,
+        memory_available=memory.available,
+        process_memory=process.memory_info().rss,
+        process_threads=process.num_threads(),
+        process_files=process.num_fds(),
+        disk_total=disk.total,
+        disk_free=disk.free,
+    )
+
+
+class SettingLine(View):
+    name: str
+    value: str | None = Field(description="secrets are hidden")
+    source: str = Field(description="where it comes from")
+
+
+@router.get("/config")
+async def config(services: ServicesDep, _: Admin) -> list[SettingLine]:
+    """Every setting in force and where it comes from. For admins."""
+    return [SettingLine.model_validate(row) for row in services.installation.configuration()]

@@ -1,30 +1,60 @@
 """Open positions, closed trades, and what they add up to."""
 
+import math
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Annotated
+
+from fastapi import Depends, Query
 from pydantic import Field
 
 from tradepulse.api.candle_source import finest_of
 from tradepulse.api.commands import ON_ITS_WAY, Because, CommandDeskDep, CommandState, Wait, find_command
-from tradepulse.api.deps import BookDep, ConfirmedTrader, CursorDep, LimitDep, Services, ServicesDep, Trader
+from tradepulse.api.deps import (
+    BookDep,
+    ConfirmedTrader,
+    CursorDep,
+    LimitDep,
+    OptionalSymbolDep,
+    Services,
+    ServicesDep,
+    Trader,
+)
 from tradepulse.api.errors import NotFoundError
-from tradepulse.api.figures import explained, page_of, statistics, valued
+from tradepulse.api.figures import all_trades, explained, page_of, statistics, valued
+from tradepulse.api.live import kind_as_written, kind_in_words
 from tradepulse.api.models import (
     ActivePosition,
     FillLine,
     LedgerLine,
+    Money,
     OpenPosition,
     OrderLine,
     Page,
     SetupRow,
+    Time,
     TradeRow,
     TradeStatistics,
     TradeStory,
+    View,
 )
 from tradepulse.api.routing import noun_router
 from tradepulse.domain.inbox import RequestKind
 from tradepulse.domain.market import SeriesKey
+from tradepulse.ports import JsonObject
 
 router = noun_router("trades")
-STATISTICS_PAGE = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """Of closed trades only these."""
+
+    symbol: OptionalSymbolDep = None
+    strategy: str | None = None
+    since: Annotated[int | None, Query(ge=0, description="closed at or after; UTC ms")] = None
+    until: Annotated[int | None, Query(ge=0, description="closed before; UTC ms")] = None
 
 
 class BookCommand(Because):
@@ -51,28 +81,79 @@ async def _marked(services: Services, position: OpenPosition) -> ActivePosition:
 
 @router.get("/history")
 async def history(
-    services: ServicesDep, book: BookDep, limit: LimitDep = 100, cursor: CursorDep = None
+    services: ServicesDep,
+    book: BookDep,
+    chosen: Annotated[Chosen, Depends()],
+    limit: LimitDep = 100,
+    cursor: CursorDep = None,
 ) -> Page[TradeRow]:
     """Closed trades, newest first."""
-    rows = [] if book is None else await services.books.trades(book, limit=limit, before=cursor)
+    rows = [] if book is None else await services.books.trades(book, limit=limit, before=cursor, **asdict(chosen))
     return page_of(rows, limit, TradeRow.model_validate)
 
 
 @router.get("/statistics")
-async def trade_statistics(services: ServicesDep, book: BookDep) -> TradeStatistics:
-    """Over all closed trades of the book."""
-    return statistics([] if book is None else await _all_trades(services, book))
+async def trade_statistics(
+    services: ServicesDep, book: BookDep, chosen: Annotated[Chosen, Depends()]
+) -> TradeStatistics:
+    """Over all closed trades of the book, or those chosen."""
+    return statistics([] if book is None else await all_trades(services.books, book, **asdict(chosen)))
 
 
-async def _all_trades(services: Services, book: str) -> list[TradeRow]:
-    trades: list[TradeRow] = []
-    cursor: int | None = None
-    while True:
-        rows = await services.books.trades(book, limit=STATISTICS_PAGE, before=cursor)
-        trades.extend(TradeRow.model_validate(row) for row in rows)
-        if len(rows) < STATISTICS_PAGE:
-            return trades
-        cursor = int(rows[-1]["cursor"])
+class DayLine(View):
+    day: str = Field(description="UTC, as 2026-01-31")
+    trades: int
+    wins: int
+    profit: Money = Field(description="of the trades closed on that day, after fees and funding")
+    r: float = Field(description="the same in units of the risk taken")
+
+
+@router.get("/daily-pnl")
+async def daily_pnl(services: ServicesDep, book: BookDep, chosen: Annotated[Chosen, Depends()]) -> list[DayLine]:
+    """Realised profit by UTC day of the exit, ascending; days without a closed trade are left out."""
+    trades = [] if book is None else await all_trades(services.books, book, **asdict(chosen))
+    days: dict[str, list[TradeRow]] = {}
+    for trade in reversed(trades):
+        days.setdefault(datetime.fromtimestamp(trade.exit_time / 1000, UTC).date().isoformat(), []).append(trade)
+    return [_day(day, closed) for day, closed in sorted(days.items())]
+
+
+def _day(day: str, trades: list[TradeRow]) -> DayLine:
+    profits = [Decimal(trade.profit) for trade in trades]
+    return DayLine(
+        day=day,
+        trades=len(trades),
+        wins=sum(profit > 0 for profit in profits),
+        profit=str(sum(profits, Decimal(0))),
+        r=math.fsum(trade.r_multiple for trade in trades),
+    )
+
+
+class LogLine(View):
+    cursor: int = Field(description="global sequence of the event")
+    time: Time
+    step: int
+    kind: str
+    data: JsonObject
+
+
+@router.get("/logs")
+async def logs(
+    services: ServicesDep,
+    book: BookDep,
+    kind: Annotated[list[str] | None, Query(description="only these, e.g. order_filled; repeatable")] = None,
+    limit: LimitDep = 100,
+    cursor: CursorDep = None,
+) -> Page[LogLine]:
+    """What the book's engine wrote down, newest first."""
+    if book is None:
+        return Page(items=[], next_cursor=None)
+    kinds = [kind_as_written(word) for word in kind or ()]
+    return page_of(await services.books.events_before(book, limit=limit, before=cursor, kinds=kinds), limit, _log_line)
+
+
+def _log_line(row: JsonObject) -> LogLine:
+    return LogLine.model_validate({**row, "kind": kind_in_words(row["kind"])})
 
 
 class KillSwitch(Because):
