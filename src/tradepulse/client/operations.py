@@ -31,6 +31,34 @@ class ActivePosition(TypedDict):
     default_parameters: bool
 
 
+class AssetLine(TypedDict):
+    exchange: str
+    symbol: str
+    timeframes: list[Timeframe]
+    last_close: float
+    last_time: int
+    change_day: float | None
+    change_week: float | None
+    range_day: float | None
+    volume_day: float | None
+    regime: Regime | None
+
+
+class AssetRank(TypedDict):
+    exchange: str
+    symbol: str
+    timeframes: list[Timeframe]
+    last_close: float
+    last_time: int
+    change_day: float | None
+    change_week: float | None
+    range_day: float | None
+    volume_day: float | None
+    regime: Regime | None
+    rank: int
+    statistics: TradeStatistics
+
+
 class AuditLine(TypedDict):
     number: int
     time: int
@@ -53,6 +81,11 @@ class Backtests(TypedDict):
 class BookCommand(TypedDict):
     reason: str
     book: NotRequired[str | None]
+
+
+class BookLine(TypedDict):
+    book: str
+    last_event_time: int | None
 
 
 class CandleBar(TypedDict):
@@ -131,6 +164,22 @@ class ConditionLine(TypedDict):
     weight: NotRequired[float]
 
 
+class ConnectionLine(TypedDict):
+    wallet: str
+    exchange: str
+    mode: str | None
+    market: str | None
+    key: tradepulse__api__routers__exchanges__KeyLine | None
+    entries_refused: str | None
+
+
+class CorrelationMatrix(TypedDict):
+    timeframe: Timeframe
+    bars: int
+    markets: list[str]
+    matrix: list[list[float | None]]
+
+
 class Coverage(TypedDict):
     series: list[CoverageLine]
 
@@ -161,6 +210,14 @@ class DatabaseState(TypedDict):
     problem: str
 
 
+class DayLine(TypedDict):
+    day: str
+    trades: int
+    wins: int
+    profit: str
+    r: float
+
+
 class Done(TypedDict):
     done: NotRequired[Literal[True]]
 
@@ -174,6 +231,18 @@ class EquityPoint(TypedDict):
     time: int
     cash: str
     equity: str
+
+
+class ExchangeLine(TypedDict):
+    exchange: str
+    market: str
+    protection: str
+    protection_why: str
+    stop_types: list[str]
+    locks_once: bool
+    stop_expires_after: int | None
+    probe: str
+    quirks: list[str]
 
 
 ExitReason = Literal["stop", "target", "time", "manual", "unprotected"]
@@ -209,18 +278,25 @@ class Health(TypedDict):
     version: str
 
 
+class Holding(TypedDict):
+    exchange: str
+    symbol: str
+    base: str
+    quantity: str
+    mark_price: str | None
+    mark_time: int | None
+    value: str | None
+
+
+class Holdings(TypedDict):
+    book: str | None
+    cash: str | None
+    items: list[Holding]
+
+
 class InvalidField(TypedDict):
     field: str
     problem: str
-
-
-class KeyLine(TypedDict):
-    key_id: str
-    name: str
-    scopes: list[Scope]
-    created_at: int
-    expires_at: int | None
-    last_used_at: int | None
 
 
 class KeyMade(TypedDict):
@@ -263,6 +339,14 @@ class LiveRequest(TypedDict):
     after: NotRequired[int | None]
 
 
+class LogLine(TypedDict):
+    cursor: int
+    time: int
+    step: int
+    kind: str
+    data: dict[str, Any]
+
+
 class Me(TypedDict):
     user: UserLine
     session_id: str | None
@@ -271,12 +355,6 @@ class Me(TypedDict):
 
 
 Mode = Literal["PAPER", "LIVE"]
-
-
-class NewKey(TypedDict):
-    name: str
-    scopes: list[Scope]
-    days: NotRequired[int | None]
 
 
 class NewPassword(TypedDict):
@@ -288,6 +366,23 @@ class NewUser(TypedDict):
     name: str
     password: str
     role: Role
+
+
+class OcoLeg(TypedDict):
+    client_id: str
+    status: OrderStatus
+    price: str | None
+    quantity: str | None
+    intended_at: int
+    updated: int
+
+
+class OcoOrder(TypedDict):
+    setup_id: str | None
+    exchange: str
+    symbol: str
+    stop: OcoLeg | None
+    target: OcoLeg | None
 
 
 class OrderLine(TypedDict):
@@ -313,6 +408,11 @@ class Page_AuditLine(TypedDict):
     next_cursor: int | None
 
 
+class Page_LogLine(TypedDict):
+    items: list[LogLine]
+    next_cursor: int | None
+
+
 class Page_SetupLine(TypedDict):
     items: list[SetupLine]
     next_cursor: int | None
@@ -335,6 +435,27 @@ class ParameterLine(TypedDict):
 
 class PasswordOnly(TypedDict):
     password: str
+
+
+class PatternLine(TypedDict):
+    condition: str
+    context: bool
+    strategies: list[str]
+
+
+class Performance(TypedDict):
+    book: str | None
+    since: int | None
+    until: int | None
+    start_equity: str | None
+    end_equity: str | None
+    return_share: float | None
+    max_drawdown: float | None
+    marks: int
+    by_strategy: list[TradeGroup]
+    by_symbol: list[TradeGroup]
+    by_regime: list[TradeGroup]
+    by_timeframe: list[TradeGroup]
 
 
 Phase = Literal["starting", "training", "trading", "nothing to trade", "elsewhere"]
@@ -395,6 +516,19 @@ class RequirementLine(TypedDict):
     weight: float
 
 
+class Resources(TypedDict):
+    time: int
+    cpu_count: int
+    load: list[float]
+    memory_total: int
+    memory_available: int
+    process_memory: int
+    process_threads: int
+    process_files: int
+    disk_total: int
+    disk_free: int
+
+
 Role = Literal["viewer", "trader", "admin"]
 
 
@@ -419,6 +553,12 @@ class SetUp(TypedDict):
 
 class SetUpState(TypedDict):
     needed: bool
+
+
+class SettingLine(TypedDict):
+    name: str
+    value: str | None
+    source: str
 
 
 class SetupLine(TypedDict):
@@ -450,11 +590,35 @@ class SetupLine(TypedDict):
 State = Literal["ok", "failed", "unknown"]
 
 
+class StoredKey(TypedDict):
+    wallet: str
+    exchange: str
+    last_four: str
+    state: str
+    reason: str
+    may_trade: bool | None
+    may_read: bool | None
+    may_withdraw: bool | None
+    ip_restricted: bool | None
+    expires_at: int | None
+    checked_at: int
+    consent_by: str | None
+    warnings: list[str]
+
+
 class StrategyLine(TypedDict):
     strategy: str
     title: str
     parameters: list[ParameterLine]
     conditions: list[RequirementLine]
+
+
+class StrategyPerformance(TypedDict):
+    strategy: str
+    title: str
+    setups: int
+    verdicts: dict[str, int]
+    statistics: TradeStatistics
 
 
 class SystemStatus(TypedDict):
@@ -502,6 +666,11 @@ Topic = Literal[
     "risk",
     "other",
 ]
+
+
+class TradeGroup(TypedDict):
+    name: str
+    statistics: TradeStatistics
 
 
 class TradeRow(TypedDict):
@@ -600,6 +769,68 @@ class UserLine(TypedDict):
     created_at: int
 
 
+class VersionLine(TypedDict):
+    tradepulse: str
+    python: str
+    database: str
+
+
+class WalletLine(TypedDict):
+    name: str
+    mode: str
+    exchange: str
+    market: str
+    base_currency: str
+    book: str
+    trades: list[WalletTrade]
+    traded: bool
+    equity: str | None
+
+
+class WalletTrade(TypedDict):
+    strategy: str
+    symbol: str
+    timeframe: str
+
+
+class tradepulse__api__routers__auth__KeyLine(TypedDict):
+    key_id: str
+    name: str
+    scopes: list[Scope]
+    created_at: int
+    expires_at: int | None
+    last_used_at: int | None
+
+
+class tradepulse__api__routers__auth__NewKey(TypedDict):
+    name: str
+    scopes: list[Scope]
+    days: NotRequired[int | None]
+
+
+class tradepulse__api__routers__exchanges__KeyLine(TypedDict):
+    wallet: str
+    exchange: str
+    last_four: str
+    state: str
+    reason: str
+    may_trade: bool | None
+    may_read: bool | None
+    may_withdraw: bool | None
+    ip_restricted: bool | None
+    expires_at: int | None
+    checked_at: int
+    consent_by: str | None
+
+
+class tradepulse__api__routers__exchanges__NewKey(TypedDict):
+    wallet: str
+    api_key: str
+    secret: str
+    password: NotRequired[str | None]
+    accept_unverified: NotRequired[bool]
+
+
 class Operations:
     def _ask(
         self,
@@ -613,6 +844,16 @@ class Operations:
     ) -> Any:
         raise NotImplementedError
 
+    def analytics_asset_ranking(self, *, book: str | None = None) -> list[AssetRank]:
+        """Markets by what the book earned on them in units of risk, best first; then those without a trade, by volume."""
+        answer: list[AssetRank] = self._ask("GET", "/api/analytics/asset-ranking", query={"book": book})
+        return answer
+
+    def analytics_asset(self, symbol: str) -> list[AssetLine]:
+        """One symbol on every exchange of which candles are stored."""
+        answer: list[AssetLine] = self._ask("GET", "/api/analytics/assets/{symbol}", names={"symbol": symbol})
+        return answer
+
     def analytics_candles(
         self, *, exchange: str, symbol: str, timeframe: str, limit: int | None = None, until: int | None = None
     ) -> CandleSeries:
@@ -622,6 +863,18 @@ class Operations:
             "/api/analytics/candles",
             query={"exchange": exchange, "symbol": symbol, "timeframe": timeframe, "limit": limit, "until": until},
         )
+        return answer
+
+    def analytics_correlation_matrix(self, *, timeframe: str, bars: int | None = None) -> CorrelationMatrix:
+        """How the stored markets move together, from the newest bars of each."""
+        answer: CorrelationMatrix = self._ask(
+            "GET", "/api/analytics/correlation-matrix", query={"timeframe": timeframe, "bars": bars}
+        )
+        return answer
+
+    def analytics_market_overview(self) -> list[AssetLine]:
+        """Every market of which candles are stored, by exchange and symbol."""
+        answer: list[AssetLine] = self._ask("GET", "/api/analytics/market-overview")
         return answer
 
     def auth_audit(self, *, limit: int | None = None, cursor: int | None = None) -> Page_AuditLine:
@@ -639,12 +892,12 @@ class Operations:
         answer: Me = self._ask("POST", "/api/auth/confirm", body=body)
         return answer
 
-    def auth_keys(self) -> list[KeyLine]:
+    def auth_keys(self) -> list[tradepulse__api__routers__auth__KeyLine]:
         """One's own keys for scripts; never their secrets."""
-        answer: list[KeyLine] = self._ask("GET", "/api/auth/keys")
+        answer: list[tradepulse__api__routers__auth__KeyLine] = self._ask("GET", "/api/auth/keys")
         return answer
 
-    def auth_make_key(self, body: NewKey) -> KeyMade:
+    def auth_make_key(self, body: tradepulse__api__routers__auth__NewKey) -> KeyMade:
         """Needs the password given lately. A key never may more than its user. Its answer is not kept for a second one."""
         answer: KeyMade = self._ask("POST", "/api/auth/keys", body=body)
         return answer
@@ -755,6 +1008,55 @@ class Operations:
         )
         return answer
 
+    def exchanges_connections(self) -> list[ConnectionLine]:
+        """The wallets with their keys: what each key may do, and whether it may trade live."""
+        answer: list[ConnectionLine] = self._ask("GET", "/api/exchanges/connections")
+        return answer
+
+    def exchanges_add_connection(self, body: tradepulse__api__routers__exchanges__NewKey) -> str:
+        """Store the key of a wallet, encrypted, after asking its exchange what it may do."""
+        answer: str = self._ask("POST", "/api/exchanges/connections", body=body)
+        return answer
+
+    def exchanges_remove_connection(self, wallet: str, *, idempotency_key: str | None = None) -> str:
+        """Delete the stored key of a wallet here. Delete it at the exchange too. Needs the password given lately."""
+        answer: str = self._ask(
+            "DELETE", "/api/exchanges/connections/{wallet}", names={"wallet": wallet}, idempotency_key=idempotency_key
+        )
+        return answer
+
+    def exchanges_check_connection(
+        self, wallet: str, *, idempotency_key: str | None = None
+    ) -> tradepulse__api__routers__exchanges__KeyLine:
+        """Ask the exchange now what the key may do. A right to withdraw found here stops the wallet's entries."""
+        answer: tradepulse__api__routers__exchanges__KeyLine = self._ask(
+            "POST",
+            "/api/exchanges/connections/{wallet}/test",
+            names={"wallet": wallet},
+            idempotency_key=idempotency_key,
+        )
+        return answer
+
+    def exchanges_performance(self, *, book: str | None = None) -> list[TradeGroup]:
+        """Closed trades of the book by exchange."""
+        answer: list[TradeGroup] = self._ask("GET", "/api/exchanges/performance", query={"book": book})
+        return answer
+
+    def exchanges_supported(self) -> list[ExchangeLine]:
+        """Every exchange and kind of market, with how a position is protected there and why."""
+        answer: list[ExchangeLine] = self._ask("GET", "/api/exchanges/supported")
+        return answer
+
+    def patterns_pattern_library(self) -> list[PatternLine]:
+        """Every condition that a setup can be asked for, and which strategies ask for it."""
+        answer: list[PatternLine] = self._ask("GET", "/api/patterns/pattern-library")
+        return answer
+
+    def patterns_performance(self, *, book: str | None = None) -> list[StrategyPerformance]:
+        """What each strategy found, how much of it was taken, and what its closed trades made."""
+        answer: list[StrategyPerformance] = self._ask("GET", "/api/patterns/performance", query={"book": book})
+        return answer
+
     def patterns_setups(
         self,
         *,
@@ -777,6 +1079,23 @@ class Operations:
         answer: list[StrategyLine] = self._ask("GET", "/api/patterns/strategies")
         return answer
 
+    def patterns_strategy(self, strategy_id: str) -> StrategyLine:
+        """One strategy: what it asks for, and which of its numbers may be chosen."""
+        answer: StrategyLine = self._ask("GET", "/api/patterns/{strategy_id}", names={"strategy_id": strategy_id})
+        return answer
+
+    def patterns_parameters(self, strategy_id: str) -> list[ParameterLine]:
+        """Its parameters with defaults and bounds."""
+        answer: list[ParameterLine] = self._ask(
+            "GET", "/api/patterns/{strategy_id}/parameters", names={"strategy_id": strategy_id}
+        )
+        return answer
+
+    def portfolio_books(self) -> list[BookLine]:
+        """All books there are, the most recently active first."""
+        answer: list[BookLine] = self._ask("GET", "/api/portfolio/books")
+        return answer
+
     def portfolio_history(
         self, *, since: int | None = None, limit: int | None = None, book: str | None = None
     ) -> EquityHistory:
@@ -786,9 +1105,39 @@ class Operations:
         )
         return answer
 
+    def portfolio_holdings(self, *, book: str | None = None) -> Holdings:
+        """Cash and coins of the book by its ledger, valued at the latest stored close."""
+        answer: Holdings = self._ask("GET", "/api/portfolio/holdings", query={"book": book})
+        return answer
+
+    def portfolio_oco_orders(self, *, book: str | None = None) -> list[OcoOrder]:
+        """Stops and targets that rest for open positions, by position."""
+        answer: list[OcoOrder] = self._ask("GET", "/api/portfolio/oco-orders", query={"book": book})
+        return answer
+
+    def portfolio_performance(self, *, since: int | None = None, book: str | None = None) -> Performance:
+        """What the book made, in all and by strategy, symbol, regime and timeframe; from its newest 20,000 marks."""
+        answer: Performance = self._ask("GET", "/api/portfolio/performance", query={"since": since, "book": book})
+        return answer
+
+    def portfolio_risk_management(self, *, book: str | None = None) -> dict[str, Any]:
+        """State of trading, what holds it, locks on entries, and the limits with the share of each that is used."""
+        answer: dict[str, Any] = self._ask("GET", "/api/portfolio/risk-management", query={"book": book})
+        return answer
+
     def portfolio_summary(self, *, book: str | None = None) -> PortfolioSummary:
         """Summary"""
         answer: PortfolioSummary = self._ask("GET", "/api/portfolio/summary", query={"book": book})
+        return answer
+
+    def portfolio_wallets(self) -> list[WalletLine]:
+        """The wallets of the wallets file, whether they are traded now, and what they are worth."""
+        answer: list[WalletLine] = self._ask("GET", "/api/portfolio/wallets")
+        return answer
+
+    def system_config(self) -> list[SettingLine]:
+        """Every setting in force and where it comes from. For admins."""
+        answer: list[SettingLine] = self._ask("GET", "/api/system/config")
         return answer
 
     def system_explained_readiness(self) -> ReadinessReport:
@@ -796,9 +1145,19 @@ class Operations:
         answer: ReadinessReport = self._ask("GET", "/api/system/readiness")
         return answer
 
+    def system_resources(self) -> Resources:
+        """Resources"""
+        answer: Resources = self._ask("GET", "/api/system/resources")
+        return answer
+
     def system_status(self) -> SystemStatus:
         """Always answers, also while the database does not: then `database` says why."""
         answer: SystemStatus = self._ask("GET", "/api/system/status")
+        return answer
+
+    def system_version_line(self) -> VersionLine:
+        """Version Line"""
+        answer: VersionLine = self._ask("GET", "/api/system/version")
         return answer
 
     def trades_active(self, *, book: str | None = None) -> list[ActivePosition]:
@@ -813,12 +1172,47 @@ class Operations:
         )
         return answer
 
+    def trades_daily_pnl(
+        self,
+        *,
+        book: str | None = None,
+        strategy: str | None = None,
+        since: int | None = None,
+        until: int | None = None,
+        symbol: str | None = None,
+    ) -> list[DayLine]:
+        """Realised profit by UTC day of the exit, ascending; days without a closed trade are left out."""
+        answer: list[DayLine] = self._ask(
+            "GET",
+            "/api/trades/daily-pnl",
+            query={"book": book, "strategy": strategy, "since": since, "until": until, "symbol": symbol},
+        )
+        return answer
+
     def trades_history(
-        self, *, limit: int | None = None, cursor: int | None = None, book: str | None = None
+        self,
+        *,
+        limit: int | None = None,
+        cursor: int | None = None,
+        book: str | None = None,
+        strategy: str | None = None,
+        since: int | None = None,
+        until: int | None = None,
+        symbol: str | None = None,
     ) -> Page_TradeRow:
         """Closed trades, newest first."""
         answer: Page_TradeRow = self._ask(
-            "GET", "/api/trades/history", query={"limit": limit, "cursor": cursor, "book": book}
+            "GET",
+            "/api/trades/history",
+            query={
+                "limit": limit,
+                "cursor": cursor,
+                "book": book,
+                "strategy": strategy,
+                "since": since,
+                "until": until,
+                "symbol": symbol,
+            },
         )
         return answer
 
@@ -828,6 +1222,20 @@ class Operations:
         """Halt every book, and close what is open where that is asked for. Never asks for the password: it is urgent."""
         answer: list[CommandState] = self._ask(
             "POST", "/api/trades/kill-switch", query={"wait": wait}, body=body, idempotency_key=idempotency_key
+        )
+        return answer
+
+    def trades_logs(
+        self,
+        *,
+        kind: list[str] | None = None,
+        limit: int | None = None,
+        cursor: int | None = None,
+        book: str | None = None,
+    ) -> Page_LogLine:
+        """What the book's engine wrote down, newest first."""
+        answer: Page_LogLine = self._ask(
+            "GET", "/api/trades/logs", query={"kind": kind, "limit": limit, "cursor": cursor, "book": book}
         )
         return answer
 
@@ -849,9 +1257,21 @@ class Operations:
         )
         return answer
 
-    def trades_trade_statistics(self, *, book: str | None = None) -> TradeStatistics:
-        """Over all closed trades of the book."""
-        answer: TradeStatistics = self._ask("GET", "/api/trades/statistics", query={"book": book})
+    def trades_trade_statistics(
+        self,
+        *,
+        book: str | None = None,
+        strategy: str | None = None,
+        since: int | None = None,
+        until: int | None = None,
+        symbol: str | None = None,
+    ) -> TradeStatistics:
+        """Over all closed trades of the book, or those chosen."""
+        answer: TradeStatistics = self._ask(
+            "GET",
+            "/api/trades/statistics",
+            query={"book": book, "strategy": strategy, "since": since, "until": until, "symbol": symbol},
+        )
         return answer
 
     def trades_close(
