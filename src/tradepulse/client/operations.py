@@ -686,7 +686,7 @@ class Refresh(TypedDict):
 Regime = Literal["bull", "bear", "sideways"]
 
 
-RequestKind = Literal["halt", "resume", "close position", "cancel entry"]
+RequestKind = Literal["halt", "resume", "close position", "cancel entry", "move stop"]
 
 
 RequestStatus = Literal["waiting", "taken", "done", "refused"]
@@ -1190,6 +1190,18 @@ class Operations:
     def analytics_market_overview(self) -> list[AssetLine]:
         """Every market of which candles are stored, by exchange and symbol."""
         answer: list[AssetLine] = self._ask("GET", "/api/analytics/market-overview")
+        return answer
+
+    def analytics_walk_forward_results(self, *, limit: int | None = None) -> list[dict[str, Any]]:
+        """What choosing parameters on the past only would have made, run by run, newest first."""
+        answer: list[dict[str, Any]] = self._ask("GET", "/api/analytics/walk-forward-results", query={"limit": limit})
+        return answer
+
+    def analytics_walk_forward_result(self, walk_forward_id: str) -> dict[str, Any]:
+        """One such run with its folds."""
+        answer: dict[str, Any] = self._ask(
+            "GET", "/api/analytics/walk-forward-results/{walk_forward_id}", names={"walk_forward_id": walk_forward_id}
+        )
         return answer
 
     def auth_audit(self, *, limit: int | None = None, cursor: int | None = None) -> Page_AuditLine:
