@@ -8,7 +8,7 @@ from tradepulse.bootstrap.exchange_access import Outside
 from tradepulse.bootstrap.exchange_keys import KeyNews, add_key, keys_of, recheck_keys
 from tradepulse.bootstrap.installation import Installation, key_json, wallet_json
 from tradepulse.bootstrap.live import chosen_wallets, run_live
-from tradepulse.bootstrap.paper import paper_book, run_paper
+from tradepulse.bootstrap.paper import paper_book, refuse_other_exchanges, run_paper
 from tradepulse.bootstrap.paper_wallets import run_paper_wallets
 from tradepulse.bootstrap.requests import answer_to, ask, is_traded, risk_report
 from tradepulse.bootstrap.signing_key import signing_key
@@ -46,6 +46,7 @@ __all__ = [
     "open_application",
     "paper_book",
     "recheck_keys",
+    "refuse_other_exchanges",
     "risk_report",
     "run_backtest",
     "run_live",

@@ -26,6 +26,7 @@ from tradepulse.exchanges.simulated_market import SimulatedMarket
 from tradepulse.policy.reliability_engine import AUTHOR, ReliabilityEngine
 from tradepulse.policy.training_job import TrainingProgress
 from tradepulse.shared.errors import ConfigurationError, RefusedError
+from tradepulse.shared.settings import Settings
 from tradepulse.storage.db import held_alone
 from tradepulse.strategies import STRATEGIES
 
@@ -61,7 +62,7 @@ async def run_paper(
     ``train``: ``True`` trains again, ``False`` never. ``told`` hears what the trader is doing. The simulated exchange
     keeps its own book beside ours, as a real one would; at start-up ours is reconciled with it.
     """
-    _refuse_other_exchanges(app)
+    refuse_other_exchanges(app.settings)
     async with held_alone(app.database, paper_book(app)):
         await _PaperTrader(app, observers, sleep, told).work(train)
 
@@ -296,12 +297,13 @@ async def _store_history(app: Application, market: SimulatedMarket, until: int) 
             await app.candles.write(series, market.between(key, GENESIS, until), simulated=True)
 
 
-def _refuse_other_exchanges(app: Application) -> None:
-    if app.settings.exchange != SIMULATED:
+def refuse_other_exchanges(settings: Settings) -> None:
+    """Before anything is begun."""
+    if settings.exchange != SIMULATED:
         raise ConfigurationError(
-            f"'up' trades the simulated exchange, the settings say EXCHANGE={app.settings.exchange}.",
-            f"Set EXCHANGE=simulated; or name {app.settings.exchange} in a wallet with mode paper in "
-            f"{app.settings.wallets_file}, and trade it with: tradepulse trade --mode paper --wallet NAME",
+            f"'up' trades the simulated exchange, the settings say EXCHANGE={settings.exchange}.",
+            f"Set EXCHANGE=simulated; or name {settings.exchange} in a wallet with mode paper in "
+            f"{settings.wallets_file}, and trade it with: tradepulse trade --mode paper --wallet NAME",
         )
 
 

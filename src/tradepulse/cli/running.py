@@ -45,7 +45,16 @@ def up(host: Host = None, port: Port = None, train: Train = None, as_json: AsJso
 
     The first start trains on the stored history before it trades; what passes the gate is traded.
     """
-    run(_up(_settings_to_serve(host, port), train=train, as_json=as_json))
+    from tradepulse import bootstrap
+
+    settings = _settings_to_serve(host, port)
+    if settings.trading.mode != "paper":
+        raise ConfigurationError(
+            f"'up' trades on paper only, the settings say TRADING_MODE={settings.trading.mode}.",
+            "Use 'tradepulse trade --mode live', or set TRADING_MODE=paper.",
+        )
+    bootstrap.refuse_other_exchanges(settings)
+    run(_up(settings, train=train, as_json=as_json))
 
 
 def api(host: Host = None, port: Port = None, as_json: AsJson = False) -> None:
@@ -57,11 +66,6 @@ def _settings_to_serve(host: str | None, port: int | None) -> Settings:
     from tradepulse.api.security import check_exposure
 
     settings = load_settings()
-    if settings.trading.mode != "paper":
-        raise ConfigurationError(
-            f"'up' trades on paper only, the settings say TRADING_MODE={settings.trading.mode}.",
-            "Use 'tradepulse trade --mode live', or set TRADING_MODE=paper.",
-        )
     configure_logging(settings.logging, known_secrets(settings))
     if port is not None and not 1 <= port <= HIGHEST_PORT:
         raise ConfigurationError(f"--port {port} is not a port.", f"Choose one from 1 to {HIGHEST_PORT}.")
