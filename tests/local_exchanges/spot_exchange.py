@@ -5,6 +5,7 @@ one at its own limit once the quote reaches it, a triggered one at what is quote
 moves the market. Everything happens within the call that causes it and is told to the listeners in order.
 """
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from decimal import ROUND_HALF_UP, Decimal
@@ -432,7 +433,7 @@ class SpotExchange:
         base = self.markets[symbol].instrument.base
         held = self.ledger.balance(account, base).total - self.ledger.deposited[account, base]
         stopped = sum((o.remaining for o in self.open_orders(account, symbol) if o.stops_a_fall), ZERO)
-        self.timeline.note(Cover(self.clock.now(), account, symbol, held, stopped))
+        self.timeline.note(Cover(self.clock.now(), account, symbol, held, stopped, time.monotonic()))
 
 
 def _rounded(fee: Decimal) -> Decimal:
