@@ -74,6 +74,8 @@ class Ours:
     written_off: Decimal = ZERO
     alarms: dict[str, int] = field(default_factory=dict)
     trades: int = 0
+    lots: dict[str, Decimal] = field(default_factory=dict)
+    """Smallest quantity, by symbol."""
 
     def read(self) -> None:
         with self.database.transaction():
@@ -98,6 +100,7 @@ class Ours:
                 (self.book,),
             ).fetchall()
         )
+        self.lots = dict(ask("select symbol, lot_size from markets").fetchall())
         counted = ask("select count(*) from trades where book = %s", (self.book,)).fetchone()
         self.trades = 0 if counted is None else counted[0]
 
@@ -114,18 +117,9 @@ class Ours:
     def guards(self) -> list[dict[str, Any]]:
         return [trade["guard"] for trade in self.snapshot["execution"]["trades"].values()]
 
-    def held(self, symbol: str, lot: Decimal) -> Decimal:
+    def held(self, symbol: str) -> Decimal:
         positions = self.snapshot["positions"].values()
-        return lot * sum(int(each["lots"]) for each in positions if each["series"]["symbol"] == symbol)
-
-
-@dataclass(frozen=True)
-class Terms:
-    """Of the markets: ``lots`` by symbol; ``least``: value below which the exchange takes no order."""
-
-    quote: str
-    lots: dict[str, Decimal]
-    least: Decimal
+        return self.lots[symbol] * sum(int(each["lots"]) for each in positions if each["series"]["symbol"] == symbol)
 
 
 def unsettled(ours: Ours) -> list[str]:
@@ -140,11 +134,11 @@ def unsettled(ours: Ours) -> list[str]:
     return found
 
 
-def differences(theirs: Theirs, ours: Ours, terms: Terms) -> list[str]:
-    found = [*_of_flows(theirs, ours), *_of_money(theirs, ours, terms), *_of_orders(theirs, ours)]
-    for symbol, lot in terms.lots.items():
-        found += _of_coins(theirs, ours, symbol, lot)
-        found += _of_cover(theirs, ours, symbol, lot)
+def differences(theirs: Theirs, ours: Ours) -> list[str]:
+    found = [*_of_flows(theirs, ours), *_of_money(theirs, ours), *_of_orders(theirs, ours)]
+    for symbol in ours.lots:
+        found += _of_coins(theirs, ours, symbol)
+        found += _of_cover(theirs, ours, symbol)
     return found
 
 
@@ -154,23 +148,24 @@ def _of_flows(theirs: Theirs, ours: Ours) -> Iterator[str]:
             yield f"{' '.join(key)}: the exchange has {theirs.flows.get(key)}, the book {ours.flows.get(key)}"
 
 
-def _of_money(theirs: Theirs, ours: Ours, terms: Terms) -> Iterator[str]:
-    there = theirs.balances.get(terms.quote, ZERO)
+def _of_money(theirs: Theirs, ours: Ours) -> Iterator[str]:
+    quote = next(iter(ours.lots)).split("/")[1]
+    there = theirs.balances.get(quote, ZERO)
     tolerance = theirs.executions * PRINTED.get(theirs.exchange.reach.exchange_id, ZERO)
     if abs(there - ours.cash) > tolerance:
         yield f"cash: the exchange has {there}, the book {ours.cash}"
 
 
-def _of_coins(theirs: Theirs, ours: Ours, symbol: str, lot: Decimal) -> Iterator[str]:
-    kept = kept_of(theirs, ours, symbol, lot)
-    allowed = lot * (1 + ours.trades + len(ours.guards)) + written_off(ours, symbol)
+def _of_coins(theirs: Theirs, ours: Ours, symbol: str) -> Iterator[str]:
+    kept = kept_of(theirs, ours, symbol)
+    allowed = ours.lots[symbol] * (1 + ours.trades + len(ours.guards)) + written_off(ours, symbol)
     if not 0 <= kept <= allowed:
         yield f"{symbol}: {kept} more is there than the book says; fees and dust explain {allowed}"
 
 
-def kept_of(theirs: Theirs, ours: Ours, symbol: str, lot: Decimal) -> Decimal:
+def kept_of(theirs: Theirs, ours: Ours, symbol: str) -> Decimal:
     """Coins that no order can sell: less than a lot of each trade, and what was too little for any order."""
-    return theirs.balances.get(symbol.split("/", maxsplit=1)[0], ZERO) - ours.held(symbol, lot)
+    return theirs.balances.get(symbol.split("/", maxsplit=1)[0], ZERO) - ours.held(symbol)
 
 
 def written_off(ours: Ours, symbol: str) -> Decimal:
@@ -189,9 +184,9 @@ def _of_orders(theirs: Theirs, ours: Ours) -> Iterator[str]:
     yield from (f"order {name} rests in the book and not on the exchange" for name in sorted(here - there))
 
 
-def _of_cover(theirs: Theirs, ours: Ours, symbol: str, lot: Decimal) -> Iterator[str]:
+def _of_cover(theirs: Theirs, ours: Ours, symbol: str) -> Iterator[str]:
     stops = [o for o in theirs.resting if o["symbol"] == symbol and o["stop"] is not None]
-    stopped, held = sum((Decimal(o["remaining"]) for o in stops), ZERO), ours.held(symbol, lot)
+    stopped, held = sum((Decimal(o["remaining"]) for o in stops), ZERO), ours.held(symbol)
     if stopped != held:
         yield f"{symbol}: {held} is held and stops rest for {stopped}"
 

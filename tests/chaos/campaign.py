@@ -10,16 +10,17 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import psycopg
-from tests.chaos.audit import Ours, Terms, Theirs, differences, doubled, kept_of, unsettled
+from tests.chaos.audit import Ours, Theirs, differences, doubled, kept_of, unsettled
 from tests.chaos.deaths import Death, Manner
 from tests.chaos.nursery import KILLED, ROOT, Nursery, environment
-from tests.chaos.stopless import Course, Dust, Stretch, stretches
+from tests.chaos.stopless import Cause, Course, Dust, Stretch, stretches
 from tests.chaos.trader import Life
 from tests.chaos.weather import ORDERS, Weather
 from tests.local_exchanges.clock import SharedClock
@@ -34,7 +35,7 @@ STEP_SECONDS, PRICE_SECONDS = 0.01, 0.06
 START_SECONDS, LIFE_SECONDS = 1.0, 3.5
 FOUL_SECONDS = 2.0
 """For how long a start may be spoilt."""
-SETTLE_SECONDS, BIRTH_SECONDS = 15.0, 20.0
+SETTLE_SECONDS, BIRTH_SECONDS = 30.0, 40.0
 FRESH = 25
 """Every so many-th life begins with a new interpreter."""
 TROUBLE = ("TransientError", "BannedError")
@@ -118,7 +119,7 @@ class Campaign:
                 **options,
             ) as exchange,
         ):
-            self._open(exchange, connection, quote, markets)
+            self._open(exchange, connection, markets)
             try:
                 self._lives(kills)
                 self._close()
@@ -127,13 +128,12 @@ class Campaign:
             self.tally.seconds = time.monotonic() - began
         return self.tally
 
-    def _open(self, exchange: RunningExchange, connection: Any, quote: str, markets: dict[str, Any]) -> None:
+    def _open(self, exchange: RunningExchange, connection: Any, markets: dict[str, Any]) -> None:
         self._exchange = exchange
         self._book = f"live-{self._id}"
         self._theirs, self._ours = Theirs(exchange), Ours(connection, self._book)
         self._weather = Weather(exchange, self._chance)
         self._prices = {symbol: float(terms["last"]) for symbol, terms in markets.items()}
-        self._terms = Terms(quote, dict.fromkeys(markets, Decimal("0.00001")), Decimal(5))
         self._dust = {symbol: [] for symbol in markets}
 
     def _lives(self, kills: int) -> None:
@@ -298,13 +298,13 @@ class Campaign:
         now = time.monotonic()
         self.tally.audits += 1
         self.tally.settling.append(now - began)
-        for symbol, lot in self._terms.lots.items():
-            self._dust[symbol].append(Dust(now, kept_of(self._theirs, self._ours, symbol, lot)))
+        for symbol, moments in self._dust.items():
+            moments.append(Dust(now, kept_of(self._theirs, self._ours, symbol)))
 
     def _problems(self) -> list[str]:
         self._theirs.read()
         self._ours.read()
-        return unsettled(self._ours) or differences(self._theirs, self._ours, self._terms)
+        return unsettled(self._ours) or differences(self._theirs, self._ours)
 
     def _wait_for_the_end(self, trader: Trader) -> int:
         until = time.monotonic() + 20
@@ -315,6 +315,8 @@ class Campaign:
         return ended
 
     def _fail(self, problem: str, trader: Trader) -> None:
+        with suppress(ProcessLookupError):
+            os.kill(trader.pid, signal.SIGKILL)
         (self.folder / "requests.json").write_text(json.dumps(self._exchange.requests()[-400:], indent=1))
         (self.folder / "orders.json").write_text(json.dumps(self._exchange.orders()[-60:], indent=1))
         (self.folder / "snapshot.json").write_text(json.dumps(self._ours.snapshot, indent=1))
@@ -335,9 +337,13 @@ class Campaign:
         tally.alarms, tally.weather = Counter(self._ours.alarms), Counter(self._weather.drawn)
         tally.problems += [f"alarm '{name}'" for name in ("oversold", "taken") if tally.alarms[name]]
         course = self._course()
-        for symbol, lot in self._terms.lots.items():
-            covers = self._exchange.covers(symbol=symbol)
-            tally.stretches += stretches(covers, self._dust[symbol], lot, course, time.monotonic())
+        for symbol, dust in self._dust.items():
+            covers, lot = self._exchange.covers(symbol=symbol), self._ours.lots[symbol]
+            tally.stretches += stretches(covers, dust, lot, course, time.monotonic())
+        bare = [vars(each) for each in tally.stretches if each.cause is Cause.ELSE]
+        if bare:
+            (self.folder / "without-a-stop.json").write_text(json.dumps(bare, indent=1, default=str))
+            (self.folder / "requests.json").write_text(json.dumps(self._exchange.requests(), indent=1))
 
     def _course(self) -> Course:
         asked = self._exchange.requests()

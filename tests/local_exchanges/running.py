@@ -368,10 +368,19 @@ def _process(setup: Setup) -> Iterator[RunningExchange]:
             raise RuntimeError(f"The local {setup.exchange} did not start: see its error output.")
         yield RunningExchange(Reach.of(json.loads(line)), process)
     finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(10)
+        _end(process)
         process.stdin.close()
         process.stdout.close()
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    """With its goodbyes, unless somebody who was killed does not hear them."""
+    process.send_signal(signal.SIGTERM)
+    try:
+        process.wait(5)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 async def _serve_until_orphaned(setup: Setup, parent: int) -> None:

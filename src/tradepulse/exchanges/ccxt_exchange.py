@@ -61,6 +61,8 @@ class ExchangeConnection:
         self._clock_measured_at = -CLOCK_GOOD_FOR_MS
         client.throttle = self._throttle
         client.milliseconds = clock.now
+        # What is signed by the second (OKX's streams, all of Coinbase) has no correction of ccxt's own.
+        client.seconds = lambda: self.now() // 1000
         if client.id in _ONE_AT_A_TIME and client.apiKey:
             client.fetch2 = _one_at_a_time(client)
             client.nonce = _rising(client.nonce)
