@@ -3,7 +3,9 @@
 from tradepulse.bootstrap.application import Application, open_application, sync_database_schema
 from tradepulse.bootstrap.backtests import BacktestRequest, find_strategy, run_backtest
 from tradepulse.bootstrap.data import analyse_stored_series, download_data, import_data
+from tradepulse.bootstrap.exchange_access import Outside
 from tradepulse.bootstrap.exchange_keys import KeyNews, add_key, keys_of, recheck_keys
+from tradepulse.bootstrap.live import chosen_wallets, run_live
 from tradepulse.bootstrap.paper import paper_book, run_paper
 from tradepulse.bootstrap.requests import answer_to, ask, is_traded, risk_report
 from tradepulse.bootstrap.wallets_file import load_wallets
@@ -20,10 +22,12 @@ __all__ = [
     "FileReport",
     "ImportReport",
     "KeyNews",
+    "Outside",
     "add_key",
     "analyse_stored_series",
     "answer_to",
     "ask",
+    "chosen_wallets",
     "download_data",
     "find_strategy",
     "import_data",
@@ -35,6 +39,7 @@ __all__ = [
     "recheck_keys",
     "risk_report",
     "run_backtest",
+    "run_live",
     "run_paper",
     "sync_database_schema",
 ]

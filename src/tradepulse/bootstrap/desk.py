@@ -1,7 +1,7 @@
 """What is traded now: the configurations in force, the defaults where the settings allow them, and why not more."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from tradepulse.bootstrap.application import Application
@@ -17,6 +17,7 @@ from tradepulse.domain.training import (
     StageMove,
     TrainingJob,
 )
+from tradepulse.domain.wallets import Assignment
 from tradepulse.policy.answers import kept_out_of
 from tradepulse.policy.past_judgements import NOT_ENOUGH, PastJudgements
 from tradepulse.policy.reliability_engine import AUTHOR, HALF_PPM, Watched, expectation_of, held_by_a_person, size_of
@@ -55,13 +56,19 @@ class _Counts:
     left_out: int
 
 
-async def open_desk(app: Application, series: Sequence[SeriesKey]) -> Desk:
-    """What the stored configurations and the settings say about these series."""
-    found, left_out = await _in_force(app, series)
+async def open_desk(
+    app: Application, series: Sequence[SeriesKey], assignments: Collection[Assignment] | None = None
+) -> Desk:
+    """What the stored configurations and the settings say about these series.
+
+    ``assignments``: only these are traded, and only what passed the gate: with real money defaults never are.
+    """
+    found, left_out = await _in_force(app, series, assignments)
     trained = [one.subscription for one in found]
-    defaults = list(_defaults(series, trained)) if app.settings.trading.paper_trade_defaults else []
+    untrained = assignments is None and app.settings.trading.paper_trade_defaults
+    defaults = list(_defaults(series, trained)) if untrained else []
     refused = await _refused(app, defaults)
-    complete = len(trained) == len(STRATEGIES) * len(series)
+    complete = len(trained) == (len(STRATEGIES) * len(series) if assignments is None else len(assignments))
     judged, reasons = (True, ()) if complete else await _reasons(app, series)
     counts = _Counts(sum(one.size_ppm > 0 for one in trained), len(trained), len(defaults), refused, len(left_out))
     return Desk(
@@ -71,9 +78,11 @@ async def open_desk(app: Application, series: Sequence[SeriesKey]) -> Desk:
     )
 
 
-async def versions_in_force(app: Application, series: Sequence[SeriesKey]) -> Versions:
+async def versions_in_force(
+    app: Application, series: Sequence[SeriesKey], assignments: Collection[Assignment] | None = None
+) -> Versions:
     """Configurations in force with their stage, and whether a warning halved them."""
-    found, _ = await _in_force(app, series)
+    found, _ = await _in_force(app, series, assignments)
     return frozenset((one.configuration.configuration_id, one.configuration.stage, _halved(one.moves)) for one in found)
 
 
@@ -97,7 +106,9 @@ async def covering_job(
     return None
 
 
-async def _in_force(app: Application, series: Sequence[SeriesKey]) -> tuple[list[_InForce], tuple[str, ...]]:
+async def _in_force(
+    app: Application, series: Sequence[SeriesKey], assignments: Collection[Assignment] | None
+) -> tuple[list[_InForce], tuple[str, ...]]:
     """What can be traded as it is stored, and in words what cannot, because the bounds of today are others."""
     exchanges = sorted({one.exchange for one in series})
     stored = [one for exchange in exchanges for one in await app.configurations.find(exchange=exchange, active=True)]
@@ -105,6 +116,8 @@ async def _in_force(app: Application, series: Sequence[SeriesKey]) -> tuple[list
     for one in stored:
         combination = one.combination
         if combination.series not in series or combination.strategy not in STRATEGIES or one.stage is Stage.RETIRED:
+            continue
+        if assignments is not None and Assignment(combination.strategy, combination.series) not in assignments:
             continue
         moves = await app.configurations.moves(one.configuration_id)
         try:

@@ -9,6 +9,7 @@ from tradepulse.bootstrap.application import Application, account_limits, risk_l
 from tradepulse.bootstrap.backtests import code_version
 from tradepulse.bootstrap.desk import Desk, covering_job, open_desk, versions_in_force
 from tradepulse.bootstrap.reliability import ReliabilityAdviser, write_moves
+from tradepulse.bootstrap.tasks import end_all
 from tradepulse.bootstrap.training import cancel_training, run_training, trained_assets
 from tradepulse.core.engine import Engine, EngineConfig
 from tradepulse.core.event_system import EventBus, Observer
@@ -129,7 +130,7 @@ class _PaperTrader:
                     await task
             await trading
         finally:
-            await _end((trading, *beside))
+            await end_all((trading, *beside))
         return changed.is_set()
 
     async def _look_for_changes(self, adviser: ReliabilityAdviser, changed: asyncio.Event) -> None:
@@ -318,12 +319,3 @@ def _log_risk(event: EngineEvent) -> None:
             logger.warning("%s asked to %s (%s): %s", by, kind, reason, outcome)
         case _:
             pass
-
-
-async def _end(tasks: Iterable[asyncio.Task[None]]) -> None:
-    """A cancellation can get lost where a library waits with a time limit: it is repeated until all have ended."""
-    running = set(tasks)
-    while running:
-        for task in running:
-            task.cancel()
-        _, running = await asyncio.wait(running, timeout=1.0)

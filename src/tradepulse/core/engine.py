@@ -165,6 +165,11 @@ class Engine:
             frozenset(memory.holds),
         )
 
+    def priced_markets(self) -> frozenset[MarketKey]:
+        """Where the target of a position is watched by us, so that bids must be told."""
+        guards = (trade.guard for trade in self.execution.state.trades.values())
+        return frozenset(guard.market for guard in guards if guard.mode is ProtectionMode.EMULATED)
+
     def handle(self, event: EngineInput) -> Step:
         peak, before = self.risk.memory.peak, self.risk.state
         events, commands = self._answer(event)

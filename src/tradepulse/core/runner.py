@@ -14,7 +14,6 @@ from tradepulse.domain.events import (
     CandleClosed,
     EngineEvent,
     EngineInput,
-    MarketEvent,
     RequestTaken,
     SizeChanged,
     TimePassed,
@@ -67,7 +66,9 @@ class Runner:
     """Drives one engine over one feed and one gateway.
 
     Every step is committed in one transaction before any of its commands is executed, so a kill at any instant leaves
-    either the intent, about which the exchange is asked, or nothing. ``ticks`` tell the time where it is real.
+    either the intent, about which the exchange is asked, or nothing. ``ticks`` tell the time where it is real, and
+    ``watch`` what entries need and may be without. ``opening`` is how that stands at the start, taken before anything
+    that was missed is acted on. ``watch_prices`` hears of the markets whose bids the engine needs, when they change.
     """
 
     def __init__(
@@ -82,6 +83,9 @@ class Runner:
         advisers: Sequence[Adviser] = (),
         ticks: AsyncIterator[TimePassed] | None = None,
         inbox: CommandInbox | None = None,
+        watch: AsyncIterator[EngineInput] | None = None,
+        opening: Callable[[], Sequence[EngineInput]] = lambda: (),
+        watch_prices: Callable[[frozenset[MarketKey]], None] = lambda _: None,
     ) -> None:
         self._engine = engine
         self._feed = feed
@@ -93,6 +97,10 @@ class Runner:
         self._advisers = advisers
         self._ticks = ticks
         self._inbox = inbox
+        self._watch = watch
+        self._opening = opening
+        self._watch_prices = watch_prices
+        self._priced: frozenset[MarketKey] = frozenset()
         self._sequence = 0
 
     async def run(self, initial_cash: Decimal, enough: Callable[[], bool] = lambda: False) -> None:
@@ -101,6 +109,10 @@ class Runner:
         Errors of the engine are not caught: trading halts, protections stay where they are.
         """
         await self.recover(initial_cash)
+        await self.trade(enough)
+
+    async def trade(self, enough: Callable[[], bool] = lambda: False) -> None:
+        """What happens from now on; after ``recover``."""
         async with aclosing(self._between_requests(self._inputs())) as events:
             async for event in events:
                 # It may have been said while we waited; what is not taken now is caught up with by the next start.
@@ -110,12 +122,11 @@ class Runner:
                 if enough():
                     return
 
-    def _inputs(self) -> AsyncIterator[MarketEvent]:
+    def _inputs(self) -> AsyncIterator[EngineInput]:
         """One stream of all that happens. An exchange that is also the feed is read once, in its own order."""
         feed: object = self._feed
-        beside: list[AsyncIterator[MarketEvent]] = [] if feed is self._gateway else [self._gateway.events()]
-        if self._ticks is not None:
-            beside.append(self._ticks)
+        beside: list[AsyncIterator[EngineInput]] = [] if feed is self._gateway else [self._gateway.events()]
+        beside += [stream for stream in (self._watch, self._ticks) if stream is not None]
         return merged(self._feed.events(), beside) if beside else self._feed.events()
 
     async def recover(self, initial_cash: Decimal) -> None:
@@ -129,6 +140,8 @@ class Runner:
         await self._fill_windows()
         if remembered is None:
             await self._perform(self._engine.begin(initial_cash, self._clock.now()))
+        for standing in self._opening():
+            await self.take(standing)
         for adviser in self._advisers:
             for advice in adviser.standing():
                 await self.take(advice)
@@ -146,7 +159,7 @@ class Runner:
         while waiting:
             waiting.extend(await self._perform(self._engine.handle(waiting.popleft())))
 
-    async def _between_requests(self, feed: AsyncIterator[MarketEvent]) -> AsyncGenerator[MarketEvent, None]:
+    async def _between_requests(self, feed: AsyncIterator[EngineInput]) -> AsyncGenerator[EngineInput, None]:
         """The feed as it is. Requests that come are obeyed between two of its events, also while it is silent."""
         if self._inbox is None:
             try:
@@ -205,8 +218,15 @@ class Runner:
             await self._journal.commit(record)
         for command in step.commands:
             answers.extend(await self._gateway.execute(command))
+        self._want_prices()
         self._bus.tell(step.events)
         return answers
+
+    def _want_prices(self) -> None:
+        wanted = self._engine.priced_markets()
+        if wanted != self._priced:
+            self._priced = wanted
+            self._watch_prices(wanted)
 
     def _snapshot(self) -> JsonObject:
         snapshot = self._engine.snapshot()
@@ -240,8 +260,8 @@ class Runner:
 
 
 async def merged(
-    feed: AsyncIterator[MarketEvent], beside: Iterable[AsyncIterator[MarketEvent]]
-) -> AsyncIterator[MarketEvent]:
+    feed: AsyncIterator[EngineInput], beside: Iterable[AsyncIterator[EngineInput]]
+) -> AsyncIterator[EngineInput]:
     """Events of all streams as they come, until the feed ends. What came at once is told in the order of the streams,
     the feed last; no stream is asked for more before its last event was taken."""
     streams = [*beside, feed]
@@ -264,7 +284,7 @@ async def merged(
             await _close(stream)
 
 
-async def _close(stream: AsyncIterator[MarketEvent]) -> None:
+async def _close(stream: AsyncIterator[EngineInput]) -> None:
     """At once: what it holds open, such as a connection, is not left to the garbage collector."""
     if isinstance(stream, AsyncGenerator):
         await stream.aclose()
@@ -274,7 +294,7 @@ def _begun(work: Coroutine[Any, Any, Answer]) -> asyncio.Task[Answer]:
     return asyncio.create_task(work)
 
 
-async def _next_of(stream: AsyncIterator[MarketEvent]) -> MarketEvent | None:
+async def _next_of(stream: AsyncIterator[EngineInput]) -> EngineInput | None:
     return await anext(stream, None)
 
 

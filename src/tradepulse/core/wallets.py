@@ -36,6 +36,15 @@ class Wallets:
         self._books: dict[str, Callable[[], WalletState]] = {}
         self._quote = ""
 
+    def expect(self, book: str) -> None:
+        """It is going to join: until it has, and has its memory back, nothing is known of all wallets together."""
+        self._books.setdefault(book, _unknown)
+
+    def leave(self, book: str) -> None:
+        """It never joined and will not: what it holds is not known and does not count."""
+        if self._books.get(book) is _unknown:
+            del self._books[book]
+
     def join(self, book: str, quotes: Iterable[str], state: Callable[[], WalletState]) -> None:
         """An engine that takes over a book takes the place of the one before."""
         for quote in quotes:
@@ -75,3 +84,7 @@ class Wallets:
             return ""
         percent = Decimal(self.limits.daily_loss_ppm) / 10_000
         return f"{loss:f} of the day's {baseline:f} in all wallets were lost, the limit is {percent:f} %"
+
+
+def _unknown() -> WalletState:
+    return WalletState(False, ZERO, ZERO, -1, ZERO, frozenset())

@@ -1,0 +1,208 @@
+"""One wallet trading with real money: from its key and its exchange to the engine, and back again after a restart."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from decimal import Decimal
+
+from tradepulse.bootstrap.application import Application, risk_limits
+from tradepulse.bootstrap.desk import Desk, open_desk, versions_in_force
+from tradepulse.bootstrap.exchange_access import ExchangeAccess, Outside, base_series, open_access
+from tradepulse.bootstrap.readiness import ExchangeWatch, KeyWatch, Readiness, Reconciler
+from tradepulse.bootstrap.reliability import ReliabilityAdviser, write_moves
+from tradepulse.bootstrap.tasks import until_one_ends
+from tradepulse.bootstrap.training import trained_assets
+from tradepulse.core.engine import Engine, EngineConfig
+from tradepulse.core.event_system import EventBus, Observer
+from tradepulse.core.runner import Runner
+from tradepulse.core.wallets import Wallets
+from tradepulse.domain.events import TimePassed
+from tradepulse.domain.market import SeriesKey
+from tradepulse.domain.risk import NotReadyCause
+from tradepulse.domain.signals import Regime
+from tradepulse.domain.trading_state import TradingState
+from tradepulse.domain.training import Combination, Stage
+from tradepulse.domain.wallets import Wallet
+from tradepulse.policy.reliability_engine import AUTHOR, ReliabilityEngine
+from tradepulse.ports import Clock
+from tradepulse.shared.errors import ConfigurationError, TransientError
+from tradepulse.storage.db import held_alone
+from tradepulse.storage.exchange_keys import ExchangeKeys
+
+logger = logging.getLogger(__name__)
+SECONDS_BETWEEN_LOOKS = 2.0
+TICK_SECONDS = 1.0
+Told = Callable[[Wallet, TradingState], None]
+
+
+@dataclass(frozen=True, slots=True)
+class WalletDesk:
+    """What all wallets of the process share: stores, keys, limits, the world outside, and who is told."""
+
+    app: Application
+    keys: ExchangeKeys
+    outside: Outside
+    shared: Wallets | None
+    observers: Sequence[Observer]
+    told: Told
+
+
+async def trade_wallet(desk: WalletDesk, wallet: Wallet) -> None:
+    """One life, from a connection to its end: cancelled, broken, or because other configurations are in force now.
+
+    Nobody else trades its book meanwhile. What a life leaves behind the next one finds: on the exchange and in the
+    database.
+    """
+    app = desk.app
+    async with held_alone(app.database, wallet.book):
+        credentials = await desk.keys.credentials(wallet.name)
+        budgets = app.settings.data_directory / "budgets"
+        async with open_access(wallet, credentials, desk.outside, budgets) as access:
+            await _Life(desk, wallet, access).live()
+
+
+class _Life:
+    def __init__(self, desk: WalletDesk, wallet: Wallet, access: ExchangeAccess) -> None:
+        self._desk = desk
+        self._app = desk.app
+        self._wallet = wallet
+        self._access = access
+        self._series = tuple(dict.fromkeys(one.series for one in wallet.assignments))
+        self._assignments = frozenset(wallet.assignments)
+        self._readiness = Readiness(access.clock)
+        self._bus = EventBus()
+        for observer in desk.observers:
+            self._bus.subscribe(observer)
+
+    async def live(self) -> None:
+        app, access, sleep = self._app, self._access, self._desk.outside.sleep
+        desk = await open_desk(app, self._series, self._assignments)
+        self._tell(desk)
+        engine = self._engine(desk)
+        await self._store_history(engine)
+        adviser = ReliabilityAdviser(ReliabilityEngine(desk.watched, highest=Stage.MATURE), access.markets)
+        self._readiness.tell(NotReadyCause.RECONCILING, "the account has not been compared yet")
+        watch = ExchangeWatch(access, engine, self._readiness, sleep)
+        keys = KeyWatch(self._key_refused, self._readiness, sleep)
+        reconciler = Reconciler(access, engine, self._readiness, sleep)
+        watch.look()
+        await keys.look()
+        changed = asyncio.Event()
+        runner = Runner(
+            engine,
+            access.feed,
+            access.gateway,
+            app.journal,
+            access.clock,
+            app.candles,
+            self._bus,
+            advisers=[adviser],
+            ticks=_ticks(access.clock),
+            inbox=app.inbox,
+            watch=self._readiness.inputs(),
+            opening=self._readiness.opening,
+            watch_prices=access.watch_prices,
+        )
+        await runner.recover(await self._first_cash(engine))
+        await until_one_ends(
+            runner.trade(changed.is_set),
+            watch.run(),
+            keys.run(),
+            reconciler.run(),
+            write_moves(app.configurations, app.clock, adviser, self._ask_for_training),
+            self._look_for_changes(adviser, changed),
+        )
+
+    def _engine(self, desk: Desk) -> Engine:
+        wallet, access = self._wallet, self._access
+        config = EngineConfig(
+            wallet.book, risk_limits(self._app.settings.trading), account=wallet.limits, modes=access.modes
+        )
+        bases = {one.market: one.timeframe for one in base_series(wallet)}
+        return Engine(config, access.markets, bases, desk.subscriptions, self._series, self._desk.shared)
+
+    async def _first_cash(self, engine: Engine) -> Decimal:
+        """A book begins with the money that its account has; later it goes by its own reckoning."""
+        if await self._app.journal.recover(engine.config.book) is not None:
+            return Decimal(0)
+        account = await self._access.account()
+        cash = account.totals.get(self._wallet.base_currency, Decimal(0))
+        if not cash:
+            raise ConfigurationError(
+                f"The account of wallet '{self._wallet.name}' has no {self._wallet.base_currency}.",
+                "Deposit some, or set the wallet's base_currency to what it has.",
+            )
+        return cash
+
+    async def _store_history(self, engine: Engine) -> None:
+        """What the windows need and the store lacks. A book that has begun catches up with what closed since."""
+        now, begun = self._access.clock.now(), await self._app.journal.recover(engine.config.book) is not None
+        for series in engine.data.base_series():
+            await self._store_market(series)
+            wanted, step = engine.history_needed(series), series.timeframe.milliseconds
+            since = series.timeframe.open_time_of(now) - wanted * step
+            stored = await self._app.candles.tail(series, wanted)
+            await self._fetch(series, since, int(stored.open_time[0]) if len(stored) else now)
+            if len(stored) and not begun:
+                await self._fetch(series, max(since, int(stored.open_time[-1]) + step), now)
+
+    async def _fetch(self, series: SeriesKey, since: int, until: int) -> None:
+        if since >= until:
+            return
+        found = await self._access.feed.history(series, since, until)
+        if len(found):
+            written = await self._app.candles.write(series, found)
+            logger.info("Stored %s candles of %s from the exchange", written.inserted, series)
+
+    async def _store_market(self, series: SeriesKey) -> None:
+        """By the rules that orders are made by now. A finer tick, by which older candles are whole, is kept."""
+        spec, stored = self._access.markets[series.market], await self._app.candles.read_market(series.market)
+        if stored is not None and stored.tick_size < spec.tick_size:
+            spec = replace(spec, tick_size=stored.tick_size, lot_size=stored.lot_size, source=stored.source)
+        await self._app.candles.write_market(spec)
+
+    async def _key_refused(self) -> str | None:
+        state = await self._desk.keys.state(self._wallet.name)
+        if state is None:
+            return f"the wallet '{self._wallet.name}' has no stored key any more"
+        return state.entries_refused(self._app.clock.now())
+
+    async def _look_for_changes(self, adviser: ReliabilityAdviser, changed: asyncio.Event) -> None:
+        """Our own moves change sizes and are told; what others decide, or a fallback, asks for a new life."""
+        known = adviser.engine.versions()
+        while not changed.is_set():
+            await asyncio.sleep(SECONDS_BETWEEN_LOOKS)
+            await adviser.moves.join()
+            with suppress(TransientError):
+                found = await versions_in_force(self._app, self._series, self._assignments)
+                # A trade may have closed while we read.
+                if adviser.moves.empty() and found != adviser.engine.versions():
+                    changed.set()
+                elif found != known:
+                    known = found
+                    self._tell(await open_desk(self._app, self._series, self._assignments))
+
+    async def _ask_for_training(self, combination: Combination, reason: str) -> None:
+        series, training = combination.series, self._app.settings.training
+        job_id = await trained_assets(self._app).start_training(
+            [series.symbol],
+            [series.exchange],
+            [combination.strategy],
+            [str(regime) for regime in Regime],
+            [str(series.timeframe)],
+            points=training.points,
+            seed=training.seed,
+            by=AUTHOR,
+        )
+        logger.warning("Training job %s waits for a worker because of %s: %s", job_id, combination, reason)
+
+    def _tell(self, desk: Desk) -> None:
+        self._desk.told(self._wallet, desk.state)
+
+
+async def _ticks(clock: Clock) -> AsyncIterator[TimePassed]:
+    while True:
+        await asyncio.sleep(TICK_SECONDS)
+        yield TimePassed(clock.now())
