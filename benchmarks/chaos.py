@@ -67,16 +67,13 @@ def tables(tallies: Sequence[Tally]) -> Iterator[Table]:
         [*(_row(each) for each in tallies), _row(total(tallies))],
         [
             "'orders on their way': kills after which the book itself had orders of which the end was not known.",
-            "'start' is from birth to listening, 'until equal' from calm to book = ledger; medians.",
+            "'start' is from birth to the reconciled book, 'until equal' from calm to book = ledger; medians.",
         ],
     )  # fmt: skip
     yield Table(
         "Kills by their moment",
         ("exchange", *(str(manner) for manner in Manner)),
-        [
-            (each.exchange, *(str(each.manners[manner]) for manner in Manner))
-            for each in (*tallies, total(tallies))
-        ],
+        [(each.exchange, *(str(each.manners[manner]) for manner in Manner)) for each in (*tallies, total(tallies))],
     )
     yield Table(
         "Time without a stop by the exchange's own timeline, ms: stretches, median, longest",
@@ -143,7 +140,9 @@ def main() -> None:
     options.add_argument("--kills", type=int, default=1000, help="in all, over all exchanges")
     options.add_argument("--seed", type=int, default=1)
     options.add_argument("--exchanges", default=",".join(EXCHANGES), help="comma separated")
-    options.add_argument("--bound", type=float, default=BOUND_SECONDS, help="seconds without a stop that need no reason")
+    options.add_argument(
+        "--bound", type=float, default=BOUND_SECONDS, help="seconds without a stop that need no reason"
+    )
     options.add_argument("--keep", type=Path, help="keep logs and database in this folder")
     chosen = options.parse_args()
     console = Console(highlight=False)

@@ -1,5 +1,6 @@
 """One exchange, one life of the trader after the other; see the package's docstring."""
 
+import asyncio
 import json
 import os
 import random
@@ -11,8 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
-from decimal import Decimal
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,8 @@ from tests.chaos.nursery import KILLED, ROOT, Nursery, environment
 from tests.chaos.stopless import Cause, Course, Dust, Stretch, stretches
 from tests.chaos.trader import Life
 from tests.chaos.weather import ORDERS, Weather
+from tests.live_trader.harness import LiveWallet, prepared
+from tests.live_trader.launch import Launch
 from tests.local_exchanges.clock import SharedClock
 from tests.local_exchanges.running import RunningExchange, local_exchange
 
@@ -40,6 +42,11 @@ FRESH = 25
 """Every so many-th life begins with a new interpreter."""
 TROUBLE = ("TransientError", "BannedError")
 """With which a trader may end by itself: it is started again, as a supervisor does."""
+RECONCILED = "reconciliation not finished"
+TERMS = {"stop_share": 0.004, "reward_risk": 1.5, "max_bars_in_trade": 10, "chance": 0.6}
+SETTINGS = {"risk": {"max_candle_age": 2, "price_band": 0, "max_slippage": 0, "daily_loss": 0, "entries_per_minute": 0}}
+"""A day of losses would end the trading, and with it the chaos."""
+FEE = "0.0002"
 PRICES = {"BTC": "50000", "ETH": "3000", "LTC": "100"}
 QUOTES = {"coinbase": "USD"}
 
@@ -77,12 +84,35 @@ class Tally:
 class Trader:
     pid: int
     log: Path
+    facts: "Facts"
     died: Callable[[], int | None]
-    skew: int = 0
+
+
+class Facts:
+    """What a trader has told, read bit by bit."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._read = 0
+        self.ready = False
+
+    def look(self) -> bool:
+        """Whether its book was compared with the account, and both agreed."""
+        if self.ready or not self._file.exists():
+            return self.ready
+        with self._file.open("rb") as file:
+            file.seek(self._read)
+            *lines, rest = file.read().split(b"\n")
+            self._read = file.tell() - len(rest)
+        told = [json.loads(line) for line in lines]
+        self.ready = any(one.get("type") == "Ready" and one["event"]["cause"] == RECONCILED for one in told)
+        return self.ready
 
 
 class Campaign:
-    def __init__(self, exchange_id: str, seed: int, folder: Path, database: str, nursery: Nursery, bound: float) -> None:
+    def __init__(
+        self, exchange_id: str, seed: int, folder: Path, database: str, nursery: Nursery, bound: float
+    ) -> None:
         self.folder = folder / exchange_id
         self.folder.mkdir(parents=True, exist_ok=True)
         self.tally = Tally(exchange_id, seed)
@@ -101,11 +131,10 @@ class Campaign:
     def run(self, kills: int) -> Tally:
         quote = QUOTES.get(self._id, "USDT")
         markets: dict[str, dict[str, str | None]] = {
-            f"{base}/{quote}": {"last": last, "largest_market_quantity": "1000000"} for base, last in PRICES.items()
+            f"{base}/{quote}": {"last": last, "largest_market_quantity": "1000000", "maker": FEE, "taker": FEE}
+            for base, last in PRICES.items()
         }
-        options = {"counter_limit": 1e6} if self._id == "kraken" else {}
-        if self._id == "coinbase":
-            options = {"brackets": list(markets)}
+        options: dict[str, Any] = {"brackets": list(markets)} if self._id == "coinbase" else {}
         began = time.monotonic()
         with (
             psycopg.connect(self._database, autocommit=True) as connection,
@@ -120,6 +149,7 @@ class Campaign:
             ) as exchange,
         ):
             self._open(exchange, connection, markets)
+            self._launch = asyncio.run(self._prepared(exchange, tuple(markets)))
             try:
                 self._lives(kills)
                 self._close()
@@ -130,11 +160,16 @@ class Campaign:
 
     def _open(self, exchange: RunningExchange, connection: Any, markets: dict[str, Any]) -> None:
         self._exchange = exchange
-        self._book = f"live-{self._id}"
+        self._book = self._id
         self._theirs, self._ours = Theirs(exchange), Ours(connection, self._book)
         self._weather = Weather(exchange, self._chance)
         self._prices = {symbol: float(terms["last"]) for symbol, terms in markets.items()}
         self._dust = {symbol: [] for symbol in markets}
+
+    async def _prepared(self, exchange: RunningExchange, symbols: tuple[str, ...]) -> Launch:
+        wallet = LiveWallet(self._id, exchange, symbols, terms=TERMS)
+        launch = await prepared(self.folder, [wallet], database_url=self._database, speed=SPEED, settings=SETTINGS)
+        return replace(launch, clock_file=str(self.folder / "trader.clock"), timeout_ms=TIMEOUT_MS)
 
     def _lives(self, kills: int) -> None:
         trader = self._born()
@@ -194,36 +229,26 @@ class Campaign:
     def _born(self) -> Trader:
         self._births += 1
         self._weather.skew = 0
-        log = self.folder / f"life-{self._births:04d}.log"
-        life = Life(
-            reach=self._exchange.reach.as_json(),
-            database=self._database,
-            clock_file=str(self.folder / "trader.clock"),
-            folder=str(self.folder),
-            log=str(log),
-            book=self._book,
-            cash=CASH,
-            speed=SPEED,
-            timeout_ms=TIMEOUT_MS,
-        )
+        log, facts = (self.folder / f"life-{self._births:04d}.{kind}" for kind in ("log", "facts"))
+        life = Life(asdict(self._launch), str(facts), str(log))
         self._born_at = time.monotonic()
         if self._births % FRESH == 0:
-            return self._fresh(life, log)
+            return self._fresh(life)
         pid = self._nursery.born(life.as_json())
-        return Trader(pid, log, lambda: self._nursery.died(pid))
+        return Trader(pid, log, Facts(facts), lambda: self._nursery.died(pid))
 
-    def _fresh(self, life: Life, log: Path) -> Trader:
+    def _fresh(self, life: Life) -> Trader:
         process = subprocess.Popen(
             [sys.executable, "-m", "tests.chaos.trader"], cwd=ROOT, env=environment(), stdin=subprocess.PIPE, text=True
         )
         assert process.stdin is not None
         process.stdin.write(life.as_json() + "\n")
         process.stdin.close()
-        return Trader(process.pid, log, process.poll)
+        return Trader(process.pid, Path(life.log), Facts(Path(life.facts)), process.poll)
 
     def _recovered(self, trader: Trader) -> bool:
-        """Until its recovery is over and it listens; ``False`` when it has ended instead."""
-        while not self._listens():
+        """Until its recovery is over and its book reconciled; ``False`` when it has ended instead."""
+        while not trader.facts.look():
             lived = time.monotonic() - self._born_at
             if trader.died() is not None:
                 return False
@@ -236,9 +261,6 @@ class Campaign:
         self.tally.births.append(now - self._born_at)
         self._dead[-1:] = [(since, now) for since, _ in self._dead[-1:]]
         return True
-
-    def _listens(self) -> bool:
-        return any(each["account"] for each in self._exchange.streams()["connections"])
 
     # --- time and prices
 
@@ -316,6 +338,8 @@ class Campaign:
 
     def _fail(self, problem: str, trader: Trader) -> None:
         with suppress(ProcessLookupError):
+            os.kill(trader.pid, signal.SIGUSR1)
+            time.sleep(0.3)
             os.kill(trader.pid, signal.SIGKILL)
         (self.folder / "requests.json").write_text(json.dumps(self._exchange.requests()[-400:], indent=1))
         (self.folder / "orders.json").write_text(json.dumps(self._exchange.orders()[-60:], indent=1))

@@ -1,11 +1,10 @@
-"""Traders are born here: a process that has imported everything forks, so that a life begins without a second of imports.
+"""Traders are born here: a process that has imported everything forks, so that a life begins without imports.
 
 Every child is a process of its own, with its own connections, which is killed like any other. Nothing is open and no
 thread runs in here when it forks. Lines in: a ``Life``; lines out: ``{"born": pid}``, and ``{"dead": pid, "status":
 n}`` for every child that ended by itself or was killed.
 """
 
-import ctypes
 import json
 import os
 import select
@@ -13,14 +12,15 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+import traceback
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from queue import Queue
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 KILLED = -signal.SIGKILL
-DEATH_OF_THE_PARENT = 1
 
 
 def environment() -> dict[str, str]:
@@ -109,18 +109,15 @@ def _serve() -> None:
                 _tell({"born": child})
 
 
-def _begin(live: object, life: object) -> None:
+def _begin(live: Callable[[Any], int], life: object) -> None:
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    # Nothing outlives the one who may kill it.
-    ctypes.CDLL(None).prctl(DEATH_OF_THE_PARENT, signal.SIGKILL)
-    nothing = os.open(os.devnull, os.O_RDWR)
-    os.dup2(nothing, 0)
-    os.dup2(nothing, 1)
     status = 1
     try:
-        live(life)  # type: ignore[operator]
-        status = 0
+        status = live(life)
+    except BaseException:  # noqa: BLE001
+        # The edge of this process: told to whoever reads its log.
+        traceback.print_exc()
     finally:
         os._exit(status)
 

@@ -95,7 +95,11 @@ class Weather:
     def _requests(self) -> str:
         name = self.chance.choice(list(REQUEST_FAULTS))
         paths = self.chance.choice((ORDERS, ORDERS, QUESTIONS))[self.exchange.reach.exchange_id]
-        match: dict[str, Any] = {"path": paths, "after": self.chance.randrange(4), "times": self.chance.choice((1, 1, 2, 3))}
+        match: dict[str, Any] = {
+            "path": paths,
+            "after": self.chance.randrange(4),
+            "times": self.chance.choice((1, 1, 2, 3)),
+        }
         if paths in ORDERS.values():
             match["method"] = self.chance.choice(("POST", ""))
         self.exchange.fault(REQUEST_FAULTS[name](**match))

@@ -36,9 +36,8 @@ class SharedClock:
 
 
 class SteeredClock:
-    """``frozen_at``: UTC milliseconds at which the time stands still. ``file``: of a ``SharedClock``, which is the time.
-
-    Without both the time runs.
+    """``frozen_at``: UTC milliseconds at which the time stands still; ``file``: of a ``SharedClock``, which is it.
+    Without both it runs.
     """
 
     def __init__(self, frozen_at: int | None = None, file: str | None = None) -> None:

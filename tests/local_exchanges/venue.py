@@ -30,8 +30,9 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 class Setup:
     """Plain JSON, so that it can be handed to another process.
 
-    ``clock_file``: of a ``SharedClock`` that is the exchange's time. ``markets``: by symbol, ``last`` and whatever of the ``Instrument`` is to differ, as strings. ``accounts``: amounts
-    by asset, by name. ``options``: what one exchange alone understands.
+    ``clock_file``: of a ``SharedClock`` that is the exchange's time. ``markets``: by symbol, ``last`` and whatever of
+    the ``Instrument`` is to differ, as strings. ``accounts``: amounts by asset, by name. ``options``: what one exchange
+    alone understands.
     """
 
     exchange: str
