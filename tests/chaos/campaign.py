@@ -168,8 +168,11 @@ class Campaign:
 
     async def _prepared(self, exchange: RunningExchange, symbols: tuple[str, ...]) -> Launch:
         wallet = LiveWallet(self._id, exchange, symbols, terms=TERMS)
-        launch = await prepared(self.folder, [wallet], database_url=self._database, speed=SPEED, settings=SETTINGS)
-        return replace(launch, clock_file=str(self.folder / "trader.clock"), timeout_ms=TIMEOUT_MS)
+        clock = str(self.folder / "trader.clock")
+        launch = await prepared(
+            self.folder, [wallet], database_url=self._database, clock_file=clock, speed=SPEED, settings=SETTINGS
+        )
+        return replace(launch, timeout_ms=TIMEOUT_MS)
 
     def _lives(self, kills: int) -> None:
         trader = self._born()

@@ -71,6 +71,7 @@ async def prepared(
     totals: Mapping[str, float] | None = None,
     database_url: str | None = None,
     clock: str = "",
+    clock_file: str = "",
     speed: float = 10.0,
     settings: Mapping[str, Any] | None = None,
 ) -> Launch:
@@ -91,6 +92,7 @@ async def prepared(
         },
         reaches=[one.exchange.reach.as_json() for one in {id(w.exchange): w for w in wallets}.values()],
         clock=clock,
+        clock_file=clock_file,
         speed=speed,
     )
     async with opened(launch) as app:

@@ -34,6 +34,8 @@ from tradepulse.storage.exchange_keys import ExchangeKeys
 logger = logging.getLogger(__name__)
 SECONDS_BETWEEN_LOOKS = 2.0
 TICK_SECONDS = 1.0
+HISTORY_PAGE = 300
+"""Candles; no exchange gives fewer at once."""
 Told = Callable[[Wallet, TradingState], None]
 
 
@@ -144,17 +146,28 @@ class _Life:
             wanted, step = engine.history_needed(series), series.timeframe.milliseconds
             since = series.timeframe.open_time_of(now) - wanted * step
             stored = await self._app.candles.tail(series, wanted)
-            await self._fetch(series, since, int(stored.open_time[0]) if len(stored) else now)
+            await self._fetch_older(series, since, int(stored.open_time[0]) if len(stored) else now)
             if len(stored) and not begun:
                 await self._fetch(series, max(since, int(stored.open_time[-1]) + step), now)
 
-    async def _fetch(self, series: SeriesKey, since: int, until: int) -> None:
+    async def _fetch_older(self, series: SeriesKey, since: int, until: int) -> None:
+        """Backwards, until the exchange has no more: what it does not keep is not asked for again at every start."""
+        span = HISTORY_PAGE * series.timeframe.milliseconds
+        while since < until:
+            begin = max(since, until - span)
+            if not await self._fetch(series, begin, until):
+                return
+            until = begin
+
+    async def _fetch(self, series: SeriesKey, since: int, until: int) -> int:
+        """How many candles there were."""
         if since >= until:
-            return
+            return 0
         found = await self._access.feed.history(series, since, until)
         if len(found):
             written = await self._app.candles.write(series, found)
             logger.info("Stored %s candles of %s from the exchange", written.inserted, series)
+        return len(found)
 
     async def _store_market(self, series: SeriesKey) -> None:
         """By the rules that orders are made by now. A finer tick, by which older candles are whole, is kept."""
