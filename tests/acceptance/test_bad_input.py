@@ -26,6 +26,7 @@ from tradepulse.storage.schema import sync_schema
 GOOD = "binance__GOOD-USDT__1h.csv"
 NOBODY = "postgresql://me:hunter2@127.0.0.1:9/tradepulse"
 """Nobody listens on the discard port."""
+LIVE = {"TRADING_MODE": "live"}
 BACKTEST = "backtest htf_sweep -e binance -s GOOD/USDT -t 1h"
 TRAIN = "train -e binance"
 WALK = "walk-forward htf_sweep -s GOOD/USDT -t 1h"
@@ -163,7 +164,7 @@ CASES = [
     wrong_setting("infinite cash", "TRADEPULSE__TRADING__INITIAL_CASH", "inf", "inf"),
     wrong_setting("unknown log level", "LOG_LEVEL", "LOUD", "LOUD", "DEBUG"),
     wrong_setting("no point to train", "TRADEPULSE__TRAINING__POINTS", "0", "0", "greater than or equal to 64"),
-    wrong_setting("live trading", "TRADING_MODE", "live", "not available in this version", "TRADING_MODE=paper"),
+    Case("paper trading with the settings of live", "up", ("TRADING_MODE=live", "trade --mode live"), 2, LIVE),
     wrong_setting("database URL of another kind", "DATABASE_URL", "mysql://me:hunter2@here/db", "postgresql://"),
     wrong_setting("database URL with a port out of range", "DATABASE_URL", "postgresql://me@here:99999/db", "ort"),
     Case("database is down", "list-data", ("does not answer", "127.0.0.1:9"), 3, {"DATABASE_URL": NOBODY}),

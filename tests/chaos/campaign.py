@@ -28,7 +28,8 @@ from tests.live_trader.launch import Launch
 from tests.local_exchanges.clock import SharedClock
 from tests.local_exchanges.running import RunningExchange, local_exchange
 
-BEGIN = 1_767_225_600_000
+BEGIN = 1_893_456_000_000
+"""2030: after every time of the machine, because Kraken wants numbers that rise, and the key was checked by its time."""
 CASH = "100000"
 SPEED = 20.0
 TIMEOUT_MS = 700

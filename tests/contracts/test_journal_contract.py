@@ -1,6 +1,7 @@
 """What every journal promises."""
 
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,12 +11,20 @@ from tradepulse.ports import Journal, StepRecord
 from tradepulse.shared.errors import InvariantError
 from tradepulse.storage.in_memory import InMemoryJournal
 from tradepulse.storage.journal import PostgresJournal
+from tradepulse.storage.lasting_journal import LastingJournal
+from tradepulse.storage.step_file import StepFile
 
 
-@pytest.fixture(params=["in memory", "postgres"])
-def journal(request: pytest.FixtureRequest) -> Journal:
+async def nothing() -> None:
+    """Nobody else trades here."""
+
+
+@pytest.fixture(params=["in memory", "postgres", "lasting"])
+def journal(request: pytest.FixtureRequest, tmp_path: Path) -> Journal:
     if request.param == "in memory":
         return InMemoryJournal()
+    if request.param == "lasting":
+        return LastingJournal(InMemoryJournal(), StepFile(tmp_path / "steps.jsonl"), nothing, lambda _: None)
     return PostgresJournal(request.getfixturevalue("database"))
 
 

@@ -37,6 +37,7 @@ class LiveWallet:
     account: str = "alice"
     limits: Mapping[str, Any] = field(default_factory=dict)
     terms: Mapping[str, float | str] = field(default_factory=dict)
+    with_key: bool = True
 
     @property
     def exchange_id(self) -> str:
@@ -92,12 +93,16 @@ async def prepared(
         },
         reaches=[one.exchange.reach.as_json() for one in {id(w.exchange): w for w in wallets}.values()],
         clock=clock,
+<<<<<<< HEAD
         clock_file=clock_file,
+=======
+        bursts={one.exchange_id: 1e6 for one in wallets} if clock else {},
+>>>>>>> live
         speed=speed,
     )
     async with opened(launch) as app:
         keys = keys_of(app)
-        for one in wallets:
+        for one in [each for each in wallets if each.with_key]:
             wallet = one.as_wallet()
             credentials = one.exchange.keys(one.account).credentials()
             state, _ = await add_key(
@@ -164,12 +169,15 @@ class RunningTrader:
         deadline = time.monotonic() + seconds
         while not true():
             assert self.process.poll() is None, f"it ended:\n{self.said()}"
-            assert time.monotonic() < deadline, f"it did not happen:\n{self.said()}"
+            if time.monotonic() >= deadline:
+                self.process.send_signal(signal.SIGUSR1)
+                await asyncio.sleep(1)
+                raise AssertionError(f"it did not happen:\n{self.said()}")
             await asyncio.sleep(0.02)
 
     def said(self) -> str:
-        last = [json.dumps(one)[-260:] for one in self.lines[-30:]]
-        return "\n".join([*last, self.log.read_text()[-6000:]])
+        last = [json.dumps(one)[:600] for one in self.lines[-30:]]
+        return "\n".join([*last, self.log.read_text()[-12000:]])
 
     def kill(self) -> None:
         self.process.kill()
@@ -205,3 +213,12 @@ def running_trader(launch: Launch, folder: Path) -> Iterator[RunningTrader]:
         trader.kill()
         assert process.stdout is not None
         process.stdout.close()
+
+
+async def ready(trader: RunningTrader, wallets: int = 1) -> None:
+    """They have begun, and their books were found to agree with their accounts."""
+
+    def told() -> bool:
+        return sum(one["cause"] == "reconciliation not finished" for one in trader.events("Ready")) >= wallets
+
+    await trader.until(told, 90)

@@ -23,6 +23,7 @@ class Launch:
 
     ``clock``: the exchange whose time is ours too, for exchanges whose time is frozen; ``clock_file``: of a
     ``SharedClock`` instead; both empty: the machine's clock.
+    ``bursts``: requests that may be saved up, by exchange; where time stands still none are earned.
     ``speed``: the traders' own pauses are shorter by so much (never those of an exchange).
     """
 
@@ -31,6 +32,7 @@ class Launch:
     names: list[str] = field(default_factory=list)
     clock: str = ""
     clock_file: str = ""
+    bursts: dict[str, float] = field(default_factory=dict)
     speed: float = 1.0
     timeout_ms: int = 2_000
 

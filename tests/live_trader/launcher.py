@@ -25,6 +25,7 @@ tradepulse.strategies.STRATEGIES = types.MappingProxyType(_STRATEGIES)
 from tests.live_trader.launch import Launch, outside_of  # noqa: E402
 
 from tradepulse import bootstrap  # noqa: E402
+from tradepulse.exchanges import rate_budget  # noqa: E402
 from tradepulse.shared.logging import configure_logging  # noqa: E402
 from tradepulse.shared.settings import Settings  # noqa: E402
 
@@ -41,6 +42,7 @@ def tell(event: Any) -> None:
 
 
 async def trade(launch: Launch) -> None:
+    rate_budget.BURSTS.update(launch.bursts)
     settings = Settings(**launch.settings)
     configure_logging(settings.logging, [])
     async with bootstrap.open_application(settings) as app:
@@ -56,9 +58,16 @@ async def trade(launch: Launch) -> None:
         )
 
 
+def show_tasks() -> None:
+    """What everything waits for, in the log: on SIGUSR1, for whoever looks for what hangs."""
+    for task in asyncio.all_tasks():
+        task.print_stack(file=sys.stderr)
+
+
 async def until_stopped(launch: Launch) -> int:
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, show_tasks)
     trading, stopping = asyncio.create_task(trade(launch)), asyncio.create_task(stop.wait())
     await asyncio.wait({trading, stopping}, return_when=asyncio.FIRST_COMPLETED)
     if stop.is_set():

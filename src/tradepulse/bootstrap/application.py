@@ -8,7 +8,7 @@ from decimal import Decimal
 
 from tradepulse.core.risk_manager import RiskLimits
 from tradepulse.domain.market import DAY, MINUTE, Timeframe
-from tradepulse.domain.risk import AccountLimits, CorrelationRule, Protection, WalletLimits
+from tradepulse.domain.risk import AccountLimits, CorrelationRule, Protection
 from tradepulse.kernels.fills import PPM
 from tradepulse.ports import (
     BookReader,
@@ -123,10 +123,6 @@ def account_limits(settings: RiskSettings) -> AccountLimits:
         order_value=settings.max_order_value,
         correlation=_correlation_rule(settings),
     )
-
-
-def wallet_limits(settings: RiskSettings) -> WalletLimits:
-    return WalletLimits(_ppm(settings.wallets_total), _ppm(settings.wallets_daily_loss))
 
 
 def _correlation_rule(settings: RiskSettings) -> CorrelationRule:

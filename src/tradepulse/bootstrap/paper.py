@@ -21,6 +21,7 @@ from tradepulse.domain.risk import NotReady, Ready
 from tradepulse.domain.signals import Regime
 from tradepulse.domain.trading_state import Phase, TradingState
 from tradepulse.domain.training import Combination, JobState, Stage, TrainingJob
+from tradepulse.domain.wallets import Wallet
 from tradepulse.exchanges.simulated_exchange import SimulatedExchange, paced
 from tradepulse.exchanges.simulated_market import SimulatedMarket
 from tradepulse.policy.reliability_engine import AUTHOR, ReliabilityEngine
@@ -64,6 +65,21 @@ async def run_paper(
     _refuse_other_exchanges(app)
     async with held_alone(app.database, paper_book(app)):
         await _PaperTrader(app, observers, sleep, told).work(train)
+
+
+async def run_paper_wallets(app: Application, wallets: Sequence[Wallet], told: Told = tell_nobody) -> None:
+    """The simulated exchange is one market with one book, which the settings describe: one wallet stands for it."""
+    for wallet in wallets:
+        if wallet.exchange != SIMULATED:
+            raise ConfigurationError(
+                f"The wallet '{wallet.name}' trades on paper on {wallet.exchange}, which this version cannot.",
+                "Name a wallet of the simulated exchange, or trade it live.",
+            )
+    if len(wallets) > 1:
+        raise ConfigurationError(
+            f"{' and '.join(one.name for one in wallets)} would trade the same simulated market.", "Name one of them."
+        )
+    await run_paper(app, told=told)
 
 
 class _PaperTrader:

@@ -21,9 +21,10 @@ from tradepulse.policy.reliability_engine import (
 )
 from tradepulse.policy.shadow_trades import ShadowTrades
 from tradepulse.ports import ChangedMeanwhileError, Clock, ConfigurationStore, JsonObject
-from tradepulse.shared.errors import ConfigurationError, RefusedError
+from tradepulse.shared.errors import ConfigurationError, RefusedError, TransientError
 
 logger = logging.getLogger(__name__)
+RETRY_SECONDS = 5.0
 STATE, SHADOWS = "state", "shadows"
 LEADS_FROM = {
     ("promoted", Stage.CONFIRMATION): (Stage.VALIDATION,),
@@ -124,8 +125,18 @@ async def write_moves(store: ConfigurationStore, clock: Clock, adviser: Reliabil
             await put_fallback_into_force(store, watched.configuration_id, clock.now())
     while True:
         move = await adviser.moves.get()
-        await write_move(store, move, clock.now(), retrain)
+        await _write_patiently(store, move, clock, retrain)
         adviser.moves.task_done()
+
+
+async def _write_patiently(store: ConfigurationStore, move: Move, clock: Clock, retrain: Retrain) -> None:
+    """Again and again while the database is away."""
+    while True:
+        try:
+            return await write_move(store, move, clock.now(), retrain)
+        except TransientError as error:
+            logger.warning("The move '%s' is written down later: %s", move.action, error)
+            await asyncio.sleep(RETRY_SECONDS)
 
 
 async def write_move(store: ConfigurationStore, move: Move, time: int, retrain: Retrain) -> None:

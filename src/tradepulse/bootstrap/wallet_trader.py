@@ -28,8 +28,11 @@ from tradepulse.domain.wallets import Wallet
 from tradepulse.policy.reliability_engine import AUTHOR, ReliabilityEngine
 from tradepulse.ports import Clock
 from tradepulse.shared.errors import ConfigurationError, TransientError
-from tradepulse.storage.db import held_alone
+from tradepulse.storage.db import BookHold, held_alone
 from tradepulse.storage.exchange_keys import ExchangeKeys
+from tradepulse.storage.inbox import PatientInbox
+from tradepulse.storage.lasting_journal import LastingJournal
+from tradepulse.storage.step_file import StepFile
 
 logger = logging.getLogger(__name__)
 SECONDS_BETWEEN_LOOKS = 2.0
@@ -58,15 +61,15 @@ async def trade_wallet(desk: WalletDesk, wallet: Wallet) -> None:
     database.
     """
     app = desk.app
-    async with held_alone(app.database, wallet.book):
+    async with held_alone(app.database, wallet.book) as hold:
         credentials = await desk.keys.credentials(wallet.name)
         budgets = app.settings.data_directory / "budgets"
         async with open_access(wallet, credentials, desk.outside, budgets) as access:
-            await _Life(desk, wallet, access).live()
+            await _Life(desk, wallet, access, hold).live()
 
 
 class _Life:
-    def __init__(self, desk: WalletDesk, wallet: Wallet, access: ExchangeAccess) -> None:
+    def __init__(self, desk: WalletDesk, wallet: Wallet, access: ExchangeAccess, hold: BookHold) -> None:
         self._desk = desk
         self._app = desk.app
         self._wallet = wallet
@@ -74,6 +77,8 @@ class _Life:
         self._series = tuple(dict.fromkeys(one.series for one in wallet.assignments))
         self._assignments = frozenset(wallet.assignments)
         self._readiness = Readiness(access.clock)
+        file = StepFile(desk.app.settings.data_directory / "steps" / f"{wallet.book}.jsonl")
+        self._journal = LastingJournal(desk.app.journal, file, hold.renew, self._database_told)
         self._bus = EventBus()
         for observer in desk.observers:
             self._bus.subscribe(observer)
@@ -96,13 +101,13 @@ class _Life:
             engine,
             access.feed,
             access.gateway,
-            app.journal,
+            self._journal,
             access.clock,
             app.candles,
             self._bus,
             advisers=[adviser],
             ticks=_ticks(access.clock),
-            inbox=app.inbox,
+            inbox=PatientInbox(app.inbox),
             watch=self._readiness.inputs(),
             opening=self._readiness.opening,
             watch_prices=access.watch_prices,
@@ -110,12 +115,16 @@ class _Life:
         await runner.recover(await self._first_cash(engine))
         await until_one_ends(
             runner.trade(changed.is_set),
+            self._journal.keep(),
             watch.run(),
             keys.run(),
             reconciler.run(),
             write_moves(app.configurations, app.clock, adviser, self._ask_for_training),
             self._look_for_changes(adviser, changed),
         )
+
+    def _database_told(self, problem: str) -> None:
+        self._readiness.tell(NotReadyCause.DATABASE, problem)
 
     def _engine(self, desk: Desk) -> Engine:
         wallet, access = self._wallet, self._access
@@ -127,7 +136,7 @@ class _Life:
 
     async def _first_cash(self, engine: Engine) -> Decimal:
         """A book begins with the money that its account has; later it goes by its own reckoning."""
-        if await self._app.journal.recover(engine.config.book) is not None:
+        if await self._journal.recover(engine.config.book) is not None:
             return Decimal(0)
         account = await self._access.account()
         cash = account.totals.get(self._wallet.base_currency, Decimal(0))
@@ -140,7 +149,7 @@ class _Life:
 
     async def _store_history(self, engine: Engine) -> None:
         """What the windows need and the store lacks. A book that has begun catches up with what closed since."""
-        now, begun = self._access.clock.now(), await self._app.journal.recover(engine.config.book) is not None
+        now, begun = self._access.clock.now(), await self._journal.recover(engine.config.book) is not None
         for series in engine.data.base_series():
             await self._store_market(series)
             wanted, step = engine.history_needed(series), series.timeframe.milliseconds

@@ -19,6 +19,7 @@ from tradepulse.cli import (
     installation,
     risk,
     running,
+    trading,
     training,
     wallets,
     worker,
@@ -45,7 +46,19 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for family in (running, risk, training, worker, configurations, wallets, backtesting, candles, database, installation):
+for family in (
+    running,
+    trading,
+    risk,
+    training,
+    worker,
+    configurations,
+    wallets,
+    backtesting,
+    candles,
+    database,
+    installation,
+):
     family.register(app)
 
 

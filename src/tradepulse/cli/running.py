@@ -43,6 +43,11 @@ def up(host: Host = None, port: Port = None, train: Train = None, as_json: AsJso
     The first start trains on the stored history before it trades; what passes the gate is traded.
     """
     settings = load_settings()
+    if settings.trading.mode != "paper":
+        raise ConfigurationError(
+            f"'up' trades on paper only, the settings say TRADING_MODE={settings.trading.mode}.",
+            "Use 'tradepulse trade --mode live', or set TRADING_MODE=paper.",
+        )
     configure_logging(settings.logging, known_secrets(settings))
     if port is not None and not 1 <= port <= HIGHEST_PORT:
         raise ConfigurationError(f"--port {port} is not a port.", f"Choose one from 1 to {HIGHEST_PORT}.")
@@ -57,7 +62,7 @@ async def _up(settings: Settings, *, train: bool | None, as_json: bool) -> None:
 
     stop = asyncio.Event()
     with _listening(settings.api) as listener:
-        async with _signals_to(stop):
+        async with signals_to(stop):
             tell("Starting the database ...")
             async with bootstrap.open_application(settings) as app:
                 ready = partial(_announce, settings, app.database_label, as_json=as_json)
@@ -152,7 +157,7 @@ def _cannot_listen(api: ApiSettings, error: OSError) -> ConfigurationError:
 
 
 @contextlib.asynccontextmanager
-async def _signals_to(stop: asyncio.Event) -> AsyncIterator[None]:
+async def signals_to(stop: asyncio.Event) -> AsyncIterator[None]:
     loop = asyncio.get_running_loop()
     watched = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     for number in watched:

@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Awaitable, Callable
+from dataclasses import asdict
 from getpass import getpass
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
@@ -14,11 +15,11 @@ from tradepulse.cli.screen import show_json, show_line, show_table, tell, utc
 from tradepulse.cli.training import BY
 from tradepulse.domain.wallets import KeySource, KeyState, Wallet, WalletMode, Wallets
 from tradepulse.shared.clock import SystemClock
-from tradepulse.shared.errors import ConfigurationError
+from tradepulse.shared.errors import ConfigurationError, RefusedError
 from tradepulse.shared.secrets import Credentials
 
 if TYPE_CHECKING:
-    from tradepulse.bootstrap import ExchangeKeys
+    from tradepulse.bootstrap import Application, Check, ExchangeKeys
 
 Answer = TypeVar("Answer")
 WalletName = Annotated[str, typer.Option("--wallet", "-w", help="As in the wallets file.")]
@@ -35,6 +36,7 @@ def register(app: typer.Typer) -> None:
     wallets = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
     wallets.command("list")(list_wallets)
     wallets.command("check")(check_wallets)
+    wallets.command("test")(connection_of)
     app.add_typer(wallets, name="wallets", help="Several wallets on several exchanges: what trades with which money.")
     keys = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
     keys.command("add")(add)
@@ -109,6 +111,23 @@ def check_wallets(as_json: AsJson = False) -> None:
         raise ConfigurationError(
             f"These wallets would enter nothing live: {', '.join(unfit)}.", "Do what stands beside them."
         )
+
+
+def connection_of(wallet: WalletName, as_json: AsJson = False) -> None:
+    """Connect to a live wallet's exchange: key, clock, balances, and the rules of its markets. No order is sent."""
+    from tradepulse import bootstrap
+
+    async def work(app: "Application", keys: "ExchangeKeys", wallets: Wallets) -> "list[Check]":
+        return await bootstrap.check_connection(app, _named(wallets, wallet), keys)
+
+    checks = _with_application(work)
+    if as_json:
+        show_json([asdict(check) for check in checks])
+    else:
+        marks = {True: "ok", False: "FAILED"}
+        show_table(["check", "result", "finding"], ([one.name, marks[one.passed], one.finding] for one in checks))
+    if failed := [one.name for one in checks if not one.passed]:
+        raise RefusedError(f"The wallet '{wallet}' cannot be traded: {', '.join(failed)}.", "See what was found.")
 
 
 def _checked(wallet: Wallet, state: KeyState | None, now: int) -> dict[str, str]:
@@ -243,6 +262,12 @@ def rotate(to: To = KeySource.FILE, as_json: AsJson = False) -> None:
 
 
 def _with_keys(work: "Callable[[ExchangeKeys, Any], Awaitable[Answer]]", *, wallets_needed: bool = True) -> Answer:
+    return _with_application(lambda _, keys, wallets: work(keys, wallets), wallets_needed=wallets_needed)
+
+
+def _with_application(
+    work: "Callable[[Application, ExchangeKeys, Any], Awaitable[Answer]]", *, wallets_needed: bool = True
+) -> Answer:
     from tradepulse import bootstrap
 
     settings = settings_for_command()
@@ -251,7 +276,7 @@ def _with_keys(work: "Callable[[ExchangeKeys, Any], Awaitable[Answer]]", *, wall
     async def opened() -> Answer:
         async with bootstrap.open_application(settings) as app:
             keys = bootstrap.keys_of(app, _passphrase if sys.stdin.isatty() else None)
-            return await work(keys, wallets)
+            return await work(app, keys, wallets)
 
     return run(opened())
 

@@ -127,6 +127,7 @@ class ApiSettings(Section):
 
 class TradingSettings(Section):
     mode: Literal["paper", "live"] = "paper"
+    """``live`` lets real money be traded; which wallets do is asked for by the command, and confirmed."""
     initial_cash: Decimal = Field(default=Decimal(10_000), gt=0, le=Decimal(1_000_000_000))
     risk_per_trade: Decimal = Field(default=Decimal("0.01"), gt=0, le=Decimal("0.1"))
     """Share of equity lost when a stop is hit, costs included."""
@@ -135,13 +136,6 @@ class TradingSettings(Section):
     min_confluence: float = Field(default=1.0, gt=0, le=1)
     paper_trade_defaults: bool = False
     """Trade a strategy's defaults on paper where nothing trained is in force. They never went through the gate."""
-
-    @field_validator("mode")
-    @classmethod
-    def _live_is_not_there_yet(cls, mode: str) -> str:
-        if mode == "live":
-            raise PydanticCustomError("live_trading", "live trading is not available in this version")
-        return mode
 
 
 # No finer than the millionths that are reckoned with: what became 0 would be no limit at all.
@@ -195,9 +189,6 @@ class RiskSettings(Section):
     correlation_days: int = Field(default=30, ge=1, le=365)
     correlation_observations: int = Field(default=60, ge=10, le=10_000)
     correlation_decay: float = Field(default=0.97, gt=0.5, le=1)
-    wallets_total: Exposure = Decimal(0)
-    """This and the next: over all wallets of one process together."""
-    wallets_daily_loss: Share = Decimal(0)
 
     @field_validator("correlation_observations")
     @classmethod
@@ -398,8 +389,6 @@ def _explained(detail: ErrorDetails) -> tuple[str, str]:
     place = f" in {source.place}" if source else ""
     if detail["type"] == "extra_forbidden":
         return f"'{name}'{place} is not a setting", _near_miss(name, dotted=name == ".".join(path))
-    if detail["type"] == "live_trading":
-        return f"{name}=live{place}: {detail['msg']}", "Set TRADING_MODE=paper."
     secret = path in (("database", "url"), ("database", "password"), ("keys", "passphrase"))
     shown = "" if secret else f"={str(detail['input'])[:60]}"
     rule = re.sub(r"^(Input|Value|Decimal input) should", "should", detail["msg"])

@@ -23,6 +23,7 @@ EMBEDDED_DATABASE = "tradepulse"
 CONNECT_SECONDS = 10
 POOL_SECONDS = 30.0
 LOCK_ATTEMPTS, LOCK_PAUSE = 30, 0.1
+_LOCK = "select pg_try_advisory_lock(hashtextextended(%s, 0))"
 # The two halves of an advisory lock's key are kept apart.
 _HELD = """
     select exists (
@@ -99,25 +100,54 @@ async def connect(url: str) -> Connection:
     return connection
 
 
-@asynccontextmanager
-async def held_alone(database: Database, book: str) -> AsyncIterator[None]:
-    """Nobody else trades ``book`` meanwhile, on this machine or another; freed even by a kill.
+class BookHold:
+    """That nobody else trades a book, for as long as a connection lasts; freed even by a kill."""
 
-    A program that was killed a moment ago may still count: it is waited for. ``ConfigurationError`` when it stays.
-    """
-    async with await connect(database.url) as connection:
-        for _ in range(LOCK_ATTEMPTS):
-            found = await connection.execute("select pg_try_advisory_lock(hashtextextended(%s, 0))", (book,))
-            row = await found.fetchone()
-            if row is not None and row[0]:
-                break
-            await asyncio.sleep(LOCK_PAUSE)
-        else:
-            raise ConfigurationError(
-                f"Another program trades the book '{book}' already.",
-                "Stop it first, or trade another seed or data directory.",
-            )
-        yield
+    def __init__(self, database: Database, book: str) -> None:
+        self._database = database
+        self._book = book
+        self._connection: Connection | None = None
+
+    async def take(self) -> None:
+        """``ConfigurationError`` if another program stays; one that was killed a moment ago is waited for."""
+        self._connection = connection = await connect(self._database.url)
+        with database_errors(self._database.url):
+            for _ in range(LOCK_ATTEMPTS):
+                found = await connection.execute(_LOCK, (self._book,))
+                row = await found.fetchone()
+                if row is not None and row[0]:
+                    return
+                await asyncio.sleep(LOCK_PAUSE)
+        raise ConfigurationError(
+            f"Another program trades the book '{self._book}' already.",
+            "Stop it first, or trade another seed or data directory.",
+        )
+
+    async def renew(self) -> None:
+        """Taken again where the database has forgotten it, because it was stopped or the connection broke."""
+        if self._connection is not None:
+            try:
+                await self._connection.execute("select 1")
+            except psycopg.Error:
+                await self.release()
+        if self._connection is None:
+            await self.take()
+
+    async def release(self) -> None:
+        if self._connection is not None:
+            await self._connection.close()
+            self._connection = None
+
+
+@asynccontextmanager
+async def held_alone(database: Database, book: str) -> AsyncIterator[BookHold]:
+    """Nobody else trades ``book`` meanwhile, on this machine or another."""
+    hold = BookHold(database, book)
+    try:
+        await hold.take()
+        yield hold
+    finally:
+        await hold.release()
 
 
 async def is_held(database: Database, book: str) -> bool:

@@ -1,6 +1,7 @@
 """The command inbox in PostgreSQL: rows are the truth, a notification only wakes the trader."""
 
 import asyncio
+import logging
 from contextlib import aclosing
 from typing import Any
 from uuid import uuid4
@@ -9,10 +10,12 @@ from psycopg import sql
 from psycopg.types.json import Json
 
 from tradepulse.domain.inbox import Request, RequestKind, RequestStatus
+from tradepulse.ports import CommandInbox
 from tradepulse.shared.errors import ConfigurationError, TransientError
 from tradepulse.storage.db import Connection, Database, connect
 from tradepulse.storage.driver_errors import database_errors
 
+logger = logging.getLogger(__name__)
 CHANNEL = "tradepulse_commands"
 # Only if a notification was lost, as with a connection that broke without a word.
 LOOK_AGAIN_SECONDS = 5.0
@@ -87,6 +90,36 @@ class PostgresCommandInbox:
                 return
             except TransientError:
                 await asyncio.sleep(RETRY_SECONDS)
+
+
+class PatientInbox:
+    """An inbox whose database may be away: what people ask then waits there, or is given a second time."""
+
+    def __init__(self, inbox: CommandInbox) -> None:
+        self._inbox = inbox
+
+    async def post(self, request: Request) -> Request:
+        return await self._inbox.post(request)
+
+    async def get(self, request_id: str) -> Request | None:
+        return await self._inbox.get(request_id)
+
+    async def take(self, book: str) -> Request | None:
+        try:
+            return await self._inbox.take(book)
+        except TransientError as error:
+            logger.warning("Requests are looked for later: %s", error)
+            return None
+
+    async def finish(self, request_id: str, *, done: bool, outcome: str, time: int) -> None:
+        try:
+            await self._inbox.finish(request_id, done=done, outcome=outcome, time=time)
+        except TransientError as error:
+            # It comes again, and the engine remembers what it answered.
+            logger.warning("The answer to request %s is given later: %s", request_id, error)
+
+    async def news(self, book: str) -> None:
+        await self._inbox.news(book)
 
 
 async def _wait(connection: Connection, book: str) -> None:

@@ -5,9 +5,9 @@ from decimal import Decimal
 import pytest
 from pydantic import ValidationError
 
-from tradepulse.bootstrap.application import account_limits, wallet_limits
+from tradepulse.bootstrap.application import account_limits
 from tradepulse.domain.market import HOUR, MINUTE, Timeframe
-from tradepulse.domain.risk import UNLIMITED, AccountLimits, CorrelationRule, Protection, WalletLimits
+from tradepulse.domain.risk import UNLIMITED, AccountLimits, CorrelationRule, Protection
 from tradepulse.shared.settings import RiskSettings
 
 
@@ -46,9 +46,8 @@ def test_limits_when_everything_is_set_then_each_arrives() -> None:
         | {"max_candle_age": 17, "price_band": "0.18", "max_slippage": "0.19", "max_order_value": 20}
         | {"max_correlation": "0.21", "max_cluster": "0.22", "cluster_correlation": "0.23", "max_heat": "0.24"}
         | {"correlation_timeframe": "4h", "correlation_days": 25, "correlation_observations": 26}
-        | {"correlation_decay": 0.9, "wallets_total": "0.28", "wallets_daily_loss": "0.29"}
+        | {"correlation_decay": 0.9}
     )
-    assert wallet_limits(settings) == WalletLimits(280_000, 290_000)
     assert account_limits(settings) == AccountLimits(
         10_000, 20_000, 30_000, 40_000, 9, 50_000, 60_000, 70_000, 80_000, 10, 11 * MINUTE,
         Protection(12, 13 * MINUTE, 14 * MINUTE, everywhere=True), Protection(15, 16 * MINUTE, everywhere=True),

@@ -82,7 +82,7 @@ def test_data_directory_when_home_is_empty_then_the_account_still_has_one(monkey
         ("RISK_PER_TRADE", "-1", "RISK_PER_TRADE=-1 in the environment: the value should be greater than 0."),
         ("RISK_PER_TRADE", "nan", "RISK_PER_TRADE=nan in the environment: the value should be a finite number."),
         ("LOG_LEVEL", "LOUD", "LOG_LEVEL=LOUD in the environment: the value should be 'DEBUG', 'INFO'"),
-        ("TRADING_MODE", "live", "live trading is not available in this version. Set TRADING_MODE=paper."),
+        ("TRADING_MODE", "real", "TRADING_MODE=real in the environment: the value should be 'paper' or 'live'."),
         ("DATABASE_URL", "mysql://me@here/db", "the value should start with postgresql://."),
         ("DATABASE_URL", "postgresql://here", "should look like postgresql://user:password@host:5432/name."),
         ("TRADEPULSE__SIMULATED__SYMBOLS", ",", "TRADEPULSE__SIMULATED__SYMBOLS"),
