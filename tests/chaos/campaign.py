@@ -29,7 +29,7 @@ from tests.local_exchanges.clock import SharedClock
 from tests.local_exchanges.running import RunningExchange, local_exchange
 
 BEGIN = 1_893_456_000_000
-"""2030: after every time of the machine, because Kraken wants numbers that rise, and the key was checked by its time."""
+"""2030: after every time of the machine, by which the key was checked; Kraken wants numbers that rise."""
 CASH = "100000"
 SPEED = 20.0
 TIMEOUT_MS = 700

@@ -93,11 +93,8 @@ async def prepared(
         },
         reaches=[one.exchange.reach.as_json() for one in {id(w.exchange): w for w in wallets}.values()],
         clock=clock,
-<<<<<<< HEAD
         clock_file=clock_file,
-=======
         bursts={one.exchange_id: 1e6 for one in wallets} if clock else {},
->>>>>>> live
         speed=speed,
     )
     async with opened(launch) as app:
