@@ -8,10 +8,11 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -28,8 +29,10 @@ from tests.live_trader.launch import Launch
 from tests.local_exchanges.clock import SharedClock
 from tests.local_exchanges.running import RunningExchange, local_exchange
 
+from tradepulse.shared.clock import SystemClock
+
 BEGIN = 1_893_456_000_000
-"""2030: after every time of the machine, by which the key was checked; Kraken wants numbers that rise."""
+"""2030: after every time of the machine, by which keys are checked before; Kraken wants numbers that rise."""
 CASH = "100000"
 SPEED = 20.0
 TIMEOUT_MS = 700
@@ -119,8 +122,9 @@ class Campaign:
         self.tally = Tally(exchange_id, seed)
         self._id, self._seed, self._database, self._nursery, self._bound = exchange_id, seed, database, nursery, bound
         self._chance = random.Random(f"{seed} {exchange_id}")  # noqa: S311
-        self._clock = SharedClock(self.folder / "exchange.clock", BEGIN)
-        self._theirs_clock = SharedClock(self.folder / "trader.clock", BEGIN)
+        now = SystemClock().now()
+        self._clock = SharedClock(self.folder / "exchange.clock", now)
+        self._theirs_clock = SharedClock(self.folder / "trader.clock", now)
         self._dead: list[tuple[float, float]] = []
         self._dust: dict[str, list[Dust]] = {}
         self._births = 0
@@ -135,7 +139,6 @@ class Campaign:
             f"{base}/{quote}": {"last": last, "largest_market_quantity": "1000000", "maker": FEE, "taker": FEE}
             for base, last in PRICES.items()
         }
-        options: dict[str, Any] = {"brackets": list(markets)} if self._id == "coinbase" else {}
         began = time.monotonic()
         with (
             psycopg.connect(self._database, autocommit=True) as connection,
@@ -146,11 +149,13 @@ class Campaign:
                 markets=markets,
                 accounts={"alice": {quote: CASH}},
                 own_process=True,
-                **options,
+                **_options(self._id, list(markets)),
             ) as exchange,
         ):
             self._open(exchange, connection, markets)
-            self._launch = asyncio.run(self._prepared(exchange, tuple(markets)))
+            with self._by_the_machines_time():
+                self._launch = asyncio.run(self._prepared(exchange, tuple(markets)))
+            self._clock.set(BEGIN)
             try:
                 self._lives(kills)
                 self._close()
@@ -166,6 +171,23 @@ class Campaign:
         self._weather = Weather(exchange, self._chance)
         self._prices = {symbol: float(terms["last"]) for symbol, terms in markets.items()}
         self._dust = {symbol: [] for symbol in markets}
+
+    @contextmanager
+    def _by_the_machines_time(self) -> Iterator[None]:
+        """Keys are checked by it."""
+        checked = threading.Event()
+
+        def keep() -> None:
+            while not checked.wait(0.1):
+                self._clock.set(SystemClock().now())
+
+        keeping = threading.Thread(target=keep)
+        keeping.start()
+        try:
+            yield
+        finally:
+            checked.set()
+            keeping.join()
 
     async def _prepared(self, exchange: RunningExchange, symbols: tuple[str, ...]) -> Launch:
         wallet = LiveWallet(self._id, exchange, symbols, terms=TERMS)
@@ -382,6 +404,13 @@ class Campaign:
 
     def _is_order(self, asked: dict[str, Any]) -> bool:
         return asked["method"] != "GET" and re.search(ORDERS[self._id], asked["path"]) is not None
+
+
+def _options(exchange: str, symbols: list[str]) -> dict[str, Any]:
+    """What an exchange counts by the machine's time passes as fast as everything else."""
+    if exchange == "kraken":
+        return {"counter_decay": 0.5 * SPEED, "order_decay": SPEED}
+    return {"brackets": symbols} if exchange == "coinbase" else {}
 
 
 def _last_error(log: Path) -> str:

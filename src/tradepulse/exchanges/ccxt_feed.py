@@ -33,6 +33,7 @@ RETRY_SECONDS = 0.25
 LATE_RETRY_MS = 5_000
 SILENT_MS = 60_000
 LONGEST_PAUSE_SECONDS = 15.0
+BAN_PATIENCE_MS = 60_000
 
 
 @dataclass(slots=True)
@@ -76,7 +77,8 @@ class CcxtFeed:
         cursor = series.timeframe.open_time_of(since + step - 1)
         pages: list[Candles] = []
         while cursor < until:
-            with at_urgency(Urgency.HISTORY):
+            # A ban that is over soon must not end a recovery: the next one would only ask more.
+            with at_urgency(Urgency.HISTORY, BAN_PATIENCE_MS):
                 page = (await self._source.page(series.symbol, series.timeframe, cursor)).candles.between(cursor, until)
             pages.append(page)
             cursor = int(page.open_time[-1]) + step if len(page) else cursor + window
