@@ -409,7 +409,7 @@ class Campaign:
 def _options(exchange: str, symbols: list[str]) -> dict[str, Any]:
     """What an exchange counts by the machine's time passes as fast as everything else."""
     if exchange == "kraken":
-        return {"counter_decay": 0.5 * SPEED, "order_decay": SPEED}
+        return {"counter_decay": 0.5 * SPEED, "order_decay": 2.34 * SPEED}
     return {"brackets": symbols} if exchange == "coinbase" else {}
 
 
