@@ -22,7 +22,8 @@ from tradepulse.bootstrap import Application, add_key, keys_of, open_application
 from tradepulse.domain.market import MarketKind, SeriesKey, Timeframe
 from tradepulse.domain.risk import UNLIMITED
 from tradepulse.domain.training import Combination, Configuration, Origin, Stage
-from tradepulse.domain.wallets import Wallet, WalletMode
+from tradepulse.domain.wallets import Assignment, KeyAnswer, KeyPermissions, Wallet, WalletMode
+from tradepulse.shared.secrets import Credentials
 from tradepulse.shared.settings import Settings
 
 
@@ -47,9 +48,11 @@ class LiveWallet:
         return [SeriesKey(self.exchange_id, one, Timeframe.parse(self.timeframe)) for one in self.symbols]
 
     def as_wallet(self) -> Wallet:
-        """As far as storing its key asks."""
         currency = self.symbols[0].split("/")[1]
-        return Wallet(self.name, self.exchange_id, MarketKind.SPOT, WalletMode.LIVE, currency, self.name, (), UNLIMITED)
+        traded = tuple(Assignment(SteadyStrategy.strategy_id, series) for series in self.series())
+        return Wallet(
+            self.name, self.exchange_id, MarketKind.SPOT, WalletMode.LIVE, currency, self.name, traded, UNLIMITED
+        )
 
     def as_entry(self) -> dict[str, Any]:
         return {
@@ -102,13 +105,17 @@ async def prepared(
         for one in [each for each in wallets if each.with_key]:
             wallet = one.as_wallet()
             credentials = one.exchange.keys(one.account).credentials()
-            state, _ = await add_key(
-                keys, wallet, credentials, app.clock.now(), consent_by="test", ask=outside_of(launch).ask_permissions
-            )
+            # An exchange whose time stands still refuses what was signed at ours.
+            ask = _good if clock else outside_of(launch).ask_permissions
+            state, _ = await add_key(keys, wallet, credentials, app.clock.now(), consent_by="test", ask=ask)
             assert state.entries_refused(app.clock.now()) is None
             for series in one.series():
                 await _put_into_force(app, series, one.terms)
     return launch
+
+
+async def _good(exchange: str, kind: MarketKind, credentials: Credentials) -> KeyAnswer:
+    return KeyAnswer(KeyPermissions(trade=True, read=True, withdraw=False, ip_restricted=True))
 
 
 async def _put_into_force(app: Application, series: SeriesKey, terms: Mapping[str, float | str]) -> None:

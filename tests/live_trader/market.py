@@ -19,10 +19,10 @@ class FrozenMarket:
         self._symbol = symbol
         self._over = 0
 
-    async def minute(self, *prices: str, depth: str = "2", pause: float = 0.05) -> None:
+    async def minute(self, *prices: str, depth: str = "2", pause: float = 0.05, **terms: str) -> None:
         """The last price is the close. A moment more passes, so that the candle is final."""
         for price in prices:
-            self._exchange.price(price, self._symbol, depth=depth)
+            self._exchange.price(price, self._symbol, depth=depth, **terms)
             self._exchange.clock(advance=MINUTE // (len(prices) + 1))
             await asyncio.sleep(pause)
         self._over += 1
@@ -30,10 +30,10 @@ class FrozenMarket:
         self._exchange.clock(advance=3_500)
         await asyncio.sleep(4 * pause)
 
-    async def told(self, trader: RunningTrader, *prices: str, depth: str = "2", pause: float = 0.05) -> None:
+    async def told(self, trader: RunningTrader, *prices: str, **terms: str) -> None:
         """A minute whose candle the trader has acted on before anything else happens."""
         opened = BEGIN + self._over * MINUTE
-        await self.minute(*prices, depth=depth, pause=pause)
+        await self.minute(*prices, **terms)
         await self.until(trader, lambda: self._acted_on(trader, opened))
 
     def _acted_on(self, trader: RunningTrader, opened: int) -> bool:

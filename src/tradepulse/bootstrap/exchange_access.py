@@ -12,7 +12,13 @@ import aiohttp
 from tradepulse.domain.market import MarketKey, MarketKind, MarketSpec, SeriesKey, Timeframe
 from tradepulse.domain.orders import AccountView, ProtectionMode
 from tradepulse.domain.wallets import KeyAnswer, Wallet, WalletMode
-from tradepulse.exchanges.ccxt_exchange import REQUEST_TIMEOUT_MS, ExchangeConnection, Sleep, connected_exchange
+from tradepulse.exchanges.ccxt_exchange import (
+    REQUEST_TIMEOUT_MS,
+    ExchangeConnection,
+    Sleep,
+    connected_exchange,
+    exchange_errors,
+)
 from tradepulse.exchanges.ccxt_feed import CcxtFeed
 from tradepulse.exchanges.ccxt_gateway import CcxtGateway
 from tradepulse.exchanges.key_permissions import ask_permissions
@@ -90,6 +96,7 @@ async def open_access(
             "Trade it on the simulated exchange (exchange: simulated), or live.",
         )
     async with AsyncExitStack() as stack:
+        stack.enter_context(exchange_errors(wallet.exchange))
         session = await stack.enter_async_context(outside.session())
         trading = await stack.enter_async_context(_connection(wallet, session, credentials, outside, budgets))
         # Candles have a connection without a key: what is public needs none, and a burst of candles holds up no order.
@@ -104,13 +111,18 @@ async def _real(
     gateway = CcxtGateway(trading, [one.market for one in series], outside.sleep)
     await gateway.open()
     feed = CcxtFeed(market, series, outside.sleep)
+
+    async def account() -> AccountView:
+        with exchange_errors(wallet.exchange):
+            return await gateway.account()
+
     return ExchangeAccess(
         feed=feed,
         gateway=gateway,
         clock=trading,
         markets=await gateway.markets(),
         modes=gateway.modes(),
-        account=gateway.account,
+        account=account,
         watch_prices=gateway.watch_prices,
         silent_for=feed.silent_for,
         obstacle=gateway.obstacle,

@@ -97,7 +97,7 @@ class _Trader:
                 if asyncio.get_running_loop().time() - began > STEADY_SECONDS:
                     pause = FIRST_PAUSE
                 self._tell(f"begins again in {pause:.0f} s: {error}")
-                await asyncio.sleep(pause)
+                await self._desk.outside.sleep(pause)
                 pause = min(2 * pause, LONGEST_PAUSE)
             except Exception as error:  # noqa: BLE001
                 # The edge of one wallet: whatever befell it must not reach the others.
@@ -124,6 +124,7 @@ async def _check_keys(keys: ExchangeKeys, wallets: Wallets, outside: Outside, ap
     while True:
         try:
             await recheck_keys(keys, wallets, app.clock, ask=outside.ask_permissions)
-        except TransientError as error:
+        except TradePulseError as error:
+            # Each wallet looks at its own key; this must not end any of them.
             logger.warning("The keys are checked later: %s", error)
         await asyncio.sleep(KEY_CHECK_SECONDS)

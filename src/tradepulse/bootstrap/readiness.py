@@ -25,7 +25,7 @@ from tradepulse.domain.market import MarketKey
 from tradepulse.domain.risk import NotReady, NotReadyCause, Ready
 from tradepulse.exchanges.ccxt_exchange import Sleep
 from tradepulse.ports import Clock
-from tradepulse.shared.errors import TransientError
+from tradepulse.shared.errors import ConfigurationError, TransientError
 
 logger = logging.getLogger(__name__)
 LOOK_SECONDS = 1.0
@@ -172,7 +172,7 @@ class Reconciler:
             return None
         try:
             account = await self._access.account()
-        except TransientError as error:
+        except (ConfigurationError, TransientError) as error:
             logger.warning("The account could not be read: %s", error)
             return None
         if settled_view(self._engine) != before:

@@ -27,7 +27,7 @@ from tradepulse.domain.training import Combination, Stage
 from tradepulse.domain.wallets import Wallet
 from tradepulse.policy.reliability_engine import AUTHOR, ReliabilityEngine
 from tradepulse.ports import Clock
-from tradepulse.shared.errors import ConfigurationError, TransientError
+from tradepulse.shared.errors import ConfigurationError, RefusedError, TransientError
 from tradepulse.storage.db import BookHold, held_alone
 from tradepulse.storage.exchange_keys import ExchangeKeys
 from tradepulse.storage.inbox import PatientInbox
@@ -62,10 +62,25 @@ async def trade_wallet(desk: WalletDesk, wallet: Wallet) -> None:
     """
     app = desk.app
     async with held_alone(app.database, wallet.book) as hold:
+        await _refuse_without_good_key(desk, wallet)
         credentials = await desk.keys.credentials(wallet.name)
         budgets = app.settings.data_directory / "budgets"
         async with open_access(wallet, credentials, desk.outside, budgets) as access:
             await _Life(desk, wallet, access, hold).live()
+
+
+async def _refuse_without_good_key(desk: WalletDesk, wallet: Wallet) -> None:
+    """Nothing is begun with a key that may enter nothing. Positions that are there are looked after all the same."""
+    state = await desk.keys.state(wallet.name)
+    if state is None:
+        raise ConfigurationError(
+            f"The wallet '{wallet.name}' has no stored key.", f"Store one: tradepulse keys add --wallet {wallet.name}"
+        )
+    refused = state.entries_refused(desk.app.clock.now())
+    if refused is not None and not await desk.app.reader.positions(wallet.book):
+        raise RefusedError(
+            f"Nothing is traded: {refused}.", "Store another key, or accept this one with keys add --accept-unverified."
+        )
 
 
 class _Life:
@@ -79,6 +94,7 @@ class _Life:
         self._readiness = Readiness(access.clock)
         file = StepFile(desk.app.settings.data_directory / "steps" / f"{wallet.book}.jsonl")
         self._journal = LastingJournal(desk.app.journal, file, hold.renew, self._database_told)
+        self._fetched_beside: list[tuple[SeriesKey, int, int]] = []
         self._bus = EventBus()
         for observer in desk.observers:
             self._bus.subscribe(observer)
@@ -121,6 +137,7 @@ class _Life:
             reconciler.run(),
             write_moves(app.configurations, app.clock, adviser, self._ask_for_training),
             self._look_for_changes(adviser, changed),
+            self._fetch_beside(),
         )
 
     def _database_told(self, problem: str) -> None:
@@ -148,16 +165,31 @@ class _Life:
         return cash
 
     async def _store_history(self, engine: Engine) -> None:
-        """What the windows need and the store lacks. A book that has begun catches up with what closed since."""
+        """What the windows need and the store lacks.
+
+        A book that has begun goes on with what the store has, and catches up with what closed since: nobody looks after
+        its positions before. What lies further back is fetched beside.
+        """
         now, begun = self._access.clock.now(), await self._journal.recover(engine.config.book) is not None
         for series in engine.data.base_series():
             await self._store_market(series)
             wanted, step = engine.history_needed(series), series.timeframe.milliseconds
             since = series.timeframe.open_time_of(now) - wanted * step
             stored = await self._app.candles.tail(series, wanted)
-            await self._fetch_older(series, since, int(stored.open_time[0]) if len(stored) else now)
-            if len(stored) and not begun:
+            missing = (series, since, int(stored.open_time[0]) if len(stored) else now)
+            if begun:
+                self._fetched_beside.append(missing)
+                continue
+            await self._fetch_older(*missing)
+            if len(stored):
                 await self._fetch(series, max(since, int(stored.open_time[-1]) + step), now)
+
+    async def _fetch_beside(self) -> None:
+        """For the next life; this one has its windows already."""
+        for missing in self._fetched_beside:
+            with suppress(TransientError):
+                await self._fetch_older(*missing)
+        await asyncio.Event().wait()
 
     async def _fetch_older(self, series: SeriesKey, since: int, until: int) -> None:
         """Backwards, until the exchange has no more: what it does not keep is not asked for again at every start."""

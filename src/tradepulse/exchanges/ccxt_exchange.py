@@ -208,6 +208,19 @@ def at_urgency(urgency: Urgency, patience_ms: int = 0) -> Iterator[None]:
         _urgency.reset(token)
 
 
+@contextmanager
+def exchange_errors(exchange: str) -> Iterator[None]:
+    """What ccxt raises, in our terms: a key that is not taken needs a person, anything else may pass."""
+    try:
+        yield
+    except ccxtpro.AuthenticationError as error:
+        raise ConfigurationError(
+            f"{exchange} does not take the key: {reason_of(error)}.", "See what it may do: tradepulse keys check"
+        ) from error
+    except ccxtpro.BaseError as error:
+        raise TransientError(f"{exchange} answered {reason_of(error)}.", "Try again later.") from error
+
+
 @asynccontextmanager
 async def connected_exchange(
     exchange: str,

@@ -20,6 +20,8 @@ CHANNEL = "tradepulse_commands"
 # Only if a notification was lost, as with a connection that broke without a word.
 LOOK_AGAIN_SECONDS = 5.0
 RETRY_SECONDS = 1.0
+PATIENCE_SECONDS = 2.0
+"""How long what protects positions may be held up by a database that does not answer."""
 
 _COLUMNS = "book, kind, requested_by, reason, key, requested_at, payload, request_id, status, coalesce(outcome, '')"
 _POST = """
@@ -106,15 +108,17 @@ class PatientInbox:
 
     async def take(self, book: str) -> Request | None:
         try:
-            return await self._inbox.take(book)
-        except TransientError as error:
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                return await self._inbox.take(book)
+        except (TransientError, TimeoutError) as error:
             logger.warning("Requests are looked for later: %s", error)
             return None
 
     async def finish(self, request_id: str, *, done: bool, outcome: str, time: int) -> None:
         try:
-            await self._inbox.finish(request_id, done=done, outcome=outcome, time=time)
-        except TransientError as error:
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                await self._inbox.finish(request_id, done=done, outcome=outcome, time=time)
+        except (TransientError, TimeoutError) as error:
             # It comes again, and the engine remembers what it answered.
             logger.warning("The answer to request %s is given later: %s", request_id, error)
 

@@ -8,6 +8,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import replace
 
 import orjson
@@ -19,6 +20,8 @@ from tradepulse.storage.step_file import StepFile
 logger = logging.getLogger(__name__)
 COMMIT_SECONDS = 2.0
 """What protects a position waits no longer for the database than this."""
+WATCH_SECONDS = 5.0
+"""Between looks at a database that took every step."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 15.0
 
 
@@ -59,18 +62,27 @@ class LastingJournal:
         return await self._journal.recover(book)
 
     async def keep(self) -> None:
-        """Until cancelled: as soon as the database is back, it gets what it has missed."""
+        """Until cancelled: looks after the hold on the book, and gives a database that is back what it missed."""
         pause = FIRST_PAUSE
         while True:
-            await self._news.wait()
-            await asyncio.sleep(pause)
+            await self._until_needed(pause)
             try:
                 async with asyncio.timeout(max(LONGEST_PAUSE, COMMIT_SECONDS * len(self._waiting))):
-                    await self._bring_in()
+                    await (self._bring_in() if self._waiting else self._renew())
                 pause = FIRST_PAUSE
+                if not self._waiting:
+                    self._told("")
             except (TransientError, TimeoutError) as error:
                 logger.warning("%s steps wait for the database: %s", len(self._waiting), error)
+                self._told(str(error) or "no answer")
                 pause = min(2 * pause, LONGEST_PAUSE)
+
+    async def _until_needed(self, pause: float) -> None:
+        if self._waiting:
+            await asyncio.sleep(pause)
+            return
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._news.wait(), WATCH_SECONDS)
 
     async def _bring_in(self) -> None:
         if not self._waiting:

@@ -12,6 +12,7 @@ from tests.local_exchanges.running import RunningExchange, local_exchange
 PRINTED = Decimal("0.001")
 """Kraken prints fees with fewer digits than it books."""
 MARKETS: dict[str, dict[str, str | None]] = {"BTC/USDT": {"largest_market_quantity": "1000000"}}
+MOST_DUST = Decimal("0.0005")
 ENDS = [("50900", "target"), ("49400", "stop"), ("47500", "stop")]
 
 
@@ -48,9 +49,15 @@ async def _one_life(
 ) -> None:
     """Entered in pieces, of which the book gives less than was asked for; protected; and left at the price."""
     fills = len(trader.events("OrderFilled"))
-    exchange.price("50000", depth="0.04", largest_trade="0.015")
-    await market.told(trader, "50000")
-    await market.until(trader, lambda: len(trader.events("ProtectionPlaced")) > number)
+    await market.told(trader, "50000", depth="0.04", largest_trade="0.015")
+    await market.until(trader, lambda: _is_protected(exchange))
+    assert len(trader.events("PositionOpened")) == number + 1
     assert len(trader.events("OrderFilled")) - fills >= 2
     exchange.price(price, depth="2", largest_trade="0.015")
     await market.until(trader, lambda: len(trader.events("PositionClosed")) == number + 1)
+
+
+def _is_protected(exchange: RunningExchange) -> bool:
+    stops = [one for one in exchange.orders(open_only=True) if one["stop"] is not None]
+    held = exchange.balance("BTC")
+    return held > MOST_DUST and abs(sum(Decimal(one["remaining"]) for one in stops) - held) <= MOST_DUST
