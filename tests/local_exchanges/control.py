@@ -180,6 +180,10 @@ class Control:
         timeline = self._spot.timeline.covers
         return [asdict(each) for each in timeline if (each.account, each.symbol) == (account, symbol)]
 
+    def closings(self, symbol: str) -> Json:
+        told = [each for each in self._spot.closings if each[0] == symbol]
+        return [{"open_time": open_time, "seconds": seconds} for _, open_time, seconds in told]
+
     def requests(self, since: int = 0) -> Json:
         return [asdict(asked) for asked in self._venue.asked[since:]]
 

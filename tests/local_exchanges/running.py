@@ -227,6 +227,11 @@ class RunningExchange:
         asked = self._ask("requests", since=since)
         return [each for each in asked if path in each["path"] and method in ("", each["method"])]
 
+    def closings(self, symbol: str = "") -> list[dict[str, Any]]:
+        """Open time of every candle that was told as closed, and when, in seconds of the monotonic clock."""
+        told: list[dict[str, Any]] = self._ask("closings", symbol=symbol)
+        return told
+
     def streams(self) -> dict[str, Any]:
         told: dict[str, Any] = self._ask("streams")
         return told

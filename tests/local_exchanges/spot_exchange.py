@@ -76,6 +76,8 @@ class SpotExchange:
         self.pairs: dict[int, Pair] = {}
         self.executions: list[Execution] = []
         self.timeline = ProtectionTimeline()
+        self.closings: list[tuple[str, int, float]] = []
+        """Symbol and open time of every candle told as closed, and the machine's monotonic seconds then."""
         self.listeners: list[Listener] = []
         self._name = name
         self._next = first_number
@@ -238,6 +240,7 @@ class SpotExchange:
             if self.rules.flat_candles:
                 market.tape.fill_until(self.clock.now())
             for bar in market.tape.page(MINUTE, begin, minute * MINUTE):
+                self.closings.append((market.symbol, bar.open_time, time.monotonic()))
                 self._tell(CandleEvent(market.symbol, bar.open_time, True))
 
     # Admission.
