@@ -41,7 +41,7 @@ STEP_SECONDS, PRICE_SECONDS = 0.01, 0.06
 START_SECONDS, LIFE_SECONDS = 1.0, 3.5
 FOUL_SECONDS = 2.0
 """For how long a start may be spoilt."""
-SETTLE_SECONDS, BIRTH_SECONDS = 30.0, 40.0
+SETTLE_SECONDS, BIRTH_SECONDS = 60.0, 120.0
 FRESH = 25
 """Every so many-th life begins with a new interpreter."""
 TROUBLE = ("TransientError", "BannedError")

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 import ccxt.pro as ccxtpro
 
-from tradepulse.exchanges.ccxt_exchange import PASSING, ExchangeConnection, Sleep
+from tradepulse.exchanges.ccxt_exchange import PASSING, ExchangeConnection, Sleep, own_cancellation
 from tradepulse.exchanges.order_answers import SeenOrder, SeenTrade, seen_order, seen_trade
 from tradepulse.exchanges.outcomes import reason_of
 
@@ -79,7 +79,8 @@ class UserStream:
         pause = FIRST_PAUSE
         while True:
             try:
-                await getattr(self._connection.client, method)(params=parameters)
+                with own_cancellation():
+                    await getattr(self._connection.client, method)(params=parameters)
                 pause = FIRST_PAUSE
             except ccxtpro.ExchangeClosedByUser:
                 return
