@@ -19,7 +19,7 @@ export npm_config_fund := false
 export npm_config_audit := false
 export npm_config_update_notifier := false
 
-.PHONY: help run setup setup-dev dashboard test test-python test-dashboard check format bench honesty lock clean
+.PHONY: help run setup setup-dev dashboard test test-python test-dashboard check format bench honesty chaos lock clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | column -t -s '|' 2>/dev/null || grep '##' Makefile
@@ -92,6 +92,9 @@ bench: setup-dev  ## measure speed side by side and print it; nothing is promise
 
 honesty: setup-dev  ## judge markets without edge and with a planted one by the real gate (ARGS=--quick: some minutes)
 	@$(BIN)/python -m benchmarks.honesty $(ARGS)
+
+chaos: setup-dev  ## kill the live trader N times on exchanges that fail; nothing may be lost (N=1000 SEED=1 ARGS=--keep FOLDER)
+	@PYTHONPATH=. $(BIN)/python -m benchmarks.chaos --kills $(or $(N),1000) --seed $(or $(SEED),1) $(ARGS)
 
 lock: setup-dev  ## resolve the dependencies anew and write requirements/*.lock
 	@test -x $(BIN)/uv || $(PIP) install --quiet uv

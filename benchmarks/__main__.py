@@ -21,6 +21,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table as Grid
 
+from benchmarks import latency
 from benchmarks.candle_store import candle_table
 from benchmarks.engine import journal_table, latency_table
 from benchmarks.market_data import market_of
@@ -45,6 +46,7 @@ class Effort:
     rounds: int
     tried: int
     points: int
+    closings: int
 
 
 FULL = Effort(
@@ -56,6 +58,7 @@ FULL = Effort(
     rounds=7,
     tried=100_000,
     points=1_000,
+    closings=latency.FULL,
 )
 QUICK = Effort(
     rows_imported=60_000,
@@ -66,6 +69,7 @@ QUICK = Effort(
     rounds=3,
     tried=20_000,
     points=128,
+    closings=latency.QUICK,
 )
 
 
@@ -78,6 +82,8 @@ def measured(effort: Effort) -> Iterator[Table]:
         yield latency_table(replayed)
         yield from trial_tables(effort.tried, effort.points, effort.rounds, folder, whole_job=effort is FULL)
         yield from asyncio.run(stored(effort, folder))
+    with scratch() as folder:
+        yield latency.order_latency_table(effort.closings, folder)
 
 
 async def stored(effort: Effort, folder: Path) -> list[Table]:

@@ -12,7 +12,7 @@ from benchmarks.strategies import CASH, LIMITS
 from tradepulse.core.engine import Engine, EngineConfig, Step
 from tradepulse.core.runner import Runner
 from tradepulse.core.signal_library import Subscription
-from tradepulse.domain.events import CandleClosed, MarketEvent, SetupEvaluated
+from tradepulse.domain.events import CandleClosed, EngineInput, SetupEvaluated
 from tradepulse.exchanges.replay_feed import StoredTape
 from tradepulse.exchanges.simulated_exchange import SimulatedExchange
 from tradepulse.ports import JsonObject, StepRecord
@@ -35,9 +35,9 @@ class TimedEngine(Engine):
     def watch(self) -> None:
         self.laps: dict[str, list[tuple[int, int]]] = {QUIET: [], SETUP: [], ENTRY: []}
 
-    def handle(self, event: MarketEvent) -> Step:
+    def handle(self, event: EngineInput, *, more: bool = False) -> Step:
         started, begun = time.perf_counter_ns(), time.process_time_ns()
-        step = super().handle(event)
+        step = super().handle(event, more=more)
         computed, waited = time.process_time_ns() - begun, time.perf_counter_ns() - started
         if isinstance(event, CandleClosed):
             found = any(isinstance(fact, SetupEvaluated) for fact in step.events)

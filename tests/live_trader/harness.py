@@ -76,6 +76,7 @@ async def prepared(
     totals: Mapping[str, float] | None = None,
     database_url: str | None = None,
     clock: str = "",
+    clock_file: str = "",
     speed: float = 10.0,
     settings: Mapping[str, Any] | None = None,
 ) -> Launch:
@@ -96,6 +97,7 @@ async def prepared(
         },
         reaches=[one.exchange.reach.as_json() for one in {id(w.exchange): w for w in wallets}.values()],
         clock=clock,
+        clock_file=clock_file,
         bursts={one.exchange_id: 1e6 for one in wallets} if clock else {},
         speed=speed,
         mode=str(wallets[0].mode),

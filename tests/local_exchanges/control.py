@@ -159,12 +159,30 @@ class Control:
         names = {order.number: order for order in self._spot.orders_of(account)}
         return [asdict(each) | {"client_id": names[each.order].client_id, "cost": each.cost} for each in fills]
 
+    def statement(self, account: str, since: int) -> Json:
+        mine = [each for each in self._spot.executions[since:] if each.account == account]
+        return {
+            "balances": self.balances(account),
+            "open": [self._told(order) for order in self._spot.open_orders(account)],
+            "fills": [asdict(each) | {"client_id": self._named(each.order), "cost": each.cost} for each in mine],
+            "executions": len(self._spot.executions),
+        }
+
+    def _named(self, number: int) -> str:
+        """Our id of an order, or of the one that placed it."""
+        order = self._spot.orders[number]
+        return order.client_id if order.client_id or order.parent is None else self._named(order.parent)
+
     def postings(self, account: str) -> Json:
         return [asdict(each) for each in self._spot.ledger.postings if each.account == account]
 
     def covers(self, account: str, symbol: str) -> Json:
         timeline = self._spot.timeline.covers
         return [asdict(each) for each in timeline if (each.account, each.symbol) == (account, symbol)]
+
+    def closings(self, symbol: str) -> Json:
+        told = [each for each in self._spot.closings if each[0] == symbol]
+        return [{"open_time": open_time, "seconds": seconds} for _, open_time, seconds in told]
 
     def requests(self, since: int = 0) -> Json:
         return [asdict(asked) for asked in self._venue.asked[since:]]

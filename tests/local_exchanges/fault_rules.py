@@ -52,6 +52,10 @@ class FaultRule:
     body: str = ""
     code: str = ""
     message: str = ""
+    kills: int | None = None
+    """A process that is killed: before the request is executed, or once it is."""
+    kill_delay: float = 0.0
+    """Seconds from there to its death, in which the answer goes out."""
     number: int = 0
     seen: int = 0
     hits: int = 0
@@ -175,6 +179,11 @@ def unavailable(*, status: int = 503, executes: bool = False, **match: Any) -> F
 def exchange_error(code: str, message: str = "", *, executes: bool = False, **match: Any) -> FaultRule:
     """The exchange's own error by its code, in its own shape; -1007 may or may not have been executed."""
     return FaultRule(Broken.CODE, code=code, message=message, executes=executes, **match)
+
+
+def killed(process: int, *, executes: bool, kill_delay: float = 0.0, **match: Any) -> FaultRule:
+    """The process that asks is killed: before anything was done; or when it was, before the answer or after it."""
+    return FaultRule(Broken.NOTHING, executes=executes, kills=process, kill_delay=kill_delay, **match)
 
 
 def maintenance(**match: Any) -> FaultRule:

@@ -14,6 +14,8 @@ class Cover:
     symbol: str
     held: Decimal
     stopped: Decimal
+    seconds: float = 0.0
+    """Of the machine's monotonic clock, which is the same for all of its processes."""
 
 
 @dataclass

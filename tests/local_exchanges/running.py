@@ -203,24 +203,37 @@ class RunningExchange:
         fills: list[dict[str, Any]] = self._ask("fills", account=account)
         return fills
 
+    def statement(self, account: str = "alice", since: int = 0) -> dict[str, Any]:
+        """Balances, resting orders and the executions from number ``since`` on, all of one moment."""
+        told: dict[str, Any] = self._ask("statement", account=account, since=since)
+        return told
+
+    def covers(self, account: str = "alice", symbol: str = "") -> list[Cover]:
+        told = self._ask("covers", account=account, symbol=symbol)
+        amounts = ("held", "stopped")
+        return [Cover(**{**each, **{name: Decimal(each[name]) for name in amounts}}) for each in told]
+
     def postings(self, account: str = "alice") -> list[dict[str, Any]]:
         postings: list[dict[str, Any]] = self._ask("postings", account=account)
         return postings
 
     def uncovered(self, account: str = "alice", symbol: str = "", tolerance: str = "0.00001") -> list[Uncovered]:
         """When more was held than resting stops would sell. ``tolerance``: dust that no stop can sell."""
-        told = self._ask("covers", account=account, symbol=symbol)
-        amounts = ("held", "stopped")
-        covers = [Cover(**{**each, **{name: Decimal(each[name]) for name in amounts}}) for each in told]
-        return uncovered(covers, Decimal(tolerance))
+        return uncovered(self.covers(account, symbol), Decimal(tolerance))
 
     def longest_uncovered(self, account: str = "alice", symbol: str = "", tolerance: str = "0.00001") -> int:
         """Milliseconds of the exchange's clock."""
         return longest_uncovered(self.uncovered(account, symbol, tolerance), self.clock())
 
-    def requests(self, path: str = "", method: str = "") -> list[dict[str, Any]]:
-        asked = self._ask("requests")
+    def requests(self, path: str = "", method: str = "", since: int = 0) -> list[dict[str, Any]]:
+        """``since``: without the first so many that ever came."""
+        asked = self._ask("requests", since=since)
         return [each for each in asked if path in each["path"] and method in ("", each["method"])]
+
+    def closings(self, symbol: str = "") -> list[dict[str, Any]]:
+        """Open time of every candle that was told as closed, and when, in seconds of the monotonic clock."""
+        told: list[dict[str, Any]] = self._ask("closings", symbol=symbol)
+        return told
 
     def streams(self) -> dict[str, Any]:
         told: dict[str, Any] = self._ask("streams")
@@ -253,6 +266,7 @@ def local_exchange(
     *,
     seed: int = 0,
     frozen_at: int | None = None,
+    clock_file: Path | None = None,
     markets: dict[str, dict[str, str | None]] | None = None,
     accounts: dict[str, dict[str, str]] | None = None,
     own_process: bool = False,
@@ -260,9 +274,11 @@ def local_exchange(
 ) -> Iterator[RunningExchange]:
     """``markets`` and ``accounts``: see ``Setup``; otherwise BTC against the exchange's usual quote at 50000, and
     alice with 10000 of it. ``own_process``: survives whatever happens to the processes that trade on it, and ends
-    with this one. ``frozen_at``: the exchange's clock stands still there until it is moved.
+    with this one. ``frozen_at``: the exchange's clock stands still there until it is moved; ``clock_file``: of a
+    ``SharedClock``, which is the exchange's.
     """
-    setup = Setup(exchange, seed, frozen_at, markets or {}, accounts or {}, options)
+    file = None if clock_file is None else str(clock_file)
+    setup = Setup(exchange, seed, frozen_at, file, markets or {}, accounts or {}, options)
     with _process(setup) if own_process else _thread(setup) as running:
         yield running
 
@@ -360,10 +376,19 @@ def _process(setup: Setup) -> Iterator[RunningExchange]:
             raise RuntimeError(f"The local {setup.exchange} did not start: see its error output.")
         yield RunningExchange(Reach.of(json.loads(line)), process)
     finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(10)
+        _end(process)
         process.stdin.close()
         process.stdout.close()
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    """With its goodbyes, unless somebody who was killed does not hear them."""
+    process.send_signal(signal.SIGTERM)
+    try:
+        process.wait(5)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 async def _serve_until_orphaned(setup: Setup, parent: int) -> None:

@@ -5,6 +5,7 @@ one at its own limit once the quote reaches it, a triggered one at what is quote
 moves the market. Everything happens within the call that causes it and is told to the listeners in order.
 """
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from decimal import ROUND_HALF_UP, Decimal
@@ -75,6 +76,8 @@ class SpotExchange:
         self.pairs: dict[int, Pair] = {}
         self.executions: list[Execution] = []
         self.timeline = ProtectionTimeline()
+        self.closings: list[tuple[str, int, float]] = []
+        """Symbol and open time of every candle told as closed, and the machine's monotonic seconds then."""
         self.listeners: list[Listener] = []
         self._name = name
         self._next = first_number
@@ -237,6 +240,7 @@ class SpotExchange:
             if self.rules.flat_candles:
                 market.tape.fill_until(self.clock.now())
             for bar in market.tape.page(MINUTE, begin, minute * MINUTE):
+                self.closings.append((market.symbol, bar.open_time, time.monotonic()))
                 self._tell(CandleEvent(market.symbol, bar.open_time, True))
 
     # Admission.
@@ -432,7 +436,7 @@ class SpotExchange:
         base = self.markets[symbol].instrument.base
         held = self.ledger.balance(account, base).total - self.ledger.deposited[account, base]
         stopped = sum((o.remaining for o in self.open_orders(account, symbol) if o.stops_a_fall), ZERO)
-        self.timeline.note(Cover(self.clock.now(), account, symbol, held, stopped))
+        self.timeline.note(Cover(self.clock.now(), account, symbol, held, stopped, time.monotonic()))
 
 
 def _rounded(fee: Decimal) -> Decimal:

@@ -3,8 +3,11 @@
 import asyncio
 import base64
 import hashlib
+import os
+import signal
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields
 from decimal import Decimal
 from typing import Any, ClassVar
@@ -27,13 +30,15 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 class Setup:
     """Plain JSON, so that it can be handed to another process.
 
-    ``markets``: by symbol, ``last`` and whatever of the ``Instrument`` is to differ, as strings. ``accounts``: amounts
-    by asset, by name. ``options``: what one exchange alone understands.
+    ``clock_file``: of a ``SharedClock`` that is the exchange's time. ``markets``: by symbol, ``last`` and whatever of
+    the ``Instrument`` is to differ, as strings. ``accounts``: amounts by asset, by name. ``options``: what one exchange
+    alone understands.
     """
 
     exchange: str
     seed: int = 0
     frozen_at: int | None = None
+    clock_file: str | None = None
     markets: dict[str, dict[str, str | None]] = field(default_factory=dict)
     accounts: dict[str, dict[str, str]] = field(default_factory=dict)
     options: dict[str, Any] = field(default_factory=dict)
@@ -80,7 +85,7 @@ class Venue(ABC):
 
     def __init__(self, setup: Setup) -> None:
         self.setup = setup
-        self.clock = SteeredClock(setup.frozen_at)
+        self.clock = SteeredClock(setup.frozen_at, setup.clock_file)
         self.faults = Faults(setup.seed)
         self.streams = StreamHub()
         self.asked: list[Asked] = []
@@ -171,9 +176,13 @@ class Venue(ABC):
         return answer
 
     async def _broken(self, rule: FaultRule, request: web.Request, handler: Handler) -> web.StreamResponse:
+        if not rule.executes:
+            _kill(rule)
         await asyncio.sleep(rule.delay)
         answer = await self._answered(request, handler) if rule.executes else web.Response()
         await asyncio.sleep(rule.delay_answer)
+        if rule.executes:
+            _kill(rule)
         if rule.broken is Broken.NOTHING:
             return answer
         if rule.broken in (Broken.RESET, Broken.TRUNCATED, Broken.CUT_CHUNKS):
@@ -204,9 +213,26 @@ class Venue(ABC):
         return web.Response(body=body, status=rule.status if rule.broken is Broken.BODY else 200, content_type=kind)
 
 
+def _kill(rule: FaultRule) -> None:
+    """Now, or in a moment and meanwhile the answer goes out."""
+    if rule.kills is None:
+        return
+    if rule.kill_delay:
+        asyncio.get_running_loop().call_later(rule.kill_delay, _end_process, rule.kills)
+    else:
+        _end_process(rule.kills)
+
+
+def _end_process(number: int) -> None:
+    """It may have ended meanwhile."""
+    with suppress(ProcessLookupError):
+        os.kill(number, signal.SIGKILL)
+
+
 def _bytes(answer: web.Response) -> bytes:
-    assert isinstance(answer.body, bytes)
-    return answer.body
+    """Of a request that was not executed, nothing."""
+    assert isinstance(answer.body, bytes | None)
+    return answer.body or b""
 
 
 async def _cut_off(broken: Broken, request: web.Request, answer: web.Response) -> web.StreamResponse:

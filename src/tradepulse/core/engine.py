@@ -184,7 +184,11 @@ class Engine:
             guard.market for guard in guards if account.stops.moves or guard.mode is ProtectionMode.EMULATED
         )
 
-    def handle(self, event: EngineInput) -> Step:
+    def handle(self, event: EngineInput, *, more: bool = False) -> Step:
+        """``more``: further facts of the same order are known and come next, so what was bought is protected after
+        them, in one piece.
+        """
+        self.execution.more_to_come = more
         peak, before = self.risk.memory.peak, self.risk.state
         events, commands = self._answer(event)
         if self.risk.state.severity > before.severity:

@@ -129,6 +129,10 @@ class ExecutionCore:
         self._modes = dict(modes or {})
         self.protection = Protection(patience or Patience())
         self.state = ExecutionState()
+        self.more_to_come = False
+        """Whether further facts of the order of this event are known and come next."""
+        self._waiting: list[str] = []
+        """Positions that are protected after them."""
 
     def busy(self, strategy: str, series: SeriesKey) -> bool:
         entering = any(
@@ -223,6 +227,16 @@ class ExecutionCore:
     # --- what the exchange says
 
     def on_order(self, event: OrderEvent) -> Outcome:
+        outcome = self._on_order(event)
+        if self.more_to_come:
+            return outcome
+        waiting, self._waiting = self._waiting, []
+        time = event.fill.time if isinstance(event, OrderFilled) else event.time
+        for trade in [self.state.trades[name] for name in waiting if name in self.state.trades]:
+            _add(outcome, self._of(trade, self.protection.go_on(trade.guard, time), time))
+        return outcome
+
+    def _on_order(self, event: OrderEvent) -> Outcome:
         match event:
             case OrderFilled():
                 return self._on_filled(event)
@@ -333,7 +347,7 @@ class ExecutionCore:
         grown = self._portfolio.positions[trade.position.position_id]
         trade.guard.target_ticks = grown.target_ticks
         trade.guard.growing = entry.order.open
-        outcome = self.protection.on_bought(trade.guard, grown.lots - held, fill.time)
+        outcome = self._bought(trade.guard, grown.lots - held, fill.time)
         facts, commands = self._of(trade, outcome, fill.time, "more of it was bought")
         return [event, LedgerPosted(tuple(ledger)), *facts], commands
 
@@ -358,8 +372,14 @@ class ExecutionCore:
         )
         trade = OpenTrade(position, guard)
         self.state.trades[position.position_id] = trade
-        facts, commands = self._of(trade, self.protection.on_bought(guard, position.lots, fill.time), fill.time)
+        outcome = self._bought(guard, position.lots, fill.time)
+        facts, commands = self._of(trade, outcome, fill.time)
         return [event, LedgerPosted(tuple(ledger)), PositionOpened(position, fill.time), *facts], commands
+
+    def _bought(self, guard: Guard, lots: int, time: int) -> Outcome:
+        if self.more_to_come:
+            self._waiting.append(guard.position_id)
+        return self.protection.on_bought(guard, lots, time, wait=self.more_to_come)
 
     # --- what passes
 

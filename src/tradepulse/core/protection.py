@@ -136,11 +136,12 @@ class Protection:
 
     # --- what is wanted, and what passes
 
-    def on_bought(self, guard: Guard, lots: int, now: int) -> Outcome:
+    def on_bought(self, guard: Guard, lots: int, now: int, *, wait: bool = False) -> Outcome:
+        """``wait``: more of it is told next, and then ``go_on`` is called; after a kill in between ``on_time`` does."""
         guard.bought += lots
         if guard.unprotected_since is None and guard.stage is Stage.DONE:
             guard.unprotected_since = now
-        return self.go_on(guard, now)
+        return ([], []) if wait else self.go_on(guard, now)
 
     def on_price(self, guard: Guard, ticks: int, now: int) -> Outcome:
         guard.see(ticks, now)

@@ -15,6 +15,8 @@ from tradepulse.domain.events import (
     CandleClosed,
     EngineEvent,
     EngineInput,
+    OrderAccepted,
+    OrderEnded,
     OrderFilled,
     RequestTaken,
     SizeChanged,
@@ -157,11 +159,14 @@ class Runner:
         await self._obey_requests()
         await self._catch_up()
 
-    async def take(self, event: EngineInput) -> None:
-        """One event, and then what the advisers and the exchange answer to what it made us do."""
-        waiting: deque[EngineInput] = deque([event])
+    async def take(self, *events: EngineInput) -> None:
+        """These events, and then what the advisers and the exchange answer to what they made us do."""
+        waiting: deque[EngineInput] = deque(events)
         while waiting:
-            waiting.extend(await self._perform(self._engine.handle(waiting.popleft())))
+            event = waiting.popleft()
+            order = _order_of(event)
+            more = bool(waiting) and order is not None and order == _order_of(waiting[0])
+            waiting.extend(await self._perform(self._engine.handle(event, more=more)))
 
     async def _between_requests(self, feed: AsyncIterator[EngineInput]) -> AsyncGenerator[EngineInput, None]:
         """The feed as it is. Requests that come are obeyed between two of its events, also while it is silent."""
@@ -252,9 +257,10 @@ class Runner:
             self._engine.warm_up(series, await self._candles.tail(series, wanted))
 
     async def _settle_orders(self) -> None:
-        for answer in await self._perform(self._engine.resume(self._clock.now())):
+        answers = await self._perform(self._engine.resume(self._clock.now()))
+        for answer in answers:
             logger.info("Found out after the restart: %s", answer)
-            await self.take(answer)
+        await self.take(*answers)
 
     async def _catch_up(self) -> None:
         """Candles that closed between our last committed step and now, in the order of time."""
@@ -306,6 +312,13 @@ def _begun(work: Coroutine[Any, Any, Answer]) -> asyncio.Task[Answer]:
 
 async def _next_of(stream: AsyncIterator[EngineInput]) -> EngineInput | None:
     return await anext(stream, None)
+
+
+def _order_of(event: EngineInput) -> str | None:
+    """The order of which an event is a fact, if it may be one of several."""
+    if isinstance(event, OrderFilled):
+        return event.fill.client_id
+    return event.client_id if isinstance(event, OrderAccepted | OrderEnded) else None
 
 
 def _feed_order(event: CandleClosed) -> tuple[int, MarketKey]:

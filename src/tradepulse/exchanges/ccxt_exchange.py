@@ -214,6 +214,20 @@ def at_urgency(urgency: Urgency, patience_ms: int = 0) -> Iterator[None]:
 
 
 @contextmanager
+def own_cancellation() -> Iterator[None]:
+    """Only who cancels this task cancels it. ccxt shares the loading of markets between tasks: when the one that began
+    it is cancelled, the others are told the same, which for them is a failure like any other.
+    """
+    try:
+        yield
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        raise ccxtpro.NetworkError("what another task had begun was cancelled") from None
+
+
+@contextmanager
 def exchange_errors(exchange: str) -> Iterator[None]:
     """What ccxt raises, in our terms: a key that is not taken needs a person, anything else may pass."""
     try:

@@ -18,7 +18,7 @@ import numpy as np
 from tradepulse.domain.events import CandleClosed, MarketEvent
 from tradepulse.domain.market import Candle, Candles, SeriesKey
 from tradepulse.exchanges.ccxt_candles import CcxtCandles, checked_page
-from tradepulse.exchanges.ccxt_exchange import PASSING, ExchangeConnection, Sleep, at_urgency
+from tradepulse.exchanges.ccxt_exchange import PASSING, ExchangeConnection, Sleep, at_urgency, own_cancellation
 from tradepulse.exchanges.rate_budget import Urgency
 from tradepulse.exchanges.unified_calls import Call
 from tradepulse.shared.errors import TransientError
@@ -212,7 +212,8 @@ class CcxtFeed:
         client, pause = self._connection.client, RETRY_SECONDS
         while True:
             try:
-                await client.watch_ohlcv(series.symbol, series.timeframe.value)
+                with own_cancellation():
+                    await client.watch_ohlcv(series.symbol, series.timeframe.value)
                 pause = RETRY_SECONDS
                 self._progress[series].heard_at = self._progress[series].streamed_at = self._connection.now()
                 if self._later_seen(series) > self._progress[series].next_open:

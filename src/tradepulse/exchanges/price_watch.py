@@ -8,7 +8,7 @@ from typing import Any
 
 from tradepulse.domain.events import PriceSeen
 from tradepulse.domain.market import MarketKey
-from tradepulse.exchanges.ccxt_exchange import ExchangeConnection, Sleep
+from tradepulse.exchanges.ccxt_exchange import ExchangeConnection, Sleep, own_cancellation
 from tradepulse.exchanges.order_inquiry import FAILURES
 from tradepulse.exchanges.order_intents import GatewayMarket
 from tradepulse.exchanges.outcomes import reason_of
@@ -55,7 +55,8 @@ class PriceWatch:
         watched = self._connection.client.watch_ticker
         while True:
             try:
-                ticker = await asyncio.wait_for(watched(market.symbol), SILENT_SECONDS)
+                with own_cancellation():
+                    ticker = await asyncio.wait_for(watched(market.symbol), SILENT_SECONDS)
             except (TimeoutError, *FAILURES):
                 ticker = await self._asked(market)
             self._note(market, ticker)

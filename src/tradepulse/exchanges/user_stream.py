@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 import ccxt.pro as ccxtpro
 
-from tradepulse.exchanges.ccxt_exchange import PASSING, ExchangeConnection, Sleep
+from tradepulse.exchanges.ccxt_exchange import PASSING, ExchangeConnection, Sleep, own_cancellation
 from tradepulse.exchanges.order_answers import SeenOrder, SeenTrade, seen_order, seen_trade
 from tradepulse.exchanges.outcomes import WRONG_TIME, reason_of
 from tradepulse.shared.errors import TradePulseError
@@ -105,7 +105,8 @@ class UserStream:
         pause, client = FIRST_PAUSE, self._connection.client
         while True:
             try:
-                await getattr(client, method)(params=parameters)
+                with own_cancellation():
+                    await getattr(client, method)(params=parameters)
                 self._down.pop(channel, None)
                 pause = FIRST_PAUSE
             except ccxtpro.ExchangeClosedByUser:

@@ -443,9 +443,9 @@ class Watched(Engine):
 
     entered = 0
 
-    def handle(self, event: EngineInput) -> Step:
+    def handle(self, event: EngineInput, *, more: bool = False) -> Step:
         before = self.risk.state
-        step = super().handle(event)
+        step = super().handle(event, more=more)
         entries = [command for command in step.commands if isinstance(command, PlaceEntry)]
         if entries:
             assert self.risk.state is RiskState.ACTIVE, before

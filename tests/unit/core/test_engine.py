@@ -74,8 +74,8 @@ class Recorder(Engine):
         self.answers: list[Step] = []
         self.memories: list[str] = []
 
-    def handle(self, event: EngineInput) -> Step:
-        step = super().handle(event)
+    def handle(self, event: EngineInput, *, more: bool = False) -> Step:
+        step = super().handle(event, more=more)
         self.told.append(event)
         self.answers.append(step)
         self.memories.append(json.dumps(self.snapshot()))

@@ -193,6 +193,21 @@ def test_entry_when_it_fills_in_parts_then_protected_at_once_resized_once_and_it
     assert len([fact for fact in desk.facts if isinstance(fact, OrderFilled)]) == 3
 
 
+def test_entry_when_it_fills_in_parts_told_together_then_protected_once_for_all_of_it() -> None:
+    desk = Desk()
+    command = desk.enter(setup())
+    whole = entry_fill(MARKET, command, 10_001)
+    desk.core.more_to_come = True
+    for name, lots in (("a", 700), ("b", 200), ("c", 101)):
+        assert desk.hear(OrderFilled(replace(whole, fill_id=name, lots=lots))) == []
+    desk.core.more_to_come = False
+    # Also where the last fact is no news, or some of its fills are still to come.
+    (protection,) = desk.hear(ended(command.client_id, 1_050, OrderStatus.EXPIRED))
+    assert isinstance(protection, PlaceProtection)
+    assert protection.lots == 1_001
+    assert desk.hear(OrderFilled(replace(whole, fill_id="c", lots=101))) == []
+
+
 def test_fee_in_the_base_asset_then_only_what_arrived_is_protected() -> None:
     desk = Desk()
     command = desk.enter(setup())
