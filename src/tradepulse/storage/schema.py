@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from alembic.config import Config
     from sqlalchemy import Engine
 
-HEAD = "0005"
+HEAD = "0006"
 # Two programs that start at once must not migrate at once.
 MIGRATION_LOCK = 7_318_001
 
