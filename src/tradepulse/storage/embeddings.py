@@ -5,6 +5,7 @@ later is among the answers: neither where it is filtered nor where it is counted
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from psycopg.types.json import Json
@@ -57,6 +58,8 @@ class PostgresEmbeddingStore:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._many: set[str] = set()
+        """Models of which so many setups are stored that they need not be counted again."""
 
     async def save_model(
         self, version: str, timeframe: str, fitted_at: int, arrays: bytes, evidence: JsonObject
@@ -92,7 +95,10 @@ class PostgresEmbeddingStore:
                 (exchange, symbol, timeframe),
             )
             row = await found.fetchone()
-        return None if row is None else CurrentWindow(*row[:5], read(row[5]))
+        if row is None:
+            return None
+        exchange, symbol, timeframe, version, bar_time, embedding = row
+        return CurrentWindow(exchange, symbol, timeframe, version, bar_time, read(embedding))
 
     async def save_setups(self, windows: Sequence[SetupWindow]) -> None:
         async with self._database.transaction() as connection, connection.cursor() as cursor:
@@ -152,10 +158,15 @@ class PostgresEmbeddingStore:
         }
         async with self._database.transaction() as connection:
             if exact is None:
-                exact = await _count(connection, version, EXACT_BELOW) < EXACT_BELOW
+                exact = not await self._has_many(connection, version)
             await connection.execute(_scan(exact=exact, count=count))
             rows = await (await connection.execute(_NEAREST, asked)).fetchall()
-        return [SimilarWindow(*row[:10], 1.0 - float(row[10])) for row in rows]
+        return [_similar(row) for row in rows]
+
+    async def _has_many(self, connection: Connection, version: str) -> bool:
+        if version not in self._many and await _count(connection, version, EXACT_BELOW) >= EXACT_BELOW:
+            self._many.add(version)
+        return version in self._many
 
 
 def _scan(*, exact: bool, count: int) -> str:
@@ -176,6 +187,12 @@ async def _count(connection: Connection, version: str, most: int | None = None) 
     )
     row = await found.fetchone()
     return 0 if row is None else int(row[0])
+
+
+def _similar(row: tuple[Any, ...]) -> SimilarWindow:
+    """In the order of the columns asked for, the last of which is the distance."""
+    facts: dict[str, Any] = dict(zip(SimilarWindow.__slots__, row, strict=True))
+    return SimilarWindow(**facts | {"likeness": 1.0 - float(row[-1])})
 
 
 def read(text: str) -> Embedding:
