@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any, Protocol
 
 from tradepulse.domain.commands import Command
+from tradepulse.domain.embeddings import CurrentWindow, Embedding, SetupWindow, SimilarWindow
 from tradepulse.domain.events import EngineEvent, MarketEvent, OrderEvent
 from tradepulse.domain.inbox import Request
 from tradepulse.domain.jobs import Job, JobOrder, JobProgress, Schedule
@@ -626,4 +627,41 @@ class AnswerStore(Protocol):
 
     async def forget(self, owner: str, key: str) -> None:
         """Nothing was done: the next one is the first."""
+
+
+class EmbeddingStore(Protocol):
+    """What markets looked like, and what followed. Embeddings of different models are never compared."""
+
+    async def save_model(
+        self, version: str, timeframe: str, fitted_at: int, arrays: bytes, evidence: JsonObject
+    ) -> None:
+        """Once; of a version that is there only the evidence is renewed."""
+        ...
+
+    async def newest_model(self, timeframe: str) -> tuple[str, int, bytes, JsonObject] | None:
+        """Version, when it was fitted, its arrays and evidence."""
+        ...
+
+    async def save_current(self, windows: Sequence[CurrentWindow]) -> None:
+        """One per series: a newer bar, or another model, takes the place of what is there."""
+        ...
+
+    async def current(self, exchange: str, symbol: str, timeframe: str) -> CurrentWindow | None: ...
+
+    async def save_setups(self, windows: Sequence[SetupWindow]) -> None:
+        """Known ones are left alone, but for an outcome that was not known before; an outcome never changes."""
+        ...
+
+    async def similar(
+        self, version: str, embedding: Embedding, before: int, *, count: int = 100, strategy: str | None = None
+    ) -> list[SimilarWindow]:
+        """The most alike of those *resolved* before that time, most alike first."""
+        ...
+
+    async def count(self, version: str) -> int:
+        """Setups stored under this model, resolved or not."""
+        ...
+
+    async def drop_other_models(self, timeframe: str, version: str) -> int:
+        """Forget what other models made of this timeframe; how many setups that were."""
         ...

@@ -6,6 +6,7 @@ one engine's account; ``row`` is the order of arrival and the cursor of paged li
 
 from typing import Any
 
+from pgvector.sqlalchemy import VECTOR
 from sqlalchemy import (
     JSON,
     BigInteger,
@@ -534,4 +535,53 @@ stored_answers = Table(
     Column("status", Integer, nullable=True),
     Column("body", LargeBinary, nullable=False),
     Index(None, "begun_at"),
+)
+
+# --- what markets look like
+
+EMBEDDING = VECTOR(75)
+
+encoder_models = Table(
+    "encoder_models",
+    metadata,
+    _key("version"),
+    _row(),
+    Column("timeframe", Text, nullable=False),
+    Column("fitted_at", BigInteger, nullable=False),
+    Column("arrays", LargeBinary, nullable=False),
+    Column("evidence", JSON, nullable=False),
+    Index("encoder_models_timeframe_row_idx", "timeframe", "row"),
+)
+
+current_embeddings = Table(
+    "current_embeddings",
+    metadata,
+    _key("exchange"),
+    _key("symbol"),
+    _key("timeframe"),
+    Column("model_version", Text, nullable=False),
+    Column("bar_time", BigInteger, nullable=False),
+    Column("embedding", EMBEDDING, nullable=False),
+)
+
+setup_embeddings = Table(
+    "setup_embeddings",
+    metadata,
+    _key("model_version"),
+    _key("setup_id"),
+    *_columns(Text, "exchange", "symbol", "timeframe", "strategy"),
+    Column("direction", SmallInteger, nullable=False),
+    Column("found_at", BigInteger, nullable=False),
+    Column("resolved_at", BigInteger, nullable=True),
+    Column("won", Boolean, nullable=True),
+    Column("r", Double, nullable=True),
+    Column("embedding", EMBEDDING, nullable=False),
+    Index("setup_embeddings_resolved_idx", "model_version", "resolved_at"),
+    Index(
+        "setup_embeddings_embedding_idx",
+        "embedding",
+        postgresql_using="hnsw",
+        postgresql_with={"m": 16, "ef_construction": 64},
+        postgresql_ops={"embedding": "vector_cosine_ops"},
+    ),
 )
