@@ -159,8 +159,12 @@ class Runner:
         await self._obey_requests()
         await self._catch_up()
 
-    async def take(self, *events: EngineInput) -> None:
-        """These events, and then what the advisers and the exchange answer to what they made us do."""
+    async def take(self, event: EngineInput) -> None:
+        """One event, and then what the advisers and the exchange answer to what it made us do."""
+        await self._take_all([event])
+
+    async def _take_all(self, events: Sequence[EngineInput]) -> None:
+        """Of facts of one order in a row, all but the last are taken knowing that more is to come."""
         waiting: deque[EngineInput] = deque(events)
         while waiting:
             event = waiting.popleft()
@@ -260,7 +264,7 @@ class Runner:
         answers = await self._perform(self._engine.resume(self._clock.now()))
         for answer in answers:
             logger.info("Found out after the restart: %s", answer)
-        await self.take(*answers)
+        await self._take_all(answers)
 
     async def _catch_up(self) -> None:
         """Candles that closed between our last committed step and now, in the order of time."""
