@@ -150,7 +150,9 @@ async def _work(app: App, lanes: Sequence[Lane], *, wait: bool) -> None:
         await asyncio.gather(*working)
     finally:
         for lane in working:
-            lane.cancel()
+            # Told once is enough: a second time would break off what it gives back.
+            if not lane.cancelling():
+                lane.cancel()
         await asyncio.gather(*working, return_exceptions=True)
 
 
