@@ -29,7 +29,8 @@ from tradepulse.storage.embedded import EmbeddedServer
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 90
 BEGIN = 1_735_689_600_000
-CANDLES, BARS = 8_000, 6_000
+# So many that a backtest over all of them is seen at work on a quick machine too.
+CANDLES, BARS = 40_000, 6_000
 MARKET = SimulatedMarket(3, ["BTC/USDT"], BEGIN)
 SERIES = SeriesKey("simulated", "BTC/USDT", Timeframe.M1)
 REAL = SeriesKey("binance", "BTC/USDT", Timeframe.M1)
