@@ -29,16 +29,15 @@ import websockets
 from benchmarks.honesty_tables import table
 from tradepulse import bootstrap
 from tradepulse.api.app import create_app
-from tradepulse.api.deps import Services
 from tradepulse.api.tokens import AccessTokens
 from tradepulse.bootstrap import Application, open_application
+from tradepulse.cli.running import services_of
 from tradepulse.domain.events import EquityMarked, LedgerPosted
 from tradepulse.domain.portfolio import LedgerEntry, LedgerKind
 from tradepulse.domain.users import Note, Role, Session, User
 from tradepulse.ports import StepRecord
 from tradepulse.shared.passwords import hashed_password
 from tradepulse.shared.settings import Settings
-from tradepulse.strategies import STRATEGIES
 
 BOOK = "load"
 PATHS = (
@@ -69,20 +68,7 @@ async def serve(url: str, folder: str, port: int) -> None:
     """The API as ``tradepulse up`` builds it, without a trader in its process."""
     settings = Settings.model_validate({"database": {"url": url}, "data_directory": folder})
     async with open_application(settings) as app:
-        services = Services(
-            books=app.reader,
-            candles=app.candles,
-            results=app.results,
-            clock=app.clock,
-            database=app.database_label,
-            accounts=app.accounts,
-            answers=app.answers,
-            inbox=app.inbox,
-            signing_key=bootstrap.signing_key(settings),
-            installation=bootstrap.Installation(app),
-            strategies=tuple(STRATEGIES.values()),
-        )
-        web = create_app(services, settings=settings)
+        web = create_app(services_of(app), settings=settings)
         await uvicorn.Server(uvicorn.Config(web, host="127.0.0.1", port=port, log_level="warning")).serve()
 
 

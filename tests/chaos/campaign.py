@@ -20,9 +20,9 @@ from typing import Any
 import psycopg
 from tests.chaos.audit import Ours, Theirs, differences, doubled, kept_of, unsettled
 from tests.chaos.deaths import Death, Manner
+from tests.chaos.life import Life
 from tests.chaos.nursery import KILLED, ROOT, Nursery, environment
 from tests.chaos.stopless import Cause, Course, Dust, Stretch, stretches
-from tests.chaos.trader import Life
 from tests.chaos.weather import ORDERS, Weather
 from tests.live_trader.harness import LiveWallet, prepared
 from tests.live_trader.launch import Launch

@@ -19,6 +19,8 @@ from pathlib import Path
 from queue import Queue
 from typing import Any
 
+from tests.chaos.life import Life
+
 ROOT = Path(__file__).resolve().parents[2]
 KILLED = -signal.SIGKILL
 
@@ -105,7 +107,7 @@ def _serve() -> None:
             for life in lives:
                 child = os.fork()
                 if child == 0:
-                    _begin(trader.live, trader.Life.of(life.decode()))
+                    _begin(trader.live, Life.of(life.decode()))
                 _tell({"born": child})
 
 

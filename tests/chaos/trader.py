@@ -3,33 +3,15 @@
 import asyncio
 import ctypes
 import faulthandler
-import json
 import os
 import signal
 import sys
-from dataclasses import asdict, dataclass
-from typing import Any
 
+from tests.chaos.life import Life
 from tests.live_trader import launcher
 from tests.live_trader.launch import Launch
 
 DEATH_OF_THE_PARENT = 1
-
-
-@dataclass(frozen=True)
-class Life:
-    """What a trader is born with, as plain JSON. ``facts``: the file its facts go to, ``log``: what it says."""
-
-    launch: dict[str, Any]
-    facts: str
-    log: str
-
-    def as_json(self) -> str:
-        return json.dumps(asdict(self))
-
-    @classmethod
-    def of(cls, text: str) -> "Life":
-        return cls(**json.loads(text))
 
 
 def live(life: Life) -> int:

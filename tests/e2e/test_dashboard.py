@@ -245,7 +245,7 @@ def test_page_when_its_session_is_ended_elsewhere_then_it_asks_for_a_login(page:
     open_page(page, server)
     with log_in(server.address, Role.TRADER) as elsewhere:
         elsewhere.post("/api/auth/logout-everywhere").raise_for_status()
-    expect(page.get_by_role("status")).to_contain_text("Your session has ended.", timeout=10_000)
+    expect(page.get_by_text("Your session has ended.")).to_be_visible(timeout=10_000)
 
 
 def test_api_description_is_drawn_without_any_outside_help(page: Page, server: Server, console: Console) -> None:

@@ -18,7 +18,9 @@ from tests.live_trader.steady import SteadyStrategy
 
 import tradepulse.strategies
 
-# Before anything of the product has read which strategies there are; so this module is run, never imported.
+if "pytest" in sys.modules:
+    raise ImportError("A launcher adds a strategy for good: it has a process of its own.")
+# Before anything of the product has read which strategies there are.
 _STRATEGIES = {**tradepulse.strategies.STRATEGIES, SteadyStrategy.strategy_id: SteadyStrategy()}
 tradepulse.strategies.STRATEGIES = types.MappingProxyType(_STRATEGIES)
 

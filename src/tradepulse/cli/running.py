@@ -20,6 +20,7 @@ from tradepulse.shared.logging import configure_logging
 from tradepulse.shared.settings import ApiSettings, Settings, load_settings
 
 if TYPE_CHECKING:
+    from tradepulse.api.deps import Services
     from tradepulse.bootstrap import Application
 
 SECONDS_TO_CLOSE = 5
@@ -132,16 +133,16 @@ class _Board:
         self.state = state
 
 
-def _server(app: "Application", settings: Settings, ready: Callable[[], None], board: _Board) -> uvicorn.Server:
+def services_of(app: "Application", trading: Callable[[], TradingState] = lambda: STARTING) -> "Services":
+    """All that the API answers from. ``trading``: what the trader of this process is doing."""
     from tradepulse import bootstrap
-    from tradepulse.api.app import create_app
     from tradepulse.api.deps import Services
     from tradepulse.bootstrap.jobs import jobs_of
     from tradepulse.bootstrap.schedules import schedules_of
     from tradepulse.bootstrap.training import trained_assets
     from tradepulse.strategies import STRATEGIES
 
-    services = Services(
+    return Services(
         books=app.reader,
         candles=app.candles,
         results=app.results,
@@ -153,15 +154,20 @@ def _server(app: "Application", settings: Settings, ready: Callable[[], None], b
         jobs=jobs_of(app),
         schedules=schedules_of(app),
         trained=trained_assets(app),
-        signing_key=bootstrap.signing_key(settings),
+        signing_key=bootstrap.signing_key(app.settings),
         is_traded=partial(bootstrap.is_traded, app),
         installation=bootstrap.Installation(app),
         risk_report=partial(bootstrap.risk_report, app),
         database_facts=partial(bootstrap.database_facts, app),
         strategies=tuple(STRATEGIES.values()),
-        trading=lambda: board.state,
+        trading=trading,
     )
-    web = create_app(services, settings=settings)
+
+
+def _server(app: "Application", settings: Settings, ready: Callable[[], None], board: _Board) -> uvicorn.Server:
+    from tradepulse.api.app import create_app
+
+    web = create_app(services_of(app, lambda: board.state), settings=settings)
     config = uvicorn.Config(
         web,
         log_config=None,
