@@ -103,7 +103,7 @@ async def test_key_when_for_the_simulated_exchange_or_too_short_then_refused(key
     with pytest.raises(RefusedError, match="needs no key"):
         await add_key(keys, wallet("one", "simulated"), key("one"), NOW, ask=Exchange())
     with pytest.raises(ConfigurationError, match="fewer than 8"):
-        await add_key(keys, wallet("one"), Credentials(api_key="short", secret="x" * 20), NOW, ask=Exchange())
+        await add_key(keys, wallet("one"), Credentials(api_key="sh0rt", secret="x" * 20), NOW, ask=Exchange())
 
 
 async def test_recheck_when_called_often_then_each_key_is_asked_about_once_a_day(keys: ExchangeKeys) -> None:
