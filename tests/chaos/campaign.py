@@ -330,10 +330,19 @@ class Campaign:
             f"{price:.2f}", symbol, depth=f"{10 * depth / price:.5f}", largest_trade=f"{100 * largest / price:.5f}"
         )
 
+    def _offer(self) -> None:
+        """There are buyers and sellers again at the same prices: who is leaving a position cannot without."""
+        now = time.monotonic()
+        if now - self._moved_at < PRICE_SECONDS:
+            return
+        self._moved_at = now
+        for symbol, price in self._prices.items():
+            self._exchange.price(f"{price:.2f}", symbol)
+
     # --- the audit
 
     def _audit(self, trader: Trader) -> None:
-        """All is well and nothing moves; then book and ledger must soon be the same, and all that is held covered."""
+        """All is well and no price moves; then book and ledger must soon be the same, and all that is held covered."""
         self._weather.clear()
         began = time.monotonic()
         while problems := self._problems():
@@ -343,6 +352,7 @@ class Campaign:
                 self._fail("; ".join(problems), trader)
             for _ in range(3):
                 self._step()
+            self._offer()
         now = time.monotonic()
         self.tally.audits += 1
         self.tally.settling.append(now - began)

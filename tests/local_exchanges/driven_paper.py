@@ -84,7 +84,7 @@ def market_of(
 ) -> GatewayMarket:
     types = ["LIMIT", "MARKET", "STOP_LOSS_LIMIT", *(["STOP_LOSS"] if market_stops else [])]
     traded = TradedMarket(spec, spec.key.symbol.replace("/", ""), {"orderTypes": types, "ocoAllowed": pairs})
-    return GatewayMarket(spec, order_calls(traded), filters or OrderFilters(), pairs, market_stops, market_stops)
+    return GatewayMarket(spec, order_calls(traded), filters or OrderFilters(), pairs, market_stops, market_stops, pairs)
 
 
 def paper_on(

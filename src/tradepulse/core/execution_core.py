@@ -127,7 +127,7 @@ class ExecutionCore:
         self._stops = stops
         self._portfolio = portfolio
         self._modes = dict(modes or {})
-        self.protection = Protection(patience or Patience())
+        self.protection = Protection(patience or Patience(), self._modes)
         self.state = ExecutionState()
         self.more_to_come = False
         """Whether further facts of the order of this event are known and come next."""

@@ -4,7 +4,7 @@ Pure and synchronous. Three rules: nothing new is sent while anything that could
 ended; what is in doubt is asked, never assumed; and no client id is ever used for a second order.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from tradepulse.core.position_guard import Guard, Leg, LegState, Stage
@@ -21,6 +21,7 @@ from tradepulse.domain.events import (
     ProtectionLost,
     ProtectionPlaced,
 )
+from tradepulse.domain.market import MarketKey
 from tradepulse.domain.orders import OrderRole, ProtectionMode
 from tradepulse.domain.signals import ExitReason
 
@@ -51,8 +52,11 @@ WORD_IS_FINAL = Patience(not_founds=1)
 
 
 class Protection:
-    def __init__(self, patience: Patience) -> None:
+    """``modes``: how each exchange protects a position now; one that is not named does as it did."""
+
+    def __init__(self, patience: Patience, modes: Mapping[MarketKey, ProtectionMode] | None = None) -> None:
         self.patience = patience
+        self._modes = dict(modes or {})
 
     # --- what the exchange says
 
@@ -192,6 +196,8 @@ class Protection:
         return [*facts, *more], commands
 
     def _arm(self, guard: Guard, now: int) -> Outcome:
+        # Nothing rests: what this process found out about the account holds, not what an earlier one did.
+        guard.mode = self._modes.get(guard.market, guard.mode)
         best = max(guard.stop_ticks, guard.seen_ticks)
         if guard.is_worth_less(best):
             # What else the entry brings may make it enough.

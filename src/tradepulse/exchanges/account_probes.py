@@ -1,7 +1,8 @@
 """What must be tried on an account before the better way of protecting a position is used on it.
 
-A trial never trades: Coinbase is asked for a preview, and on OKX a pair far from the market, of the smallest size, is
-placed and cancelled at once. Whatever is not answered clearly counts as not passed, so that stops are emulated.
+A trial never trades: Coinbase is asked for a preview, and OKX for a pair far from the market that sells more than the
+account holds: that its funds do not suffice is looked at last, so nothing rests, and no coin is kept from a position's
+stop. Whatever is not answered clearly counts as not passed, so that stops are emulated.
 """
 
 import logging
@@ -13,7 +14,7 @@ from tradepulse.domain.client_ids import TRADE_LENGTH, ClientId, IdRole
 from tradepulse.exchanges.ccxt_exchange import ExchangeConnection
 from tradepulse.exchanges.order_calls import order_calls
 from tradepulse.exchanges.order_inquiry import FAILURES
-from tradepulse.exchanges.order_intents import GatewayMarket
+from tradepulse.exchanges.order_intents import NOTHING, GatewayMarket
 from tradepulse.exchanges.outcomes import Outcome, outcome_of, reason_of, wants_funds
 from tradepulse.exchanges.rate_budget import Urgency
 from tradepulse.exchanges.unified_calls import Call, Exit, OrderCalls, OrderForm, PairIds, SentOrder
@@ -66,10 +67,14 @@ async def _preview_of_a_bracket(connection: ExchangeConnection, market: GatewayM
 
 async def _pair_far_away(connection: ExchangeConnection, market: GatewayMarket, price: Decimal) -> Probe:
     """``cash`` first: it cannot borrow. With ``cross`` a pair without coins would, so there must be coins."""
+    total, free = await _held(connection, market)
+    if total is None or free is None:
+        return Probe(passed=False, why="not tried: what is held was not told")
     tried = []
     for mode in ("cash", "cross"):
-        far, calls = _far_exit(market, price), order_calls(market.calls.market, okx_trade_mode=mode)
-        if mode == "cross" and not await _holds(connection, market, far.quantity):
+        far = _far_exit(market, price, beyond=total if mode == "cash" else NOTHING)
+        calls = order_calls(market.calls.market, okx_trade_mode=mode)
+        if mode == "cross" and free < far.quantity:
             tried.append("cross was not tried, because there is nothing to sell")
             break
         passed, words = await _placed_and_cancelled(connection, calls, far)
@@ -107,19 +112,25 @@ async def _cancelled(connection: ExchangeConnection, cancelling: Call) -> bool:
     return False
 
 
-async def _holds(connection: ExchangeConnection, market: GatewayMarket, quantity: Decimal) -> bool:
+async def _held(connection: ExchangeConnection, market: GatewayMarket) -> tuple[Decimal | None, Decimal | None]:
+    """Total and free amount of what the market trades; ``None`` where it was not told."""
     try:
-        balance = await connection.call(Call("fetch_balance", ()), Urgency.QUESTIONS)
-        return Decimal(str((balance.get("free") or {}).get(market.spec.base) or 0)) >= quantity
+        balance = await connection.asked(Call("fetch_balance", ()))
     except FAILURES as error:
         logger.warning("What is held was not told: %s", reason_of(error))
-        return False
+        return None, None
+    if not balance.get("total"):
+        # Who trades has at least money: an empty answer proves nothing.
+        return None, None
+    total, free = ((balance.get(kind) or {}).get(market.spec.base) or 0 for kind in ("total", "free"))
+    return Decimal(str(total)), Decimal(str(free))
 
 
-def _far_exit(market: GatewayMarket, price: Decimal) -> Exit:
+def _far_exit(market: GatewayMarket, price: Decimal, beyond: Decimal = NOTHING) -> Exit:
+    """The smallest that is taken, and ``beyond`` what is held where it is not to be taken."""
     spec, stop = market.spec, price * FAR_BELOW
     least = max(spec.min_notional * LEAST_VALUE / stop, market.filters.min_amount or spec.lot_size)
-    lots = (least / spec.lot_size).to_integral_value(ROUND_CEILING)
+    lots = ((least + beyond) / spec.lot_size).to_integral_value(ROUND_CEILING)
     limit = None if market.pair_at_market else stop * Decimal("0.95")
     return Exit(spec.quantity(int(lots)), stop, price * FAR_ABOVE, limit)
 

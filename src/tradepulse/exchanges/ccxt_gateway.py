@@ -433,7 +433,7 @@ class CcxtGateway:
     def _pair_of(self, order: TrackedOrder) -> TrackedOrder | None:
         """The pair that an order unknown by its own id may be a leg of, where a pair is one order."""
         market = self._of(order.spec.key)
-        if order.client_id in self._orders or not market.pairs or market.separate_legs:
+        if order.client_id in self._orders or not market.pairs_may_rest or market.separate_legs:
             return None
         ids = pair_ids_of(order.client_id)
         if ids is None:

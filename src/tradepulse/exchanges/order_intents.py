@@ -40,6 +40,8 @@ class GatewayMarket:
     pairs: bool
     market_stops: bool
     pair_at_market: bool
+    pairs_may_rest: bool
+    """An earlier process may have placed pairs here, whatever this one found out about the account."""
     obstacle: str = ""
     bid: Decimal | None = None
 
@@ -72,6 +74,7 @@ def gateway_market(
         pairs=mode_for(venue, info, probed=probed).value is ProtectionMode.NATIVE,
         market_stops=StopType.MARKET in stop_types_for(venue, info),
         pair_at_market=venue.pair_stop.value is StopType.MARKET,
+        pairs_may_rest=mode_for(venue, info, probed=True).value is ProtectionMode.NATIVE,
         obstacle=obstacle_of(market),
     )
 

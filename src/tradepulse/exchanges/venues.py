@@ -247,8 +247,8 @@ _OKX = Venue(
         "an order that a trigger placed has the id of the triggered one in ccxt; its own is ordId",
         "the stream gives a fee as a change of the balance: what was paid is negative",
     ),
-    probe="a far oco of the smallest size, cancelled at once: which tdMode an account takes for stops and pairs is not "
-    "documented",
+    probe="a far oco of more than is held, refused for its funds alone: which tdMode an account takes for stops and "
+    "pairs is not documented",
 )
 
 _BYBIT = Venue(

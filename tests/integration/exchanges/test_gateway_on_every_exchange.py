@@ -82,12 +82,14 @@ async def test_pair_when_one_leg_fills_then_its_name_is_told_and_both_ends(
 
 
 @every(WITH_PAIRS)
+@pytest.mark.parametrize("probed", [True, False])
 async def test_pair_when_another_process_placed_it_then_found_by_its_legs_and_cancelled(
-    place: Place, exchange: RunningExchange, tmp_path: Path
+    place: Place, exchange: RunningExchange, tmp_path: Path, probed: bool
 ) -> None:
+    """Also where this process could not try the account, and places none itself."""
     async with on(place, exchange, tmp_path) as desk:
         await desk.execute(desk.pair(1))
-    async with on(place, exchange, tmp_path, listening=False) as desk:
+    async with on(place, exchange, tmp_path, listening=False, probed=probed) as desk:
         for role in (IdRole.STOP, IdRole.TARGET):
             asked = await desk.execute(desk.query(1, role))
             assert name(1, role) in {fact.client_id for fact in asked if isinstance(fact, OrderAccepted)}

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -239,14 +240,30 @@ async def test_pair_when_its_order_finds_no_buyers_then_effective_although_nothi
     assert exchange.uncovered()[-1].most == Decimal("0.00799")
 
 
-async def test_pair_when_the_target_falls_back_then_its_limit_rests_without_a_stop(
+async def test_pair_when_the_target_falls_back_then_sold_at_market_and_no_limit_rests_without_a_stop(
     exchange: RunningExchange, client: Any
 ) -> None:
     await protected(client)
     exchange.price("60000", bid="59990", ask="60010")
     pair = await pair_of(client)
     child = await client.fetch_order(pair["ordId"], SYMBOL)
-    assert (pair["actualSide"], child["status"], child["price"]) == ("tp", "open", 60_000)
+    assert (pair["actualSide"], child["status"], child["average"]) == ("tp", "closed", 59_990)
+    assert exchange.uncovered()[-1].end is not None
+    assert exchange.balance("BTC") == 0
+
+
+async def test_pair_when_others_made_it_with_a_limit_as_target_then_that_rests_under_an_id_of_its_own(
+    exchange: RunningExchange, client: Any
+) -> None:
+    """What a pair placed by hand, or by an earlier version, may still do."""
+    await bought(client)
+    call = order_calls(traded_market_of(client, SYMBOL)).protective_pair(
+        IDS, Exit(HOLDING, Decimal(45_000), Decimal(60_000))
+    )
+    await perform(client, replace(call, arguments=({**call.arguments[0], "tpOrdPx": "60000"},)))
+    exchange.price("60000", bid="59990", ask="60010")
+    child = await client.fetch_order((await pair_of(client))["ordId"], SYMBOL)
+    assert (child["status"], child["price"]) == ("open", 60_000)
     assert exchange.uncovered()[-1].end is None
     with pytest.raises(ccxt.OrderNotFound):
         await client.cancel_order(child["id"], SYMBOL)

@@ -249,6 +249,18 @@ def test_stop_when_refused_because_the_price_is_beyond_it_then_left_at_market_at
     assert closed(desk).trade.exit_reason is ExitReason.STOP
 
 
+def test_position_when_pairs_are_not_possible_any_more_after_a_restart_then_protected_by_a_stop_alone() -> None:
+    desk = Desk()
+    pair, state = desk.open(), desk.core.state
+    assert isinstance(pair, PlaceProtection)
+    desk.core = ExecutionCore("book", desk.portfolio, {MARKET.key: ProtectionMode.EMULATED}, Patience(not_founds=1))
+    desk.core.state = state
+    assert desk.hear(OrderNotFound(pair.stop_client_id, START)) == []
+    (stop,) = desk.hear(OrderNotFound(pair.target_client_id, START))
+    assert isinstance(stop, PlaceStop)
+    assert (stop.lots, stop.stop_ticks) == (pair.lots, pair.stop_ticks)
+
+
 def test_exit_when_refused_then_tried_again_after_a_pause_and_never_given_up() -> None:
     desk = Desk(ProtectionMode.EMULATED)
     stop = desk.stop_alone()
