@@ -126,6 +126,13 @@ def worker_process(url: str, home: Path, *options: str) -> Iterator[subprocess.P
         log.close()
 
 
+async def until_waiting(home: Path, workers: int) -> None:
+    """Before that they would not know what to do about a signal."""
+    async with asyncio.timeout(PATIENCE):
+        while (home / "worker.log").read_text().count("Waiting for background jobs") < workers:
+            await asyncio.sleep(0.1)
+
+
 async def until(app: Application, job_id: str, is_so: Callable[[TrainingJob], bool]) -> TrainingJob:
     async with asyncio.timeout(PATIENCE):
         for _ in iter(int, 1):
@@ -140,6 +147,7 @@ async def until(app: Application, job_id: str, is_so: Callable[[TrainingJob], bo
 async def by_workers(url: str, home: Path) -> Outcome:
     async with application(url, home) as app:
         with worker_process(url, home) as first, worker_process(url, home) as second:
+            await until_waiting(home, 2)
             job_id = await started(app)
             await until(app, job_id, lambda job: job.state.ended)
             first.send_signal(signal.SIGTERM)
