@@ -139,6 +139,17 @@ async def test_orders_when_they_arrived_but_the_answers_did_not_then_each_exists
 
 
 @every(PLACES)
+async def test_order_when_the_exchange_dates_it_before_it_was_sent_then_found_all_the_same(
+    place: Place, exchange: RunningExchange, tmp_path: Path
+) -> None:
+    """The exchange's clock is known as well as it was measured, and may have gone back since."""
+    async with on(place, exchange, tmp_path) as desk:
+        exchange.clock(skew=-800)
+        exchange.fault(LOST["503"](**place.placing))
+        assert kinds(await desk.execute(desk.stop(1))) == ["accepted"]
+
+
+@every(PLACES)
 async def test_order_when_it_never_arrived_then_in_doubt_then_not_found(
     place: Place, exchange: RunningExchange, tmp_path: Path
 ) -> None:
