@@ -82,7 +82,7 @@ class ExchangeConnection:
         A refusal for the rate silences all wallets on this address; one for the time has the clock measured anew.
         """
         try:
-            with at_urgency(urgency, patience_ms):
+            with at_urgency(urgency, patience_ms), own_cancellation():
                 return await getattr(self.client, call.method)(*call.arguments)
         except REFUSED_FOR_THE_RATE as error:
             self.budget.note_refusal(self.client.last_response_headers or {}, str(error))

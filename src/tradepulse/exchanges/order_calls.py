@@ -171,7 +171,7 @@ class _Coinbase(OrderCalls):
     def query(self, order: SentOrder) -> tuple[Call, ...]:
         if order.exchange_id:
             return (Call("fetch_order", (order.exchange_id, self.market.symbol)),)
-        return (self.symbol_call("fetch_orders", order.sent_at, HISTORY_PAGE),)
+        return (self.symbol_call("fetch_orders", order.since, HISTORY_PAGE),)
 
 
 class _Okx(OrderCalls):
@@ -338,7 +338,7 @@ class _Gate(OrderCalls):
             return self._query_stop(order)
         return (
             Call("fetch_order", (order.exchange_id or self.wire_id(order.client_id), self.market.symbol)),
-            self.symbol_call("fetch_closed_orders", order.sent_at, HISTORY_PAGE),
+            self.symbol_call("fetch_closed_orders", order.since, HISTORY_PAGE),
         )
 
     def _query_stop(self, order: SentOrder) -> tuple[Call, ...]:
@@ -378,7 +378,7 @@ class _Bitget(OrderCalls):
     def query(self, order: SentOrder) -> tuple[Call, ...]:
         if order.form is not OrderForm.STOP:
             return super().query(order)
-        ended = self.symbol_call("fetch_canceled_and_closed_orders", order.sent_at, HISTORY_PAGE, {"trigger": True})
+        ended = self.symbol_call("fetch_canceled_and_closed_orders", order.since, HISTORY_PAGE, {"trigger": True})
         return (self.symbol_call("fetch_open_orders", None, None, {"trigger": True}), ended)
 
     def open_orders(self) -> tuple[Call, ...]:
@@ -419,7 +419,7 @@ class _Bitfinex(OrderCalls):
         market = {"symbol": self.market.id}
         return (
             Call("private_post_auth_r_orders_symbol", (market | self._by_id(order),)),
-            Call("private_post_auth_r_orders_symbol_hist", (market | {"start": order.sent_at, "limit": HISTORY_PAGE},)),
+            Call("private_post_auth_r_orders_symbol_hist", (market | {"start": order.since, "limit": HISTORY_PAGE},)),
         )
 
     def _by_id(self, order: SentOrder) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
-from tradepulse.domain.market import MarketSpec
+from tradepulse.domain.market import MINUTE, MarketSpec
 from tradepulse.exchanges.client_ids import id_on_wire
 from tradepulse.exchanges.rounding import Rounding
 from tradepulse.exchanges.venue_facts import MarketBuy, StopType, Venue
@@ -42,8 +42,13 @@ class SentOrder:
     client_id: str
     form: OrderForm
     sent_at: int
-    """UTC milliseconds, not later than the sending."""
+    """UTC milliseconds by the exchange's clock, as far as it is known."""
     exchange_id: str = ""
+
+    @property
+    def since(self) -> int:
+        """Not later than it arrived, however wrong that clock is: what is not listed is believed never to have come."""
+        return max(0, self.sent_at - MINUTE)
 
 
 @dataclass(frozen=True, slots=True)

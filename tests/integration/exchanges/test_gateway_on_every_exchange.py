@@ -5,6 +5,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 
+import ccxt.pro as ccxt
 import pytest
 from tests.integration.exchanges.places import LOST, PLACES, WITH_PAIRS, Place, every, on, told_once
 from tests.integration.exchanges.trading_desk import fills_in, kinds, name
@@ -22,6 +23,7 @@ from tests.local_exchanges.running import RunningExchange
 from tradepulse.domain.client_ids import IdRole
 from tradepulse.domain.events import OrderAccepted, OrderEnded
 from tradepulse.domain.orders import OrderRole, OrderStatus
+from tradepulse.exchanges.unified_calls import Call
 
 
 @every(PLACES)
@@ -139,6 +141,17 @@ async def test_orders_when_they_arrived_but_the_answers_did_not_then_each_exists
 
 
 @every(PLACES)
+async def test_order_when_the_exchange_dates_it_before_it_was_sent_then_found_all_the_same(
+    place: Place, exchange: RunningExchange, tmp_path: Path
+) -> None:
+    """The exchange's clock is known as well as it was measured, and may have gone back since."""
+    async with on(place, exchange, tmp_path) as desk:
+        exchange.clock(skew=-800)
+        exchange.fault(LOST["503"](**place.placing))
+        assert kinds(await desk.execute(desk.stop(1))) == ["accepted"]
+
+
+@every(PLACES)
 async def test_order_when_it_never_arrived_then_in_doubt_then_not_found(
     place: Place, exchange: RunningExchange, tmp_path: Path
 ) -> None:
@@ -177,6 +190,23 @@ async def test_stream_when_it_breaks_and_a_stop_fills_meanwhile_then_nothing_is_
         await desk.until_heard(OrderEnded, name(1, IdRole.STOP))
         await desk.until(lambda: len(desk.fills_heard()) == 4)
         told_once(desk, exchange, [])
+
+
+@every(PLACES)
+async def test_markets_when_who_began_to_load_them_is_cancelled_then_who_waits_too_has_a_failure_and_goes_on(
+    place: Place, exchange: RunningExchange, tmp_path: Path
+) -> None:
+    """Streams that are given up take the loading along which they began; nobody else may end by it."""
+    loading = Call("load_markets", (True,))
+    async with on(place, exchange, tmp_path) as desk:
+        began = asyncio.create_task(desk.connection.call(loading))
+        await asyncio.sleep(0)
+        waits = asyncio.create_task(desk.connection.call(loading))
+        await asyncio.sleep(0)
+        began.cancel()
+        with pytest.raises(ccxt.NetworkError, match="another task"):
+            await waits
+        assert desk.market.symbol in await desk.connection.call(loading)
 
 
 @every(PLACES)
