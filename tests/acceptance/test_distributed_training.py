@@ -129,7 +129,7 @@ def worker_process(url: str, home: Path, *options: str) -> Iterator[subprocess.P
 async def until_waiting(home: Path, workers: int) -> None:
     """Before that they would not know what to do about a signal."""
     async with asyncio.timeout(PATIENCE):
-        while (home / "worker.log").read_text().count("Waiting for background jobs") < workers:
+        while (home / "worker.log").read_text().count("Waiting for background jobs") < workers:  # noqa: ASYNC110
             await asyncio.sleep(0.1)
 
 
