@@ -14,6 +14,7 @@ import hypothesis
 import psycopg
 import pytest
 
+from tradepulse.shared import secrets
 from tradepulse.storage.db import Database, create_database, open_database
 from tradepulse.storage.embedded import EmbeddedServer
 from tradepulse.storage.schema import sync_schema
@@ -65,3 +66,12 @@ def database_url(postgres_server: EmbeddedServer) -> Iterator[str]:
 async def database(database_url: str, tmp_path: Path) -> AsyncIterator[Database]:
     async with open_database(database_url, tmp_path, sync=False) as opened:
         yield opened
+
+
+@pytest.fixture(autouse=True)
+def secrets_of_this_test_only() -> Iterator[None]:
+    """What one test registers as a secret would be hidden from the words of all that follow."""
+    known = secrets._known
+    before = known._forms, known.pattern
+    yield
+    known._forms, known.pattern = before

@@ -14,7 +14,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from queue import Queue
 from typing import Any
@@ -39,7 +39,8 @@ class Nursery:
         self._deaths: dict[int, int] = {}
         self._died = threading.Condition()
         self._one_at_a_time = threading.Lock()
-        threading.Thread(target=self._listen, daemon=True).start()
+        self._listener = threading.Thread(target=self._listen, daemon=True)
+        self._listener.start()
 
     def born(self, life: str) -> int:
         assert self._process.stdin is not None
@@ -56,6 +57,15 @@ class Nursery:
             if not self._died.wait_for(lambda: pid in self._deaths, seconds):
                 raise TimeoutError(f"Process {pid} does not end.")
         return self._deaths[pid]
+
+    def close(self) -> None:
+        """After the process has ended."""
+        self._listener.join(10)
+        for pipe in (self._process.stdin, self._process.stdout):
+            # What was not written to a process that is gone is of no use to anybody.
+            with suppress(BrokenPipeError):
+                if pipe is not None:
+                    pipe.close()
 
     def _listen(self) -> None:
         assert self._process.stdout is not None
@@ -79,11 +89,13 @@ def nursery() -> Iterator[Nursery]:
         stdout=subprocess.PIPE,
         text=True,
     )
+    born = Nursery(process)
     try:
-        yield Nursery(process)
+        yield born
     finally:
         process.kill()
         process.wait()
+        born.close()
 
 
 def _serve() -> None:
