@@ -57,9 +57,6 @@ class SeenTrade:
     time: int
 
 
-_ENDED_WITH_SOME = (OrderStatus.CANCELLED, OrderStatus.EXPIRED)
-
-
 def orders_in(client: Any, call: Call, answer: Any, symbol: str) -> list[SeenOrder]:
     """Every order in the answer to a query. Raw answers are parsed by ccxt order by order."""
     if call.unified:
@@ -88,12 +85,8 @@ def seen_order(order: Mapping[str, Any], raw: Any = None) -> SeenOrder:
     bracket = (info.get("order_configuration") or {}).get("trigger_bracket_gtc") or {}
     quantity = _amount(order.get("amount") or bracket.get("base_size"))
     status = _STATUSES.get(str(order.get("status")), OrderStatus.OPEN)
-    # ccxt leaves it out of what Kraken's stream tells.
-    told = info.get("cum_qty") if order.get("filled") is None else order["filled"]
-    filled = _amount(told)
-    if told is None and status in _ENDED_WITH_SOME:
-        # How much of it traded is not known, so that it has ended is not believed: it is asked for.
-        status = OrderStatus.OPEN
+    # ccxt leaves it out of what Kraken's stream tells. A trigger order of OKX has none until its child trades.
+    filled = _amount(info.get("cum_qty") if order.get("filled") is None else order["filled"])
     children = _children(info)
     if children:
         # Triggered: the order that it placed goes on under an id of its own, and what filled is told of that one. ccxt
