@@ -60,6 +60,8 @@ async def test_trade_when_its_stop_is_reached_then_sold_and_no_stop_is_placed_ag
 async def test_trade_when_orders_fill_in_parts_then_what_is_held_has_its_stop_until_all_is_sold(
     place: Place, mode: ProtectionMode, exchange: RunningExchange, tmp_path: Path
 ) -> None:
+    if place.exchange == "okx" and mode is ProtectionMode.NATIVE:
+        pytest.skip("a pair of OKX sells at its target at market: what that leaves may be sold before it is looked at")
     exchange.price("50000", symbol=place.symbol, depth="0.010", largest_trade="0.003")
     async with one_trade(place, exchange, tmp_path, mode) as trade:
         await trade.enter()
