@@ -1,6 +1,6 @@
 """A small part of ``make chaos``: the live trader is killed on failing exchanges, and its books agree every time.
 
-Kraken is left to ``make chaos``: docs/research/chaos.md says what was found there and is not understood yet.
+Kraken is left to ``make chaos``: what was found there was mended, and it has not been killed often enough since.
 ``TRADEPULSE_TEST_CHAOS_KILLS`` sets how many times it is killed.
 """
 
