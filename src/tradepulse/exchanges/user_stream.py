@@ -31,6 +31,9 @@ _ENDINGS = {
     "serverShutdown": "the exchange is about to close it",
     "eventStreamTerminated": "the exchange has ended the account's events",
 }
+# OKX refuses a login and keeps the connection open; ccxt takes that login for one under way and waits for ever.
+# https://www.okx.com/docs-v5/en/#error-code-websocket
+_LOGINS_REFUSED = frozenset({"60004", "60005", "60006", "60007", "60009", "60011", "60024"})
 # ccxt hands on what the fee does to the balance, where everywhere else it tells what was paid.
 _FEES_AS_CHANGES = frozenset({"okx"})
 
@@ -168,6 +171,8 @@ def _ending(message: Any) -> str:
         return ""
     inner = message.get("event")
     told = _ENDINGS.get(str((inner if isinstance(inner, dict) else message).get("e")), "")
+    if inner == "error" and str(message.get("code")) in _LOGINS_REFUSED:
+        told = f"it refused the login: {message.get('msg')}"
     # A market's channel names its symbol; of an own channel, with an expired token say, only the refusal is told.
     refused = message.get("method") == "subscribe" and message.get("success") is False and "symbol" not in message
     return told or (f"it refused a subscription: {message.get('error')}" if refused else "")

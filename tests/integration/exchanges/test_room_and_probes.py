@@ -9,7 +9,7 @@ from tests.local_exchanges.fault_rules import unavailable
 from tests.local_exchanges.running import RunningExchange, local_exchange
 
 from tradepulse.domain.orders import ProtectionMode
-from tradepulse.exchanges import ccxt_gateway
+from tradepulse.exchanges import ccxt_exchange, ccxt_gateway
 
 Terms = dict[str, str | None]
 
@@ -112,3 +112,24 @@ async def test_entry_when_the_exchange_says_of_itself_that_it_is_in_maintenance_
         await desk.until(lambda: "maintenance" in desk.gateway.obstacle(desk.market))
         exchange.venue("system", status="online")
         await desk.until(lambda: desk.gateway.obstacle(desk.market) == "")
+
+
+@every([OKX])
+async def test_entry_when_a_login_was_refused_once_then_the_account_is_listened_to_again_and_it_is_sent(
+    place: Place, exchange: RunningExchange, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """ccxt takes the refused login for one that is under way, and nothing more comes on that connection."""
+    monkeypatch.setattr(ccxt_exchange, "CLOCK_PAUSE_MS", 0)
+    async with on(place, exchange, tmp_path) as desk:
+        await desk.until(lambda: _own_channels(exchange) == 2)
+        exchange.clock(skew=3_600_000)
+        exchange.cut_streams()
+        await desk.until(lambda: "is down" in desk.gateway.obstacle(desk.market))
+        await desk.until(lambda: desk.gateway.obstacle(desk.market) == "")
+        await desk.until(lambda: _own_channels(exchange) == 2)
+        assert kinds(await desk.execute(desk.entry(1)))[-1] == "ended"
+
+
+def _own_channels(exchange: RunningExchange) -> int:
+    told = exchange.streams()["connections"]
+    return sum("orders" in name for each in told for name in each["wanted"])
