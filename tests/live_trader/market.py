@@ -28,6 +28,9 @@ class FrozenMarket:
         self._over += 1
         self._exchange.clock(now=BEGIN + self._over * MINUTE)
         self._exchange.clock(advance=3_500)
+        if prices:
+            # The next minute's first trade wakes who sleeps by a clock that stands still.
+            self._exchange.price(prices[-1], self._symbol, depth=depth, **terms)
         await asyncio.sleep(4 * pause)
 
     async def told(self, trader: RunningTrader, *prices: str, **terms: str) -> None:

@@ -144,6 +144,7 @@ async def _lived(exchange_id: str, folder: Path, deaths: set[int]) -> PaperTrade
             price *= 1 + MOVES.get(minute, 0)
             exchange.clock(now=BEGIN + (minute + 1) * MINUTE)
             exchange.clock(advance=3_500)
+            exchange.price(f"{price:.1f}")
             if minute in deaths:
                 continue
             if life.done():
