@@ -22,6 +22,7 @@ from tradepulse.storage.schema import sync_schema
 EMBEDDED_DATABASE = "tradepulse"
 CONNECT_SECONDS = 10
 POOL_SECONDS = 30.0
+RECONNECT_SECONDS = 5.0
 LOCK_ATTEMPTS, LOCK_PAUSE = 30, 0.1
 _LOCK = "select pg_try_advisory_lock(hashtextextended(%s, 0))"
 # The two halves of an advisory lock's key are kept apart.
@@ -81,8 +82,16 @@ async def _open_pool(url: str, *, embedded: bool, sync: bool, pool_size: int) ->
     await _probe(url)
     if sync:
         await asyncio.to_thread(sync_schema, url)
+    # Given up early and begun anew by the next who asks: the pool's own attempts are up to minutes apart.
     pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
-        url, min_size=1, max_size=pool_size, open=False, timeout=POOL_SECONDS, configure=_configure, name="tradepulse"
+        url,
+        min_size=1,
+        max_size=pool_size,
+        open=False,
+        timeout=POOL_SECONDS,
+        reconnect_timeout=RECONNECT_SECONDS,
+        configure=_configure,
+        name="tradepulse",
     )
     with database_errors(url):
         await pool.open(wait=True, timeout=POOL_SECONDS)

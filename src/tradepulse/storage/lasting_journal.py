@@ -22,7 +22,9 @@ COMMIT_SECONDS = 2.0
 """What protects a position waits no longer for the database than this."""
 WATCH_SECONDS = 5.0
 """Between looks at a database that took every step."""
-FIRST_PAUSE, LONGEST_PAUSE = 0.5, 15.0
+FIRST_PAUSE, LONGEST_PAUSE = 0.5, 4.0
+LEAST_PATIENCE = 6.0
+"""Seconds that bringing in may take, more when there is much."""
 
 
 class LastingJournal:
@@ -67,7 +69,7 @@ class LastingJournal:
         while True:
             await self._until_needed(pause)
             try:
-                async with asyncio.timeout(max(LONGEST_PAUSE, COMMIT_SECONDS * len(self._waiting))):
+                async with asyncio.timeout(max(LEAST_PATIENCE, COMMIT_SECONDS * len(self._waiting))):
                     await (self._bring_in() if self._waiting else self._renew())
                 pause = FIRST_PAUSE
                 if not self._waiting:
