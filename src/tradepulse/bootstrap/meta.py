@@ -61,7 +61,7 @@ async def run_meta(
     return [await _decided(app, controller or controller_of(app), name, notes) for name in books]
 
 
-async def roll_back(app: Application, book: str, version: int, *, by: str) -> Policy:
+async def roll_back(app: Application, book: str, version: int, by: str) -> Policy:
     policy = await controller_of(app).rollback(book, version, await facts_now(app, book), by=by)
     await hand_over(app, policy)
     return policy

@@ -70,7 +70,7 @@ def rollback(version: Version, book: BookName = None, by: By = "command line", a
     async def work(app: "Application") -> Policy:
         from tradepulse.bootstrap import meta, requests
 
-        return await meta.roll_back(app, await requests.known_book(app, book), version, by=by)
+        return await meta.roll_back(app, await requests.known_book(app, book), version, by)
 
     issued = run(with_application(settings_for_command(), work))
     if as_json:
