@@ -16,6 +16,7 @@ from tradepulse.bootstrap.job_kinds import KINDS, JobWork
 from tradepulse.bootstrap.jobs import jobs_of
 from tradepulse.bootstrap.meta import language_model, policy_store, roll_back, run_meta
 from tradepulse.bootstrap.schedules import schedules_of
+from tradepulse.core.signal_library import size_key
 from tradepulse.domain.events import EquityMarked, RequestTaken
 from tradepulse.domain.inbox import Request
 from tradepulse.domain.market import DAY, HOUR, SeriesKey, Timeframe
@@ -81,6 +82,23 @@ async def test_policy_of_stored_facts_reaches_an_engine_that_obeys_it(app: Appli
     assert engine.answered is not None
     assert engine.answered.done
     assert step.memorable
+
+
+async def test_markets_are_those_that_the_engine_looks_at_or_holds_whatever_else_is_stored(app: Application) -> None:
+    swap = SeriesKey("simulated", "ETH/USDT:USDT", Timeframe.H1)
+    long_ago = SeriesKey("simulated", "OLD/USDT", Timeframe.H1)
+    await app.candles.write(swap, candles(6, 2_300, until=NOW - 3 * HOUR), simulated=True)
+    await app.candles.write(long_ago, candles(7, 50, until=NOW - 9 * DAY), simulated=True)
+    looked_at = {size_key("htf_sweep", BTC, "p1"): 1_000_000}
+    held = {"one": {"series": {"exchange": "simulated", "symbol": "ETH/USDT:USDT", "timeframe": "5m"}}}
+    day = await begun(app, sizes=looked_at, positions=held)
+    (issued,) = await run_meta(app, "paper")
+    assert [one["market"] for one in issued.facts["markets"]] == ["simulated BTC/USDT", "simulated ETH/USDT:USDT"]
+    assert "newest candle of a market is 3.0 h old" in issued.reasons
+    # Looked at no longer, its age is nobody's business.
+    await lived(app, day, Decimal(10_000), NOW, sizes={size_key("htf_sweep", swap, "p2"): 0})
+    (issued,) = await run_meta(app, "paper")
+    assert [one["market"] for one in issued.facts["markets"]] == ["simulated ETH/USDT:USDT"]
 
 
 async def test_run_that_is_killed_before_it_handed_over_is_made_up_by_the_next_and_nothing_is_done_twice(

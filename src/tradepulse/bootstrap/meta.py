@@ -28,7 +28,6 @@ from tradepulse.strategies.regimes import higher_bars
 logger = logging.getLogger(__name__)
 AUTHOR = "meta-controller"
 OUTCOME_AFTER = DAY
-LATEST_SETUPS = 500
 ROWS_TOLD = 20
 
 
@@ -97,7 +96,7 @@ async def facts_now(app: Application, book: str) -> Facts:
     if summary is None or remembered is None:
         raise ConfigurationError(f"Book '{book}' has not begun.", "Start trading it, then run this again.")
     coverage = await app.candles.coverage()
-    markets = await _markets(app, book, coverage)
+    markets = _markets(app, remembered[1], coverage)
     simulated = any(one.simulated for one in coverage if one.series.market in markets)
     # Simulated time is not ours: the book's own is.
     now = int(summary["last_event_time"]) if simulated else app.clock.now()
@@ -115,12 +114,21 @@ def market_name(market: MarketKey) -> str:
     return f"{market.exchange} {market.symbol}"
 
 
-async def _markets(app: Application, book: str, coverage: Sequence[SeriesCoverage]) -> list[MarketKey]:
-    """Of the book's positions and last setups; where it has none yet, all that are stored of its exchange."""
-    rows = [*await app.reader.positions(book), *await app.reader.setups(book, limit=LATEST_SETUPS)]
+def _markets(app: Application, snapshot: JsonObject, coverage: Sequence[SeriesCoverage]) -> list[MarketKey]:
+    """What the engine looks at and holds; where that is nothing, all that is stored of the exchange in the settings."""
     stored = {one.series.market for one in coverage}
-    seen = {MarketKey(str(row["exchange"]), str(row["symbol"])) for row in rows} & stored
-    return sorted(seen or {one for one in stored if one.exchange == app.settings.exchange})
+    traded = {_market_of(key) for key in snapshot.get("sizes", {})}
+    held = {
+        MarketKey(str(one["series"]["exchange"]), str(one["series"]["symbol"]))
+        for one in snapshot.get("positions", {}).values()
+    }
+    return sorted((traded | held) & stored or {one for one in stored if one.exchange == app.settings.exchange})
+
+
+def _market_of(size_key: str) -> MarketKey:
+    """Of ``exchange:symbol:timeframe:strategy:parameters``; a symbol may have colons of its own."""
+    exchange, *symbol = size_key.split(":")[:-3]
+    return MarketKey(exchange, ":".join(symbol))
 
 
 async def _hours(app: Application, coverage: Sequence[SeriesCoverage], now: int) -> Candles:

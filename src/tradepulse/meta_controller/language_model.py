@@ -86,12 +86,18 @@ class LanguageModel:
             raise UnusableReplyError(f"No reply came within {self._limits.seconds:g} s.") from None
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise UnusableReplyError(f"The endpoint cannot be reached: {type(error).__name__}.") from None
+        except (ValueError, RecursionError) as error:
+            # What it said cannot be sent back to it: half letters, or nested without end.
+            raise UnusableReplyError(f"The endpoint's words cannot be read: {type(error).__name__}.") from None
         finally:
             spent.milliseconds = round((perf_counter() - began) * 1000)
 
     def _client(self) -> httpx.AsyncClient:
         key = self.endpoint.api_key
-        headers = {"Authorization": f"Bearer {key.get_secret_value()}"} if key is not None else {}
+        # Nothing packed: what is unpacked may be a thousand times as large.
+        headers = {"Accept-Encoding": "identity"}
+        if key is not None:
+            headers["Authorization"] = f"Bearer {key.get_secret_value()}"
         return httpx.AsyncClient(
             headers=headers,
             timeout=self._limits.seconds,
@@ -136,7 +142,7 @@ class LanguageModel:
             if response.status_code != httpx.codes.OK:
                 raise UnusableReplyError(f"The endpoint answered {response.status_code}.")
             text = b""
-            async for part in response.aiter_bytes():
+            async for part in response.aiter_raw():
                 text += part
                 if len(text) > LARGEST_ANSWER:
                     raise UnusableReplyError(f"The endpoint's answer has more than {LARGEST_ANSWER} bytes.")

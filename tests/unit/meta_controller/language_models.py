@@ -37,13 +37,18 @@ class Server:
         self.heard: list[dict[str, Any]] = []
         self.port = 0
         self._at_work = set[asyncio.Task[None]]()
+        self._writers: list[asyncio.StreamWriter] = []
 
     async def stop(self) -> None:
         for task in self._at_work:
             task.cancel()
         await asyncio.gather(*self._at_work, return_exceptions=True)
+        for writer in self._writers:
+            writer.close()
+        await asyncio.gather(*(writer.wait_closed() for writer in self._writers), return_exceptions=True)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._writers.append(writer)
         task = asyncio.create_task(self._serve(reader, writer))
         self._at_work.add(task)
         task.add_done_callback(self._at_work.discard)

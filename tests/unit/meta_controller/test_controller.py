@@ -1,6 +1,7 @@
 """A decision of the hour with a language model that behaves, misbehaves, attacks, or is not there."""
 
 import asyncio
+import gzip
 import json
 from collections.abc import Sequence
 from dataclasses import replace
@@ -72,6 +73,8 @@ FAILURES: dict[str, Behaviour] = {
     "tools for ever": says(completion("", 100, [tool_call("recent_trades")])),
     "broken tools": says(completion("", 100, [{"function": 3}])),
     "tools that are none": says(b'{"choices": [{"message": {"tool_calls": "all"}}]}'),
+    "half letters in a tool": says(completion("", 100, [tool_call("\ud800")])),
+    "packed": writes(http(gzip.compress(b" " * 10_000_000), more="Content-Encoding: gzip\r\n")),
     "half letters": says(completion('{"risk": "\ud800"}')),
 }
 
