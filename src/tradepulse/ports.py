@@ -11,6 +11,7 @@ from tradepulse.domain.events import EngineEvent, MarketEvent, OrderEvent
 from tradepulse.domain.inbox import Request
 from tradepulse.domain.jobs import Job, JobOrder, JobProgress, Schedule
 from tradepulse.domain.market import Candles, MarketKey, MarketSpec, SeriesKey
+from tradepulse.domain.policy import Policy
 from tradepulse.domain.training import (
     Combination,
     Configuration,
@@ -664,4 +665,34 @@ class EmbeddingStore(Protocol):
 
     async def drop_other_models(self, timeframe: str, version: str) -> int:
         """Forget what other models made of this timeframe; how many setups that were."""
+        ...
+
+
+class PolicyStore(Protocol):
+    """Versions of the policy of each book, numbered 1, 2, 3; a version never changes, but for what followed."""
+
+    async def add(self, policy: Policy, situation: str, embedding: Embedding) -> Policy:
+        """With the number it was given; its market state and its situation are stored with it."""
+        ...
+
+    async def get(self, book: str, version: int) -> Policy | None: ...
+
+    async def history(self, book: str, *, limit: int = 50, before: int | None = None) -> list[Policy]:
+        """Newest first; ``before`` is a version."""
+        ...
+
+    async def tokens_since(self, time: int) -> int:
+        """Spent on language models for policies of all books that were issued at ``time`` or later."""
+        ...
+
+    async def unresolved(self, book: str, until: int) -> list[Policy]:
+        """Issued at ``until`` or before, whose outcome is not known; oldest first, at most 100."""
+        ...
+
+    async def resolve(self, book: str, version: int, outcome: JsonObject, time: int) -> None:
+        """The first outcome counts."""
+        ...
+
+    async def alike(self, book: str, embedding: Embedding, before: int, *, count: int = 5) -> list[Policy]:
+        """Those whose situation was most alike, and whose outcome was known before ``before``."""
         ...

@@ -746,6 +746,106 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/intelligence/meta/history": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Policies
+         * @description Newest first.
+         */
+        get: operations["policies_api_intelligence_meta_history_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/intelligence/meta/market-state": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Market States
+         * @description How the markets of the book were judged, newest first.
+         */
+        get: operations["market_states_api_intelligence_meta_market_state_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/intelligence/meta/policy": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Policy In Force
+         * @description What holds now for entries of the book.
+         */
+        get: operations["policy_in_force_api_intelligence_meta_policy_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/intelligence/meta/policy/{version}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Policy
+         * @description One version with its facts, and what differs from the version before.
+         */
+        get: operations["policy_api_intelligence_meta_policy__version__get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/intelligence/meta/policy/{version}/rollback": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Roll Back
+         * @description Issue its bounds again as a new version, until the next run: never looser than the rules are now.
+         */
+        post: operations["roll_back_api_intelligence_meta_policy__version__rollback_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/jobs": {
         parameters: {
             query?: never;
@@ -2123,6 +2223,24 @@ export interface components {
              */
             last_event_time: number | null;
         };
+        /** BoundsView */
+        BoundsView: {
+            /**
+             * Confluence Bump
+             * @description by how much more of the conditions must hold, 0 to 1
+             */
+            confluence_bump: number;
+            /**
+             * Paused
+             * @description strategies of which nothing is entered
+             */
+            paused: string[];
+            /**
+             * Risk
+             * @description share of the usual size that is left at most, 0 to 1
+             */
+            risk: number;
+        };
         /**
          * CandleBar
          * @description Prices are floats here: a chart draws them, nothing is booked from them.
@@ -2890,6 +3008,29 @@ export interface components {
             items: components["schemas"]["MarketRegimeLine"][];
         };
         /**
+         * MarketState
+         * @enum {string}
+         */
+        MarketState: "calm" | "trending" | "nervous" | "stressed" | "unknown";
+        /** MarketStateLine */
+        MarketStateLine: {
+            /** Conviction */
+            conviction: number;
+            /** Facts */
+            facts: {
+                [key: string]: unknown;
+            };
+            state: components["schemas"]["MarketState"];
+            /**
+             * Time
+             * @description UTC milliseconds
+             * @example 1767225600000
+             */
+            time: number;
+            /** Version */
+            version: number;
+        };
+        /**
          * MatrixLine
          * @description A combination with what is traded there, what the gate said last, and the figures behind it.
          */
@@ -3110,6 +3251,20 @@ export interface components {
             /** Next Cursor */
             next_cursor: number | null;
         };
+        /** Page[MarketStateLine] */
+        Page_MarketStateLine_: {
+            /** Items */
+            items: components["schemas"]["MarketStateLine"][];
+            /** Next Cursor */
+            next_cursor: number | null;
+        };
+        /** Page[PolicyLine] */
+        Page_PolicyLine_: {
+            /** Items */
+            items: components["schemas"]["PolicyLine"][];
+            /** Next Cursor */
+            next_cursor: number | null;
+        };
         /** Page[SetupLine] */
         Page_SetupLine_: {
             /** Items */
@@ -3205,6 +3360,144 @@ export interface components {
          * @enum {string}
          */
         Phase: "starting" | "training" | "trading" | "nothing to trade" | "elsewhere";
+        /**
+         * PolicyChange
+         * @description A field of the bounds that is not what it was in the version before.
+         */
+        PolicyChange: {
+            /** After */
+            after: unknown;
+            /** Before */
+            before: unknown;
+            /** Field */
+            field: string;
+        };
+        /** PolicyDetail */
+        PolicyDetail: {
+            /**
+             * Author
+             * @description `rules`, `rules and language model`, or the person who went back to it
+             */
+            author: string;
+            /** Book */
+            book: string;
+            bounds: components["schemas"]["BoundsView"];
+            /**
+             * Consulted
+             * @description what a language model was asked and answered, or why it was not asked
+             */
+            consulted: {
+                [key: string]: unknown;
+            };
+            /**
+             * Conviction
+             * @description share of the facts about markets that were known
+             */
+            conviction: number;
+            /**
+             * Diff
+             * @description against the version before; empty for the first
+             */
+            diff: components["schemas"]["PolicyChange"][];
+            /**
+             * Facts
+             * @description what the rules looked at
+             */
+            facts: {
+                [key: string]: unknown;
+            };
+            /**
+             * Issued At
+             * @description UTC milliseconds
+             * @example 1767225600000
+             */
+            issued_at: number;
+            /**
+             * Outcome
+             * @description what followed within a day; empty until then
+             */
+            outcome: {
+                [key: string]: unknown;
+            };
+            /** Reasons */
+            reasons: string[];
+            /** Reward Weights */
+            reward_weights: {
+                [key: string]: number;
+            };
+            rules: components["schemas"]["BoundsView"];
+            state: components["schemas"]["MarketState"];
+            /**
+             * Valid Until
+             * @description UTC milliseconds
+             * @example 1767225600000
+             */
+            valid_until: number;
+            /** Version */
+            version: number;
+        };
+        /** PolicyInForce */
+        PolicyInForce: {
+            /** @description null: nothing is taken away, the settings alone hold */
+            in_force: components["schemas"]["PolicyDetail"] | null;
+            /** @description the newest version, its time may be over */
+            latest: components["schemas"]["PolicyDetail"] | null;
+        };
+        /**
+         * PolicyLine
+         * @description One version. `bounds` are in force while it holds; `rules` is what the rules alone left.
+         */
+        PolicyLine: {
+            /**
+             * Author
+             * @description `rules`, `rules and language model`, or the person who went back to it
+             */
+            author: string;
+            /** Book */
+            book: string;
+            bounds: components["schemas"]["BoundsView"];
+            /**
+             * Consulted
+             * @description what a language model was asked and answered, or why it was not asked
+             */
+            consulted: {
+                [key: string]: unknown;
+            };
+            /**
+             * Conviction
+             * @description share of the facts about markets that were known
+             */
+            conviction: number;
+            /**
+             * Issued At
+             * @description UTC milliseconds
+             * @example 1767225600000
+             */
+            issued_at: number;
+            /**
+             * Outcome
+             * @description what followed within a day; empty until then
+             */
+            outcome: {
+                [key: string]: unknown;
+            };
+            /** Reasons */
+            reasons: string[];
+            /** Reward Weights */
+            reward_weights: {
+                [key: string]: number;
+            };
+            rules: components["schemas"]["BoundsView"];
+            state: components["schemas"]["MarketState"];
+            /**
+             * Valid Until
+             * @description UTC milliseconds
+             * @example 1767225600000
+             */
+            valid_until: number;
+            /** Version */
+            version: number;
+        };
         /** PortfolioSummary */
         PortfolioSummary: {
             /** Book */
@@ -3341,7 +3634,7 @@ export interface components {
          * RequestKind
          * @enum {string}
          */
-        RequestKind: "halt" | "resume" | "close position" | "cancel entry" | "move stop";
+        RequestKind: "halt" | "resume" | "close position" | "cancel entry" | "move stop" | "apply policy";
         /**
          * RequestStatus
          * @enum {string}
@@ -3414,6 +3707,14 @@ export interface components {
          * @enum {string}
          */
         Role: "viewer" | "trader" | "admin";
+        /** RollBack */
+        RollBack: {
+            /**
+             * Book
+             * @description default: the first book
+             */
+            book?: string | null;
+        };
         /**
          * ScheduleLine
          * @description A job that comes by the clock; `cron` is read in UTC.
@@ -4615,6 +4916,7 @@ export type Backtests = components['schemas']['Backtests'];
 export type BacktestTrades = components['schemas']['BacktestTrades'];
 export type BookCommand = components['schemas']['BookCommand'];
 export type BookLine = components['schemas']['BookLine'];
+export type BoundsView = components['schemas']['BoundsView'];
 export type CandleBar = components['schemas']['CandleBar'];
 export type CandleSeries = components['schemas']['CandleSeries'];
 export type ChainState = components['schemas']['ChainState'];
@@ -4657,6 +4959,8 @@ export type LiveRequest = components['schemas']['LiveRequest'];
 export type LogLine = components['schemas']['LogLine'];
 export type MarketRegimeLine = components['schemas']['MarketRegimeLine'];
 export type MarketRegimes = components['schemas']['MarketRegimes'];
+export type MarketState = components['schemas']['MarketState'];
+export type MarketStateLine = components['schemas']['MarketStateLine'];
 export type MatrixLine = components['schemas']['MatrixLine'];
 export type MatrixView = components['schemas']['MatrixView'];
 export type Me = components['schemas']['Me'];
@@ -4672,6 +4976,8 @@ export type OrderStatus = components['schemas']['OrderStatus'];
 export type Origin = components['schemas']['Origin'];
 export type PageAuditLine = components['schemas']['Page_AuditLine_'];
 export type PageLogLine = components['schemas']['Page_LogLine_'];
+export type PageMarketStateLine = components['schemas']['Page_MarketStateLine_'];
+export type PagePolicyLine = components['schemas']['Page_PolicyLine_'];
 export type PageSetupLine = components['schemas']['Page_SetupLine_'];
 export type PageTradeRow = components['schemas']['Page_TradeRow_'];
 export type ParameterLine = components['schemas']['ParameterLine'];
@@ -4679,6 +4985,10 @@ export type PasswordOnly = components['schemas']['PasswordOnly'];
 export type PatternLine = components['schemas']['PatternLine'];
 export type Performance = components['schemas']['Performance'];
 export type Phase = components['schemas']['Phase'];
+export type PolicyChange = components['schemas']['PolicyChange'];
+export type PolicyDetail = components['schemas']['PolicyDetail'];
+export type PolicyInForce = components['schemas']['PolicyInForce'];
+export type PolicyLine = components['schemas']['PolicyLine'];
 export type PortfolioSummary = components['schemas']['PortfolioSummary'];
 export type Problem = components['schemas']['Problem'];
 export type ProgressLine = components['schemas']['ProgressLine'];
@@ -4692,6 +5002,7 @@ export type RequestStatus = components['schemas']['RequestStatus'];
 export type RequirementLine = components['schemas']['RequirementLine'];
 export type Resources = components['schemas']['Resources'];
 export type Role = components['schemas']['Role'];
+export type RollBack = components['schemas']['RollBack'];
 export type ScheduleLine = components['schemas']['ScheduleLine'];
 export type ScheduleSwitch = components['schemas']['ScheduleSwitch'];
 export type Scope = components['schemas']['Scope'];
@@ -6241,6 +6552,192 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ExchangeLine"][];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    policies_api_intelligence_meta_history_get: {
+        parameters: {
+            query?: {
+                /** @description default: the first book */
+                book?: string | null;
+                /** @description `next_cursor` of the page before */
+                cursor?: number | null;
+                /** @description rows of one page */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_PolicyLine_"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    market_states_api_intelligence_meta_market_state_get: {
+        parameters: {
+            query?: {
+                /** @description default: the first book */
+                book?: string | null;
+                /** @description `next_cursor` of the page before */
+                cursor?: number | null;
+                /** @description rows of one page */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_MarketStateLine_"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    policy_in_force_api_intelligence_meta_policy_get: {
+        parameters: {
+            query?: {
+                /** @description default: the first book */
+                book?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PolicyInForce"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    policy_api_intelligence_meta_policy__version__get: {
+        parameters: {
+            query?: {
+                /** @description default: the first book */
+                book?: string | null;
+            };
+            header?: never;
+            path: {
+                version: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PolicyDetail"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    roll_back_api_intelligence_meta_policy__version__rollback_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description the same key and body: done once */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                version: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RollBack"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PolicyDetail"];
                 };
             };
             400: components["responses"]["Problem400"];

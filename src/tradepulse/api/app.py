@@ -25,6 +25,7 @@ from tradepulse.api.routers import (
     data,
     exchanges,
     jobs,
+    meta,
     patterns,
     portfolio,
     system,
@@ -52,6 +53,7 @@ NOUNS = (
     backtests,
     training,
     jobs,
+    meta,
 )
 """Their routes are for those who are logged in, whatever else a route asks for."""
 APART = (system.health_router, system.metrics_router, auth.open_router, exchanges.secret_router)

@@ -16,6 +16,7 @@ from tradepulse.api.tokens import AccessTokens, InvalidTokenError, split_key
 from tradepulse.bootstrap.jobs import BackgroundJobs
 from tradepulse.bootstrap.schedules import Schedules
 from tradepulse.domain.market import Timeframe
+from tradepulse.domain.policy import Policy
 from tradepulse.domain.trading_state import STARTING, TradingState
 from tradepulse.domain.users import SCOPE_OF_ROLE, Role, Scope, User
 from tradepulse.policy.trained_assets import TrainedAssetsManager
@@ -28,9 +29,10 @@ from tradepulse.ports import (
     CommandInbox,
     DatabaseFacts,
     JsonObject,
+    PolicyStore,
     ResultStore,
 )
-from tradepulse.shared.errors import ConfigurationError
+from tradepulse.shared.errors import ConfigurationError, RefusedError
 from tradepulse.shared.passwords import token_hash
 from tradepulse.shared.secrets import Credentials
 from tradepulse.shared.settings import Settings
@@ -66,6 +68,10 @@ async def _no_report(_book: str | None) -> JsonObject:
     return {}
 
 
+async def _no_way_back(_book: str, _version: int, _by: str) -> Policy:
+    raise RefusedError("Nothing here issues policies.", "Start the API with: tradepulse up")
+
+
 async def _no_facts() -> DatabaseFacts:
     return DatabaseFacts(schema_problem="", clock_offset_ms=0)
 
@@ -88,6 +94,7 @@ class Services:
     signing_key: bytes
     """Of access tokens; 32 bytes at least."""
     installation: Installation
+    policies: PolicyStore
     strategies: tuple[Strategy, ...] = ()
     trading: Callable[[], TradingState] = lambda: STARTING
     """What the trader of this process is doing."""
@@ -95,6 +102,8 @@ class Services:
     """Whether any process trades the book now."""
     risk_report: Callable[[str | None], Awaitable[JsonObject]] = _no_report
     """State, holds, locks and what is not ready of a book."""
+    roll_back: Callable[[str, int, str], Awaitable[Policy]] = _no_way_back
+    """The bounds of an earlier policy once more: book, version, and who says so."""
     database_facts: Callable[[], Awaitable[DatabaseFacts]] = _no_facts
 
 

@@ -62,6 +62,7 @@ TOPIC_OF_KIND = {
     "ledger_posted": Topic.LEDGER,
     "equity_marked": Topic.EQUITY,
     "size_changed": Topic.RELIABILITY,
+    "policy_changed": Topic.RISK,
     "trading_day_began": Topic.RISK,
     "drawdown_warned": Topic.RISK,
     "risk_state_changed": Topic.RISK,

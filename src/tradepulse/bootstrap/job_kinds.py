@@ -13,6 +13,7 @@ from typing import Any
 from tradepulse.bootstrap.application import Application
 from tradepulse.bootstrap.backtests import BacktestRequest, run_backtest
 from tradepulse.bootstrap.data import download_data, import_data
+from tradepulse.bootstrap.meta import run_meta
 from tradepulse.bootstrap.training import everything_trainable, walk_forward
 from tradepulse.domain.jobs import Job, JobProgress, JsonObject
 from tradepulse.domain.market import DAY, SeriesKey, Timeframe
@@ -23,6 +24,7 @@ from tradepulse.policy.job_requests import (
     BacktestParameters,
     ImportParameters,
     JobParameters,
+    MetaParameters,
     WalkForwardParameters,
 )
 from tradepulse.ports import SeriesCoverage
@@ -219,6 +221,18 @@ async def _audit(app: Application, work: JobWork, _: AuditParameters) -> JsonObj
     return {"books": found}
 
 
+async def _meta(app: Application, work: JobWork, asked: MetaParameters) -> JsonObject:
+    """Killed in between, the next attempt first hands over what was stored, then judges once more."""
+    issued = await run_meta(app, asked.book, asked.notes)
+    work.tell(len(issued), len(issued))
+    return {
+        "policies": [
+            {"book": one.book, "version": one.version, "risk": one.bounds.risk_ppm / 1e6, "reasons": list(one.reasons)}
+            for one in issued
+        ]
+    }
+
+
 KINDS: dict[str, JobKind] = {
     kind.name: kind
     for kind in (
@@ -226,6 +240,8 @@ KINDS: dict[str, JobKind] = {
         JobKind("backtest", BacktestParameters, _backtest, Beside.SHORT, 20, "candles"),
         JobKind("import", ImportParameters, _import, Beside.SHORT, 10, "files", local=True),
         JobKind("backfill", BackfillParameters, _backfill, Beside.NETWORK, 0, "candles"),
+        # Seconds, and hourly: never behind a backfill of hours.
+        JobKind("meta", MetaParameters, _meta, Beside.SHORT, 40, "books"),
         JobKind("walk-forward", WalkForwardParameters, _walk_forward, Beside.LONG, 0, "trials"),
     )
 }

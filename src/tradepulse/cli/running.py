@@ -138,6 +138,7 @@ def services_of(app: "Application", trading: Callable[[], TradingState] = lambda
     from tradepulse import bootstrap
     from tradepulse.api.deps import Services
     from tradepulse.bootstrap.jobs import jobs_of
+    from tradepulse.bootstrap.meta import policy_store, roll_back
     from tradepulse.bootstrap.schedules import schedules_of
     from tradepulse.bootstrap.training import trained_assets
     from tradepulse.strategies import STRATEGIES
@@ -157,8 +158,10 @@ def services_of(app: "Application", trading: Callable[[], TradingState] = lambda
         signing_key=bootstrap.signing_key(app.settings),
         is_traded=partial(bootstrap.is_traded, app),
         installation=bootstrap.Installation(app),
+        policies=policy_store(app),
         risk_report=partial(bootstrap.risk_report, app),
         database_facts=partial(bootstrap.database_facts, app),
+        roll_back=partial(roll_back, app),
         strategies=tuple(STRATEGIES.values()),
         trading=trading,
     )

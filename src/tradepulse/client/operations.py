@@ -129,6 +129,12 @@ class BookLine(TypedDict):
     last_event_time: int | None
 
 
+class BoundsView(TypedDict):
+    risk: float
+    paused: list[str]
+    confluence_bump: float
+
+
 class CandleBar(TypedDict):
     time: int
     open: float
@@ -476,6 +482,17 @@ class MarketRegimes(TypedDict):
     items: list[MarketRegimeLine]
 
 
+MarketState = Literal["calm", "trending", "nervous", "stressed", "unknown"]
+
+
+class MarketStateLine(TypedDict):
+    version: int
+    time: int
+    state: MarketState
+    conviction: float
+    facts: dict[str, Any]
+
+
 class MatrixLine(TypedDict):
     strategy: str
     regime: str
@@ -584,6 +601,16 @@ class Page_LogLine(TypedDict):
     next_cursor: int | None
 
 
+class Page_MarketStateLine(TypedDict):
+    items: list[MarketStateLine]
+    next_cursor: int | None
+
+
+class Page_PolicyLine(TypedDict):
+    items: list[PolicyLine]
+    next_cursor: int | None
+
+
 class Page_SetupLine(TypedDict):
     items: list[SetupLine]
     next_cursor: int | None
@@ -630,6 +657,51 @@ class Performance(TypedDict):
 
 
 Phase = Literal["starting", "training", "trading", "nothing to trade", "elsewhere"]
+
+
+class PolicyChange(TypedDict):
+    field: str
+    before: Any
+    after: Any
+
+
+class PolicyDetail(TypedDict):
+    book: str
+    version: int
+    issued_at: int
+    valid_until: int
+    author: str
+    bounds: BoundsView
+    rules: BoundsView
+    state: MarketState
+    conviction: float
+    reward_weights: dict[str, float]
+    reasons: list[str]
+    consulted: dict[str, Any]
+    outcome: dict[str, Any]
+    diff: list[PolicyChange]
+    facts: dict[str, Any]
+
+
+class PolicyInForce(TypedDict):
+    in_force: PolicyDetail | None
+    latest: PolicyDetail | None
+
+
+class PolicyLine(TypedDict):
+    book: str
+    version: int
+    issued_at: int
+    valid_until: int
+    author: str
+    bounds: BoundsView
+    rules: BoundsView
+    state: MarketState
+    conviction: float
+    reward_weights: dict[str, float]
+    reasons: list[str]
+    consulted: dict[str, Any]
+    outcome: dict[str, Any]
 
 
 class PortfolioSummary(TypedDict):
@@ -686,7 +758,7 @@ class Refresh(TypedDict):
 Regime = Literal["bull", "bear", "sideways"]
 
 
-RequestKind = Literal["halt", "resume", "close position", "cancel entry", "move stop"]
+RequestKind = Literal["halt", "resume", "close position", "cancel entry", "move stop", "apply policy"]
 
 
 RequestStatus = Literal["waiting", "taken", "done", "refused"]
@@ -714,6 +786,10 @@ class Resources(TypedDict):
 
 
 Role = Literal["viewer", "trader", "admin"]
+
+
+class RollBack(TypedDict):
+    book: NotRequired[str | None]
 
 
 class ScheduleLine(TypedDict):
@@ -1416,6 +1492,47 @@ class Operations:
     def exchanges_supported(self) -> list[ExchangeLine]:
         """Every exchange and kind of market, with how a position is protected there and why."""
         answer: list[ExchangeLine] = self._ask("GET", "/api/exchanges/supported")
+        return answer
+
+    def meta_policies(
+        self, *, limit: int | None = None, cursor: int | None = None, book: str | None = None
+    ) -> Page_PolicyLine:
+        """Newest first."""
+        answer: Page_PolicyLine = self._ask(
+            "GET", "/api/intelligence/meta/history", query={"limit": limit, "cursor": cursor, "book": book}
+        )
+        return answer
+
+    def meta_market_states(
+        self, *, limit: int | None = None, cursor: int | None = None, book: str | None = None
+    ) -> Page_MarketStateLine:
+        """How the markets of the book were judged, newest first."""
+        answer: Page_MarketStateLine = self._ask(
+            "GET", "/api/intelligence/meta/market-state", query={"limit": limit, "cursor": cursor, "book": book}
+        )
+        return answer
+
+    def meta_policy_in_force(self, *, book: str | None = None) -> PolicyInForce:
+        """What holds now for entries of the book."""
+        answer: PolicyInForce = self._ask("GET", "/api/intelligence/meta/policy", query={"book": book})
+        return answer
+
+    def meta_policy(self, version: str, *, book: str | None = None) -> PolicyDetail:
+        """One version with its facts, and what differs from the version before."""
+        answer: PolicyDetail = self._ask(
+            "GET", "/api/intelligence/meta/policy/{version}", names={"version": version}, query={"book": book}
+        )
+        return answer
+
+    def meta_roll_back(self, version: str, body: RollBack, *, idempotency_key: str | None = None) -> PolicyDetail:
+        """Issue its bounds again as a new version, until the next run: never looser than the rules are now."""
+        answer: PolicyDetail = self._ask(
+            "POST",
+            "/api/intelligence/meta/policy/{version}/rollback",
+            names={"version": version},
+            body=body,
+            idempotency_key=idempotency_key,
+        )
         return answer
 
     def jobs_jobs(

@@ -133,6 +133,13 @@ class AuditParameters(JobParameters):
     """Does every book add up? Nothing is to be chosen."""
 
 
+class MetaParameters(JobParameters):
+    """A policy for ``book``, or for every book that is traded. ``notes``: news as data, for the language model only."""
+
+    book: str | None = Field(default=None, min_length=1, max_length=100)
+    notes: tuple[Annotated[str, Field(max_length=2_000)], ...] = Field(default=(), max_length=5)
+
+
 def checked(model: type[Parameters], kind: str, given: JsonObject) -> Parameters:
     """The parameters of a job, or ``ConfigurationError`` naming each that is wrong, the rule and the remedy."""
     try:

@@ -50,6 +50,7 @@ PLAIN_NAMES: dict[str, SettingPath] = {
     "DB_NAME": ("database", "name"),
     "DB_USER": ("database", "user"),
     "DB_PASSWORD": ("database", "password"),
+    "OPENAI_API_KEY": ("meta", "api_key"),
 }
 
 
@@ -315,6 +316,16 @@ class KeySettings(Section):
         return None if folder is None else _absolute_path(folder)
 
 
+class MetaSettings(Section):
+    """A language model beside the rules of the meta-controller. Nobody is asked unless ``model`` is named."""
+
+    model: str | None = Field(default=None, min_length=1, max_length=200)
+    base_url: str = Field(default="https://api.openai.com/v1", max_length=500, pattern=r"^https?://[^\s@]+$")
+    """Of any endpoint that speaks OpenAI's chat completions, one of this machine too."""
+    api_key: SecretStr | None = None
+    tokens_per_day: int = Field(default=60_000, ge=0, le=10_000_000)
+
+
 class LoggingSettings(Section):
     level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     format: Literal["text", "json"] = "text"
@@ -339,6 +350,7 @@ class Settings(BaseSettings):
     risk: RiskSettings = RiskSettings()
     simulated: SimulatedSettings = SimulatedSettings()
     training: TrainingSettings = TrainingSettings()
+    meta: MetaSettings = MetaSettings()
     logging: LoggingSettings = LoggingSettings()
 
     @field_validator("data_directory")
@@ -412,7 +424,7 @@ def load_settings(**overrides: Any) -> Settings:
 
 def unused_service_keys() -> list[str]:
     """Names of exchange and service keys that are set although nothing in this version reads them."""
-    return sorted(name for name in os.environ if is_service_key(name) and os.environ[name])
+    return sorted(name for name in os.environ if is_service_key(name) and name not in PLAIN_NAMES and os.environ[name])
 
 
 def settings_table(settings: Settings) -> Iterator[tuple[str, Any, str]]:
@@ -457,7 +469,7 @@ def _explained(detail: ErrorDetails) -> tuple[str, str]:
     place = f" in {source.place}" if source else ""
     if detail["type"] == "extra_forbidden":
         return f"'{name}'{place} is not a setting", _near_miss(name, dotted=name == ".".join(path))
-    secret = path in (("database", "url"), ("database", "password"), ("keys", "passphrase"))
+    secret = path in (("database", "url"), ("database", "password"), ("keys", "passphrase"), ("meta", "api_key"))
     shown = "" if secret else f"={str(detail['input'])[:60]}"
     rule = re.sub(r"^(Input|Value|Decimal input) should", "should", detail["msg"])
     return f"{name}{shown}{place}: the value {rule}", f"Correct {name}, or remove it to use the default."
@@ -498,7 +510,7 @@ def dotenv_source(file: Path, plain_names: Mapping[str, SettingPath]) -> Setting
                 "Write one NAME=value per line; put values with spaces in quotes.",
             )
         name, value = binding.key, binding.value
-        if name is None or not value or is_service_key(name):
+        if name is None or not value or (is_service_key(name) and name not in plain_names):
             continue
         path = _path_of(name) if name.upper().startswith(PREFIX) else plain_names.get(name, (name,))
         source.put(path, name, value)

@@ -585,3 +585,38 @@ setup_embeddings = Table(
         postgresql_ops={"embedding": "vector_cosine_ops"},
     ),
 )
+
+# --- policies of the meta-controller
+
+policy_config = Table(
+    "policy_config",
+    metadata,
+    _key("book"),
+    _key("version", BigInteger),
+    *_columns(BigInteger, "issued_at", "valid_until"),
+    Column("resolved_at", BigInteger, nullable=True),
+    *_columns(Integer, "risk_ppm", "confluence_bump_ppm"),
+    Column("author", Text, nullable=False),
+    *_columns(JSON(), "paused", "reasons", "rules", "consulted", "outcome"),
+    Index(None, "issued_at"),
+)
+
+market_state = Table(
+    "market_state",
+    metadata,
+    _key("book"),
+    _key("version", BigInteger),
+    Column("time", BigInteger, nullable=False),
+    *_columns(Text, "state", "state_hash"),
+    Column("conviction", Double, nullable=False),
+    Column("facts", JSON, nullable=False),
+)
+
+llm_memory = Table(
+    "llm_memory",
+    metadata,
+    _key("book"),
+    _key("version", BigInteger),
+    Column("situation", Text, nullable=False),
+    Column("embedding", VECTOR(256), nullable=False),
+)

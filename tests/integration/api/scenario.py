@@ -10,12 +10,16 @@ from decimal import Decimal
 from functools import cache
 from typing import Any
 
+from tests.unit.meta_controller.hours import facts
+
 from tradepulse.api.deps import Services
 from tradepulse.bootstrap.jobs import BackgroundJobs
 from tradepulse.bootstrap.schedules import Schedules
 from tradepulse.bootstrap.training import trainable
 from tradepulse.domain.market import Candle, Candles, MarketKey, MarketKind, MarketSpec, SeriesKey, Timeframe
+from tradepulse.domain.policy import Policy
 from tradepulse.domain.training import TrainingRequest, TrainingUnit
+from tradepulse.meta_controller.controller import MetaController
 from tradepulse.policy.trained_assets import TrainedAssetsManager
 from tradepulse.ports import JsonObject, LedgerCheck, SeriesCoverage, WriteResult
 from tradepulse.shared.clock import ManualClock
@@ -24,6 +28,7 @@ from tradepulse.shared.secrets import Credentials
 from tradepulse.storage.in_memory import InMemoryCommandInbox, InMemoryConfigurationStore, InMemoryTrainingStore
 from tradepulse.storage.in_memory_jobs import InMemoryJobStore, InMemoryResultStore, InMemoryScheduleStore
 from tradepulse.storage.in_memory_users import InMemoryAccounts, InMemoryAnswers
+from tradepulse.storage.policies_in_memory import InMemoryPolicyStore
 from tradepulse.strategies import STRATEGIES as KNOWN_STRATEGIES
 
 BOOK = "paper"
@@ -561,6 +566,7 @@ class Scenario:
         self.results = InMemoryResultStore(self.clock)
         self.jobs = jobs = InMemoryJobStore(self.clock)
         self.training, self.configurations = InMemoryTrainingStore(self.clock), InMemoryConfigurationStore()
+        self.policies = InMemoryPolicyStore()
         self.services = Services(
             self.book,
             self.candles,
@@ -575,9 +581,20 @@ class Scenario:
             trained=self._trained(),
             signing_key=SIGNING_KEY,
             installation=Hall(),
+            policies=self.policies,
+            roll_back=self._rolled_back,
             risk_report=risk_of,
             strategies=tuple(KNOWN_STRATEGIES.values()),
         )
+
+    async def judge(self, drawdown: float) -> Policy:
+        """A policy of this hour, as the hourly run would issue it."""
+        hour = facts(self.clock.now(), drawdown)
+        return await MetaController(self.policies, tuple(KNOWN_STRATEGIES)).decide("paper", hour)
+
+    async def _rolled_back(self, book: str, version: int, by: str) -> Policy:
+        controller = MetaController(self.policies, tuple(KNOWN_STRATEGIES))
+        return await controller.rollback(book, version, facts(self.clock.now()), by=by)
 
     def _trained(self) -> TrainedAssetsManager:
         async def plan(

@@ -288,3 +288,41 @@ async def test_system_when_asked_for_then_versions_resources_and_configuration_w
     assert 0 < resources["disk_free"] <= resources["disk_total"]
     (setting,) = (await admin.get("/api/system/config")).json()
     assert setting == {"name": "database.url", "value": "**********", "source": "environment"}
+
+
+# --- meta
+
+
+async def test_policy_when_there_is_none_then_nothing_is_taken_away(client: httpx.AsyncClient, app: FastAPI) -> None:
+    assert (await client.get("/api/intelligence/meta/policy")).json() == {"in_force": None, "latest": None}
+    assert (await client.get("/api/intelligence/meta/history")).json() == {"items": [], "next_cursor": None}
+    assert (await client.get("/api/intelligence/meta/policy/1")).status_code == 404
+    async with caller(app, await token_for(app, Role.TRADER)) as trader:
+        assert (await trader.post("/api/intelligence/meta/policy/1/rollback", json={})).status_code == 404
+
+
+async def test_policies_when_judged_twice_then_told_with_reasons_and_what_differs_and_gone_back_from(
+    client: httpx.AsyncClient, app: FastAPI, scenario: Scenario
+) -> None:
+    await scenario.judge(drawdown=0.06)
+    await scenario.judge(drawdown=0.11)
+    held = (await client.get("/api/intelligence/meta/policy")).json()
+    assert held["in_force"] == held["latest"]
+    assert held["in_force"]["bounds"] == {"risk": 0.5, "paused": [], "confluence_bump": 0.0}
+    assert held["in_force"]["diff"] == [{"field": "risk", "before": 0.75, "after": 0.5}]
+    assert "drawdown of 11.0%" in held["in_force"]["reasons"]
+    page = (await client.get("/api/intelligence/meta/history?limit=1")).json()
+    assert ([line["version"] for line in page["items"]], page["next_cursor"]) == ([2], 2)
+    page = (await client.get("/api/intelligence/meta/history?limit=1&cursor=2")).json()
+    assert ([line["version"] for line in page["items"]], page["next_cursor"]) == ([1], None)
+    states = (await client.get("/api/intelligence/meta/market-state")).json()["items"]
+    assert [line["facts"]["drawdown"] for line in states] == [0.11, 0.06]
+    # No time has passed, so nothing is loosened yet, whoever asks for it.
+    async with caller(app, await token_for(app, Role.TRADER)) as trader:
+        back = await trader.post("/api/intelligence/meta/policy/1/rollback", json={})
+    assert (back.json()["version"], back.json()["bounds"]["risk"]) == (3, 0.5)
+    assert back.json()["reasons"][0].startswith("back to policy 1 by ")
+    newest = (await scenario.accounts.notes(limit=1))[0].note
+    assert (newest.action, newest.facts["back_to"]) == ("went back to a policy", 1)
+    # Who may only look cannot go back.
+    assert (await client.post("/api/intelligence/meta/policy/1/rollback", json={})).status_code == 403

@@ -144,7 +144,14 @@ def test_settings_when_a_password_is_wrong_or_shown_then_it_stays_hidden(monkeyp
 
 def test_settings_when_keys_of_exchanges_stand_in_dotenv_then_they_are_no_error(empty_surroundings: Path) -> None:
     (empty_surroundings / "config/.env").write_text("KRAKEN_API_KEY=abc\nKRAKEN_API_SECRET=def\nOPENAI_API_KEY=ghi\n")
-    assert load_settings().exchange == "simulated"
+    loaded = load_settings()
+    assert loaded.exchange == "simulated"
+    # The one that is read: shown to nobody, and used where a model is named.
+    assert loaded.meta.api_key is not None
+    assert loaded.meta.api_key.get_secret_value() == "ghi"
+    assert loaded.meta.model is None
+    table = {name: (value, place) for name, value, place in settings_table(loaded)}
+    assert table["meta.api_key"] == ("**********", "OPENAI_API_KEY in config/.env")
 
 
 def test_settings_when_trading_would_halt_before_it_reduces_then_refused(monkeypatch: pytest.MonkeyPatch) -> None:
