@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from tradepulse.storage.db import Connection
 
-HEAD = "0008"
+HEAD = "0010"
 # Two programs that start at once must not migrate at once.
 MIGRATION_LOCK = 7_318_001
 
