@@ -3341,7 +3341,7 @@ export interface components {
          * RequestKind
          * @enum {string}
          */
-        RequestKind: "halt" | "resume" | "close position" | "cancel entry" | "move stop";
+        RequestKind: "halt" | "resume" | "close position" | "cancel entry" | "move stop" | "apply policy";
         /**
          * RequestStatus
          * @enum {string}

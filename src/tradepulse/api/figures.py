@@ -128,10 +128,11 @@ def _explanation(setup: SetupRow) -> str:
     held = sum(condition.passed for condition in setup.conditions)
     confluence = "unknown" if setup.confluence is None else f"{setup.confluence:.2f}"
     tally = f"{held} of {len(setup.conditions)} conditions held, confluence {confluence}"
+    limited = f" {setup.reason}." if setup.reason else ""
     if setup.taken:
-        return f"Taken: {tally}."
+        return f"Taken: {tally}.{limited}"
     if setup.taken is None:
-        return f"Accepted, not entered yet: {tally}."
+        return f"Accepted, not entered yet: {tally}.{limited}"
     failed = [_shortfall(condition) for condition in setup.conditions if not condition.passed]
     because = f" {'; '.join(failed)}." if failed else ""
     detail = f" ({setup.reason})" if setup.reason and setup.reason != setup.verdict else ""

@@ -686,7 +686,7 @@ class Refresh(TypedDict):
 Regime = Literal["bull", "bear", "sideways"]
 
 
-RequestKind = Literal["halt", "resume", "close position", "cancel entry", "move stop"]
+RequestKind = Literal["halt", "resume", "close position", "cancel entry", "move stop", "apply policy"]
 
 
 RequestStatus = Literal["waiting", "taken", "done", "refused"]

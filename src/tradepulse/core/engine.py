@@ -5,10 +5,10 @@ commands; what differs stands in ``bootstrap``.
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -16,12 +16,13 @@ from pydantic import TypeAdapter, ValidationError
 from tradepulse.core.admission import Admission, Denied
 from tradepulse.core.correlation import Correlations
 from tradepulse.core.data_handler import ClosedBar, DataHandler
+from tradepulse.core.effective_size import EffectiveSize, Opinion, Voice, effective_size, opinion_of, raised_confluence
 from tradepulse.core.execution_core import ExecutionCore, ExecutionState, PendingEntry
 from tradepulse.core.exposure import exposures
 from tradepulse.core.portfolio import ZERO, Portfolio
 from tradepulse.core.protection import Outcome, Patience
 from tradepulse.core.risk_guard import RiskGuard, RiskMemory
-from tradepulse.core.risk_manager import RiskLimits, SizedEntry, size_entry
+from tradepulse.core.risk_manager import RiskLimits, SizedEntry, is_tradable, size_entry
 from tradepulse.core.signal_library import SignalLibrary, Subscription, size_key
 from tradepulse.core.wallets import Wallets, WalletState
 from tradepulse.domain.commands import Command, QueryOrder, placed_by
@@ -51,6 +52,7 @@ from tradepulse.domain.events import (
 from tradepulse.domain.inbox import Request, RequestKind
 from tradepulse.domain.market import Candles, MarketKey, MarketSpec, SeriesKey, Timeframe
 from tradepulse.domain.orders import ProtectionMode
+from tradepulse.domain.policy import PolicyChanged
 from tradepulse.domain.portfolio import Position
 from tradepulse.domain.risk import UNLIMITED, AccountLimits, HaltTrading, NotReady, Ready, ResumeTrading
 from tradepulse.domain.signals import Direction, ExitReason, Setup, Verdict
@@ -103,6 +105,7 @@ class _Memory:
     answered: RequestAnswered | None = None
     account: str = ""
     """Which limits were in force."""
+    policy: PolicyChanged | None = None
 
 
 class Engine:
@@ -134,6 +137,8 @@ class Engine:
         """When the book began, in market time."""
         self.sizes = {subscription.key: subscription.size_ppm for subscription in self.signals.subscriptions}
         """Share of the usual size in force, in parts per million, by strategy, series and parameters."""
+        self.policy: PolicyChanged | None = None
+        """The last one that was taken; once its time is over it says nothing."""
         self.answered: RequestAnswered | None = None
         """The last answer. Requests come one after the other, so only the last one can come a second time."""
         self._equity_marked_at = -1
@@ -231,6 +236,7 @@ class Engine:
             self.risk.memory,
             self.answered,
             _fingerprint(self.config.account),
+            self.policy,
         )
         plain: JsonObject = self._memory.dump_python(memory, mode="json")
         return plain
@@ -250,7 +256,7 @@ class Engine:
         self.execution.state = memory.execution
         self.began_at = memory.began_at
         self._equity_marked_at, self._now = memory.equity_marked_at, memory.now
-        self.risk.memory, self.answered = memory.risk, memory.answered
+        self.risk.memory, self.answered, self.policy = memory.risk, memory.answered, memory.policy
         self._limits_changed = memory.account not in ("", _fingerprint(self.config.account))
         for subscription in self.signals.subscriptions:
             size = memory.sizes.get(subscription.key, subscription.size_ppm)
@@ -289,8 +295,8 @@ class Engine:
             case TimePassed():
                 self._now = max(self._now, event.time)
                 return self._with_risk(self.execution.on_time(event.time))
-            case SizeChanged():
-                return self._on_size_changed(event), []
+            case SizeChanged() | PolicyChanged():
+                return self._on_bound(event), []
             case HaltTrading():
                 self._now = max(self._now, event.time)
                 return [*self.risk.halt(event, self._now)], []
@@ -336,6 +342,8 @@ class Engine:
                 return [], commands, refusal, "the exchange is asked to cancel the entry"
             case RequestKind.MOVE_STOP:
                 return self._move_stop(request)
+            case RequestKind.APPLY_POLICY:
+                return self._apply_policy(request)
 
     def _close(self, position_id: str) -> tuple[list[EngineEvent], list[Command], str, str]:
         try:
@@ -357,6 +365,25 @@ class Engine:
         except RefusedError as refused:
             return [], [], refused.problem.rstrip("."), ""
         return facts, commands, "", f"the stop is moved to {spec.price(ticks):f}"
+
+    def _apply_policy(self, request: Request) -> tuple[list[EngineEvent], list[Command], str, str]:
+        try:
+            policy = _policy_type().validate_python(request.payload.get("policy"))
+        except (ValidationError, ConfigurationError) as error:
+            return [], [], f"the policy cannot be read: {error}"[:500], ""
+        facts, refusal = self._on_policy(policy)
+        return [*facts], [], refusal, f"policy {policy.version} is in force"
+
+    def _on_policy(self, policy: PolicyChanged) -> tuple[list[PolicyChanged], str]:
+        """A book takes each version once, in rising order: what comes late, or again, changes nothing."""
+        now = max(self._now, policy.time)
+        if self.policy is not None and policy.version <= self.policy.version:
+            return [], f"policy {self.policy.version} is in force already"
+        if not policy.holds_at(now):
+            return [], f"the time of policy {policy.version} is over"
+        self._now = now
+        self.policy = replace(policy, time=now)
+        return [self.policy], ""
 
     def _on_candle(self, event: CandleClosed) -> Outcome:
         if event.candle.open_time <= self.data.last_open(event.series):
@@ -399,12 +426,14 @@ class Engine:
     def _judge(self, setup: Setup, bar: ClosedBar) -> Outcome:
         spec = self.portfolio.spec(setup.series.market)
         busy = self.execution.busy(setup.strategy, setup.series)
-        share = self.sizes[size_key(setup.strategy, setup.series, setup.parameters_id)]
-        sized = size_entry(setup, spec, self.portfolio, self.config.limits, busy=busy, share_ppm=share)
+        size = effective_size(self._opinions(setup))
+        asked = raised_confluence(self.config.limits.min_confluence, self.policy, self._now)
+        limits = replace(self.config.limits, min_confluence=asked)
+        sized = size_entry(setup, spec, self.portfolio, limits, busy=busy, size=size)
         if isinstance(sized, SizedEntry) and bar.late:
             sized = Verdict.LATE_CANDLE
         if not isinstance(sized, SizedEntry):
-            return [SetupEvaluated(setup, sized)], []
+            return [SetupEvaluated(setup, sized, self._why(setup, sized, size, asked))], []
         # Asked only of what would be entered otherwise, so that a limit is named where it made the difference.
         answer = self.admission.admit(setup, sized, self._candle_age(setup.series.market), self._now)
         if isinstance(answer, Denied):
@@ -413,13 +442,32 @@ class Engine:
         facts, commands = self.execution.enter(setup, answer)
         # At once: what else is found on this candle has to count it.
         self._note_orders(commands)
-        return [SetupEvaluated(setup, Verdict.ACCEPTED), *facts], commands
+        return [SetupEvaluated(setup, Verdict.ACCEPTED, size.story), *facts], commands
+
+    def _opinions(self, setup: Setup) -> Iterator[Opinion]:
+        """Of all who have a say about the size. Who has nothing to say is silent."""
+        key = size_key(setup.strategy, setup.series, setup.parameters_id)
+        yield Opinion(Voice.RELIABILITY, self.sizes[key])
+        policy = opinion_of(self.policy, setup.strategy, self._now)
+        if policy is not None:
+            yield policy
+
+    def _why(self, setup: Setup, verdict: Verdict, size: EffectiveSize, asked: float) -> str:
+        """Which voice made the difference; empty where none did."""
+        if verdict is Verdict.CONFLUENCE_TOO_LOW:
+            usual = self.config.limits.min_confluence
+            raised = f"{Voice.META} asks for {asked:.2f} instead of {usual:.2f}"
+            return raised if is_tradable(setup, usual) else ""
+        return size.story if verdict in (size.refusal, Verdict.BELOW_MIN_NOTIONAL) else ""
 
     def _candle_age(self, market: MarketKey) -> float:
         """Of the newest base candle, in base candles."""
         base = self.data.base(market)
         closed = self.data.last_open(SeriesKey(market.exchange, market.symbol, base)) + base.milliseconds
         return (self._now - closed) / base.milliseconds
+
+    def _on_bound(self, event: SizeChanged | PolicyChanged) -> list[EngineEvent]:
+        return self._on_size_changed(event) if isinstance(event, SizeChanged) else [*self._on_policy(event)[0]]
 
     def _on_size_changed(self, event: SizeChanged) -> list[EngineEvent]:
         """Nothing for parameters that nobody trades with, and where the size is in force already."""
@@ -454,6 +502,11 @@ class Engine:
     @cached_property
     def _memory(self) -> TypeAdapter[_Memory]:
         return TypeAdapter(_Memory)
+
+
+@cache
+def _policy_type() -> TypeAdapter[PolicyChanged]:
+    return TypeAdapter(PolicyChanged)
 
 
 def _fingerprint(limits: AccountLimits) -> str:

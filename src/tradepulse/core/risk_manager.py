@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from tradepulse.core.effective_size import FULL_SIZE, EffectiveSize
 from tradepulse.core.portfolio import Portfolio
 from tradepulse.domain.market import MarketKind, MarketSpec
 from tradepulse.domain.orders import EntryPlan
@@ -35,14 +36,14 @@ def size_entry(
     limits: RiskLimits,
     *,
     busy: bool,
-    share_ppm: int = fills.PPM,
+    size: EffectiveSize = FULL_SIZE,
 ) -> SizedEntry | Verdict:
     """Size by the loss at the stop, costs included (see ``kernels.fills.position_lots``), or say why not.
 
     ``busy``: this strategy holds a position, or waits for an entry, on this symbol and timeframe.
-    ``share_ppm``: share of the size that risk, cash and the largest position allow; never more than all of it.
+    ``size``: share of the size that risk, cash and the largest position allow; never more than all of it.
     """
-    share = min(max(share_ppm, 0), fills.PPM)
+    share = min(max(size.share_ppm, 0), fills.PPM)
     if not is_tradable(setup, limits.min_confluence):
         return Verdict.CONFLUENCE_TOO_LOW
     if setup.direction is Direction.SHORT and spec.kind is MarketKind.SPOT:
@@ -51,7 +52,7 @@ def size_entry(
         return Verdict.POSITION_OPEN
     # Last of what does not depend on the money there is: another size would have been entered.
     if share == 0:
-        return Verdict.QUARANTINED
+        return size.refusal
     tick = float(spec.tick_size)
     stop = fills.stop_to_ticks(setup.stop, setup.direction, tick)
     fixed = fills.target_to_ticks(setup.target, setup.direction, tick) if setup.target is not None else 0

@@ -6,6 +6,7 @@ from decimal import Decimal
 from tradepulse.domain.inbox import Request, RequestKind
 from tradepulse.domain.market import Candle, MarketKey, SeriesKey
 from tradepulse.domain.orders import Fill, OrderStatus, ProtectionMode
+from tradepulse.domain.policy import PolicyChanged
 from tradepulse.domain.portfolio import LedgerEntry, Position, Trade
 from tradepulse.domain.risk import HaltTrading, Hold, Lock, NotReady, Ready, ResumeTrading, RiskState
 from tradepulse.domain.signals import Regime, Setup, Verdict
@@ -121,7 +122,7 @@ class RequestTaken:
 
 OrderEvent = OrderAccepted | OrderRejected | OrderFilled | OrderEnded | OrderInDoubt | OrderNotFound
 MarketEvent = CandleClosed | OrderEvent | PriceSeen | TimePassed
-EngineInput = MarketEvent | SizeChanged | HaltTrading | ResumeTrading | RequestTaken | NotReady | Ready
+EngineInput = MarketEvent | SizeChanged | PolicyChanged | HaltTrading | ResumeTrading | RequestTaken | NotReady | Ready
 
 # --- told
 
@@ -300,6 +301,7 @@ EngineEvent = (
     | OrderInDoubt
     | OrderNotFound
     | SizeChanged
+    | PolicyChanged
     | PositionOpened
     | PositionResized
     | ProtectionPlaced

@@ -14,6 +14,7 @@ class RequestKind(StrEnum):
     CLOSE_POSITION = "close position"
     CANCEL_ENTRY = "cancel entry"
     MOVE_STOP = "move stop"
+    APPLY_POLICY = "apply policy"
 
 
 # What a request is about, by the name in its payload.

@@ -106,6 +106,10 @@ class Verdict(StrEnum):
     WALLETS_DAILY_LOSS = "the daily loss limit of all wallets together was reached"
     TOO_MANY_ORDERS = "as many orders as are allowed in a minute were placed"
     SPREAD_LIMIT = "bid and ask are too far apart"
+    NO_SIZE = "the rules leave no size"
+    POLICY_PAUSED = "the meta-controller allows no entry"
+    PRIOR_TOO_LOW = "the encoder gives it too little chance"
+    SKIPPED_BY_POLICY = "the learned policy skips it"
 
 
 VERDICTS = tuple(Verdict)

@@ -53,7 +53,9 @@ INSERT_SETUP = _insert(
     "updated = excluded.updated",
 )
 DROP_SETUP = (
-    "update setups set verdict = %(verdict)s, reason = %(reason)s, updated = %(time)s "
+    # What limited its size stays part of its story.
+    "update setups set verdict = %(verdict)s, updated = %(time)s, "
+    "reason = concat_ws('; ', nullif(%(reason)s, ''), nullif(reason, '')) "
     "where book = %(book)s and setup_id = %(setup_id)s"
 )
 OPEN_SETUP = (

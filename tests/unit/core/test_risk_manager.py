@@ -6,11 +6,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.unit.core.trading import CASH, MARKET, setup, spec
 
+from tradepulse.core.effective_size import EffectiveSize, Voice
 from tradepulse.core.portfolio import Portfolio
 from tradepulse.core.risk_manager import RiskLimits, SizedEntry, size_entry
 from tradepulse.domain.market import MarketKind
 from tradepulse.domain.signals import Direction, Verdict
 from tradepulse.kernels.fills import PPM
+
+NOTHING = EffectiveSize(0, Voice.RELIABILITY)
 
 
 def portfolio(cash: Decimal = CASH) -> Portfolio:
@@ -20,7 +23,7 @@ def portfolio(cash: Decimal = CASH) -> Portfolio:
 
 
 def lots(share_ppm: int, limits: RiskLimits) -> int:
-    sized = size_entry(setup(), spec(), portfolio(), limits, busy=False, share_ppm=share_ppm)
+    sized = size_entry(setup(), spec(), portfolio(), limits, busy=False, size=EffectiveSize(share_ppm))
     return sized.lots if isinstance(sized, SizedEntry) else 0
 
 
@@ -41,11 +44,11 @@ def test_size_grows_with_its_share_and_never_exceeds_that_share_of_the_whole(
 
 def test_size_when_the_share_is_nothing_then_quarantined_and_other_reasons_come_first() -> None:
     limits = RiskLimits(10_000, PPM, 0.5)
-    assert size_entry(setup(), spec(), portfolio(), limits, busy=False, share_ppm=0) is Verdict.QUARANTINED
-    assert size_entry(setup(), spec(), portfolio(), limits, busy=True, share_ppm=0) is Verdict.POSITION_OPEN
+    assert size_entry(setup(), spec(), portfolio(), limits, busy=False, size=NOTHING) is Verdict.QUARANTINED
+    assert size_entry(setup(), spec(), portfolio(), limits, busy=True, size=NOTHING) is Verdict.POSITION_OPEN
     strict = RiskLimits(10_000, PPM, 1.1)
-    assert size_entry(setup(), spec(), portfolio(), strict, busy=False, share_ppm=0) is Verdict.CONFLUENCE_TOO_LOW
+    assert size_entry(setup(), spec(), portfolio(), strict, busy=False, size=NOTHING) is Verdict.CONFLUENCE_TOO_LOW
     short = setup(direction=Direction.SHORT, stop=102.0)
-    assert size_entry(short, spec(), portfolio(), limits, busy=False, share_ppm=0) is Verdict.SHORT_NOT_POSSIBLE
-    swap = size_entry(short, spec(MarketKind.SWAP), portfolio(), limits, busy=False, share_ppm=0)
+    assert size_entry(short, spec(), portfolio(), limits, busy=False, size=NOTHING) is Verdict.SHORT_NOT_POSSIBLE
+    swap = size_entry(short, spec(MarketKind.SWAP), portfolio(), limits, busy=False, size=NOTHING)
     assert swap is Verdict.QUARANTINED
