@@ -240,11 +240,11 @@ async def _store(
         "parameters": [_told(one) for one in gathered.parameters],
     }
     kept = KeptModel(timeframe, version, now, model, evidence)
-    # The model last: until it is there, everybody goes on with the one before and its own memory.
+    # The model after its memory, the verdict after the model: until then the one before is asked, or none is heard.
     for data, found in zip(gathered.data, gathered.found, strict=True):
         await _save_setups(app, kept, data.history.series, found)
-    told = await _add_verdict(app, timeframe, version, judgement)
     await app.embeddings.save_model(version, str(timeframe), now, model.to_bytes(), evidence)
+    told = await _add_verdict(app, timeframe, version, judgement)
     for data in gathered.data:
         await _save_current(app, kept, data)
     dropped = await app.embeddings.drop_other_models(str(timeframe), version)

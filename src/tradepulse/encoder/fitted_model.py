@@ -81,8 +81,8 @@ class FittedModel:
     @classmethod
     def from_bytes(cls, stored: bytes) -> "FittedModel":
         first, _, body = stored.partition(b"\n")
-        told = json.loads(first)
         size = sum(int(np.prod(shape)) for shape in SHAPES.values()) * 8
+        told = _read(first)
         if told.get("format") != FORMAT or len(body) != size:
             raise ConfigurationError(
                 f"A stored encoder model has the format {told.get('format')} and {len(body)} bytes; this program reads "
@@ -98,6 +98,14 @@ class FittedModel:
             rates = BaseRates(told["overall"], {int(group): float(rate) for group, rate in told["groups"]})
             head = PriorHead(arrays["weights"], rates, told["ridge"])
         return cls(encoder, head, tuple(told["strategies"]))
+
+
+def _read(line: bytes) -> dict[str, Any]:
+    try:
+        told = json.loads(line)
+    except ValueError:
+        return {}
+    return told if isinstance(told, dict) else {}
 
 
 def _split(body: bytes) -> dict[str, FloatArray]:
