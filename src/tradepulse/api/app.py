@@ -24,6 +24,7 @@ from tradepulse.api.routers import (
     backtests,
     data,
     exchanges,
+    intelligence,
     jobs,
     patterns,
     portfolio,
@@ -51,6 +52,7 @@ NOUNS = (
     data,
     backtests,
     training,
+    intelligence,
     jobs,
 )
 """Their routes are for those who are logged in, whatever else a route asks for."""

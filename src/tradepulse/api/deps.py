@@ -27,6 +27,7 @@ from tradepulse.ports import (
     Clock,
     CommandInbox,
     DatabaseFacts,
+    EmbeddingStore,
     JsonObject,
     ResultStore,
 )
@@ -85,6 +86,7 @@ class Services:
     jobs: BackgroundJobs
     schedules: Schedules
     trained: TrainedAssetsManager
+    embeddings: EmbeddingStore
     signing_key: bytes
     """Of access tokens; 32 bytes at least."""
     installation: Installation
