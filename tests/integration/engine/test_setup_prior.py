@@ -81,13 +81,17 @@ async def test_decisions_when_the_prior_has_nothing_to_take_away_then_as_without
     assert with_it.journal.told == told
 
 
-def pessimist(exchange: str, half_below: float, skip_below: float | None) -> EarnedPrior:
-    """The real adapter over a model that finds every setup much worse than usual."""
+def pessimistic_model(*strategies: str) -> FittedModel:
+    """It finds every setup much worse than usual."""
     flat = np.zeros((WINDOW * CHANNELS, COMPONENTS))
     ones = np.ones(len(HAND_FEATURES))
     encoder = EncoderModel("m", np.zeros(WINDOW * CHANNELS), flat, -5 * ones, ones, 1.0)
     head = PriorHead(np.full(DIMENSIONS, -0.1), BaseRates(0.4, {}), 1.0)
-    model = FittedModel(encoder, head, ("scripted", "second"))
+    return FittedModel(encoder, head, strategies)
+
+
+def pessimist(exchange: str, half_below: float, skip_below: float | None) -> EarnedPrior:
+    model = pessimistic_model("scripted", "second")
     return EarnedPrior({Timeframe.M5: EarnedModel(model, frozenset({exchange}), half_below, skip_below)})
 
 
