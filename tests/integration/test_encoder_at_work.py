@@ -1,5 +1,7 @@
 """Fitted, run and judged on stored candles: the same from the same, nothing missed, nothing known too early."""
 
+import asyncio
+import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -10,12 +12,17 @@ from tests.integration.test_installation import settings_in
 
 from tradepulse.bootstrap import Application, open_application, setup_windows
 from tradepulse.bootstrap.encoder import evaluate_encoder, kept_model, run_encoder, train_encoder
+from tradepulse.bootstrap.job_kinds import KINDS, JobWork
+from tradepulse.bootstrap.jobs import order_for
 from tradepulse.bootstrap.prior import open_prior, verdicts_in_force
 from tradepulse.bootstrap.training import SeriesLoader
+from tradepulse.cli import main
 from tradepulse.domain.embeddings import EncoderVerdict
+from tradepulse.domain.jobs import JsonObject
 from tradepulse.domain.market import Candles, SeriesKey, Timeframe
 from tradepulse.encoder.encoder_model import DIMENSIONS
 from tradepulse.encoder.out_of_sample import CONTROLS
+from tradepulse.policy.job_requests import checked
 from tradepulse.shared.clock import ManualClock
 from tradepulse.shared.errors import ConfigurationError
 
@@ -153,3 +160,40 @@ async def test_training_when_nothing_long_enough_is_stored_then_it_says_what_to_
         await train_encoder(app, timeframes=["1h"], symbols=["ETH/USDT"])
     with pytest.raises(ConfigurationError, match="encoder train"):
         await evaluate_encoder(app)
+
+
+async def test_jobs_of_each_kind_when_a_worker_runs_them_then_as_the_commands_do(app: Application) -> None:
+    async def ran(kind: str, **given: object) -> JsonObject:
+        order = order_for(kind, {"timeframes": ["1h"], **given}, by="me")
+        work = JobWork(await app.jobs.create(order), KINDS[kind].unit)
+        answer = await KINDS[kind].run(app, work, checked(KINDS[kind].parameters, kind, order.parameters))
+        assert kind == "encoder" or work.progress.total == 1
+        return answer
+
+    assert "encoder train" in (await ran("encoder"))["state"]
+    trained = await ran("encoder-train", exchanges=["binance"], symbols=["BTC/USDT"])
+    assert (await ran("encoder-evaluate"))["1h"]["reasons"] == trained["1h"]["reasons"]
+    with pytest.raises(ConfigurationError, match="did you mean 'timeframes'"):
+        order_for("encoder", {"timeframe": "1h"}, by="me")
+
+
+async def test_commands_when_asked_then_they_tell_the_verdict_with_its_controls(
+    app: Application, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    url = app.settings.database.url
+    assert url is not None
+    monkeypatch.setenv("TRADEPULSE__DATABASE__URL", url.get_secret_value())
+    monkeypatch.setenv("TRADEPULSE__DATA_DIRECTORY", str(app.settings.data_directory))
+
+    async def said(words: str, code: int = 0) -> str:
+        assert await asyncio.to_thread(main.run, words.split()) == code, words
+        told = capsys.readouterr()
+        return told.err if code else told.out
+
+    assert "tradepulse encoder train" in await said("encoder run")
+    assert "tradepulse encoder train" in await said("encoder evaluate", 2)
+    shown = await said("encoder train -t 1h")
+    assert all(name in shown for name in (*CONTROLS, "WORST fifth", "has NOT earned its place"))
+    assert json.loads(await said("encoder run --json"))["1h"]["series"] == 1
+    job = json.loads(await said("encoder train -t 1h --seed 3 --background --json"))
+    assert (job["kind"], job["parameters"]["seed"]) == ("encoder-train", 3)
