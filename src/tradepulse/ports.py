@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any, Protocol
 
 from tradepulse.domain.commands import Command
-from tradepulse.domain.embeddings import CurrentWindow, Embedding, SetupWindow, SimilarWindow
+from tradepulse.domain.embeddings import CurrentWindow, Embedding, EncoderVerdict, SetupWindow, SimilarWindow
 from tradepulse.domain.events import EngineEvent, MarketEvent, OrderEvent
 from tradepulse.domain.inbox import Request
 from tradepulse.domain.jobs import Job, JobOrder, JobProgress, Schedule
@@ -220,6 +220,8 @@ class BookReader(Protocol):
     async def setups(
         self, book: str, *, limit: int, before: int | None = None, taken: bool | None = None, symbol: str | None = None
     ) -> list[JsonObject]: ...
+
+    async def setup(self, book: str, setup_id: str) -> JsonObject | None: ...
 
     async def equity(self, book: str, *, since: int | None = None, limit: int = 5000) -> list[JsonObject]: ...
 
@@ -643,6 +645,16 @@ class EmbeddingStore(Protocol):
         """Version, when it was fitted, its arrays and evidence."""
         ...
 
+    async def keep_models(self, timeframe: str, count: int) -> int:
+        """Forget all but the newest; how many those were. Verdicts stay."""
+        ...
+
+    async def add_verdict(self, verdict: EncoderVerdict) -> None: ...
+
+    async def newest_verdict(self, timeframe: str, version: str | None = None) -> EncoderVerdict | None:
+        """The last one, or the last one of this model."""
+        ...
+
     async def save_current(self, windows: Sequence[CurrentWindow]) -> None:
         """One per series: a newer bar, or another model, takes the place of what is there."""
         ...
@@ -661,6 +673,10 @@ class EmbeddingStore(Protocol):
 
     async def count(self, version: str) -> int:
         """Setups stored under this model, resolved or not."""
+        ...
+
+    async def look_again_from(self, version: str, exchange: str, symbol: str) -> int | None:
+        """When the oldest setup of the market was found whose outcome is not known, else the newest; ``None``: none."""
         ...
 
     async def drop_other_models(self, timeframe: str, version: str) -> int:

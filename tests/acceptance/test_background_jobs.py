@@ -213,6 +213,7 @@ async def test_commands_when_work_is_left_to_a_worker_then_watched_to_its_end_an
     assert (await said("schedules enable nightly-backfill --json"))["next_run"] > 0
     assert {one["name"]: one["enabled"] for one in await said("schedules list --json")} == {
         "daily-audit": True,
+        "hourly-encoder": True,
         "hourly-policy": False,
         "nightly-backfill": True,
     }

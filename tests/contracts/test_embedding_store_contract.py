@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tradepulse.domain.embeddings import CurrentWindow, Embedding, SetupWindow
+from tradepulse.domain.embeddings import CurrentWindow, Embedding, EncoderVerdict, SetupWindow
 from tradepulse.ports import EmbeddingStore
 from tradepulse.storage.embeddings import PostgresEmbeddingStore
 from tradepulse.storage.embeddings_in_memory import InMemoryEmbeddingStore
@@ -111,3 +111,42 @@ async def test_model_when_replaced_then_what_the_other_made_is_forgotten(store: 
     await store.save_setups([setup(1), setup(2), setup(1, version="m2")])
     assert await store.drop_other_models("1h", "m2") == 2
     assert (await store.count("m1"), await store.count("m2")) == (0, 1)
+
+
+async def test_models_when_more_are_fitted_than_are_kept_then_the_oldest_of_the_timeframe_go(
+    store: EmbeddingStore,
+) -> None:
+    for number in range(4):
+        await store.save_model(f"m{number}", "1h", number, b"", {})
+    await store.save_model("other", "4h", 0, b"", {})
+    assert await store.keep_models("1h", 3) == 1
+    assert await store.keep_models("1h", 3) == 0
+    assert await store.keep_models("1h", 1) == 2
+    newest, other = await store.newest_model("1h"), await store.newest_model("4h")
+    assert newest is not None
+    assert other is not None
+    assert (newest[0], other[0]) == ("m3", "other")
+
+
+async def test_verdict_when_judged_again_then_the_last_one_counts_and_each_model_keeps_its_own(
+    store: EmbeddingStore,
+) -> None:
+    assert await store.newest_verdict("1h") is None
+    first = EncoderVerdict("1h", "m1", 10, True, {"reasons": ["it won"]})
+    again = EncoderVerdict("1h", "m1", 20, False, {"reasons": ["it lost"]})
+    other = EncoderVerdict("1h", "m2", 30, True, {})
+    for verdict in (first, again, other, EncoderVerdict("4h", "m3", 40, True, {})):
+        await store.add_verdict(verdict)
+    assert await store.newest_verdict("1h") == other
+    assert await store.newest_verdict("1h", "m1") == again
+    assert await store.newest_verdict("1h", "m3") is None
+
+
+async def test_look_again_when_an_outcome_is_missing_then_from_the_oldest_of_those(store: EmbeddingStore) -> None:
+    asked = ("m1", "binance", "BTC/USDT")
+    assert await store.look_again_from(*asked) is None
+    await store.save_setups([replace(setup(n), found_at=n * 100) for n in (1, 2, 9)])
+    assert await store.look_again_from(*asked) == 900
+    await store.save_setups([replace(setup(n, None), found_at=n * 100) for n in (4, 6)])
+    assert await store.look_again_from(*asked) == 400
+    assert await store.look_again_from("m1", "binance", "ETH/USDT") is None

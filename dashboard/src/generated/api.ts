@@ -106,6 +106,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/analytics/similar-windows": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Similar Windows
+         * @description What followed on setups whose windows looked like the newest one of this series.
+         */
+        get: operations["similar_windows_api_analytics_similar_windows_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/analytics/walk-forward-results": {
         parameters: {
             query?: never;
@@ -746,6 +766,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/intelligence/encoder": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Encoder
+         * @description Per traded timeframe: the model, and whether its prior has earned its place.
+         */
+        get: operations["encoder_api_intelligence_encoder_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/intelligence/meta/history": {
         parameters: {
             query?: never;
@@ -1064,6 +1104,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/patterns/setups/{setup_id}/similar": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Similar
+         * @description What had followed, by the time this setup was found, on setups whose windows looked alike.
+         */
+        get: operations["similar_api_patterns_setups__setup_id__similar_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/patterns/strategies": {
         parameters: {
             query?: never;
@@ -1367,6 +1427,26 @@ export interface paths {
          * @description One trade with its setup, orders, fills and ledger entries.
          */
         get: operations["story_api_trades__trade_id__get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/trades/{trade_id}/similar": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Similar
+         * @description What had followed, by the time this trade's setup was found, on setups whose windows looked alike.
+         */
+        get: operations["similar_api_trades__trade_id__similar_get"];
         put?: never;
         post?: never;
         delete?: never;
@@ -2264,6 +2344,29 @@ export interface components {
             /** Volume */
             volume: number;
         };
+        /**
+         * CandlePlace
+         * @description Where an example's candles are: `GET /api/analytics/candles` with these, `until` the last and `limit` of them.
+         */
+        CandlePlace: {
+            /** Exchange */
+            exchange: string;
+            /**
+             * Since
+             * @description open time of the window's first candle
+             * @example 1767225600000
+             */
+            since: number;
+            /** Symbol */
+            symbol: string;
+            timeframe: components["schemas"]["Timeframe"];
+            /**
+             * Until
+             * @description when the outcome was known
+             * @example 1767225600000
+             */
+            until: number;
+        };
         /** CandleSeries */
         CandleSeries: {
             /**
@@ -2600,6 +2703,72 @@ export interface components {
              */
             done: true;
         };
+        /** EncoderState */
+        EncoderState: {
+            /**
+             * Explained
+             * @description share of the variance of shapes that is kept
+             */
+            explained?: number | null;
+            /** Fitted At */
+            fitted_at?: number | null;
+            /** Model Version */
+            model_version: string | null;
+            /**
+             * Series
+             * @description on whose candles it was fitted
+             * @default []
+             */
+            series: string[];
+            /**
+             * Setups
+             * @description remembered, with or without an outcome
+             * @default 0
+             */
+            setups: number;
+            /** Text */
+            text: string;
+            timeframe: components["schemas"]["Timeframe"];
+            verdict?: components["schemas"]["EncoderVerdictLine"] | null;
+        };
+        /**
+         * EncoderVerdictLine
+         * @description `half_below`, `skip_below`: excess over the base rate up to which an entry is halved or left out; null: not.
+         */
+        EncoderVerdictLine: {
+            /** @description of the head's worst fifth */
+            bottom: components["schemas"]["LiftLine"];
+            /** Earned */
+            earned: boolean;
+            /** Half Below */
+            half_below: number | null;
+            /** Reasons */
+            reasons: string[];
+            /**
+             * Setups
+             * @description held out, none of them seen by what scored them
+             */
+            setups: number;
+            /** Skip Below */
+            skip_below: number | null;
+            /**
+             * Time
+             * @description UTC milliseconds
+             * @example 1767225600000
+             */
+            time: number;
+            /**
+             * Top
+             * @description of the best fifth by each way of scoring, controls among them
+             */
+            top: {
+                [key: string]: components["schemas"]["LiftLine"];
+            };
+            /** Weeks */
+            weeks: number;
+            /** Wins */
+            wins: number;
+        };
         /** EquityHistory */
         EquityHistory: {
             /** Book */
@@ -2788,6 +2957,18 @@ export interface components {
             /** Timeframe */
             timeframe?: string | null;
         };
+        /** IntervalLine */
+        IntervalLine: {
+            /** High */
+            high: number;
+            /**
+             * Low
+             * @description 95 % by resampling whole weeks
+             */
+            low: number;
+            /** Value */
+            value: number;
+        };
         /** InvalidField */
         InvalidField: {
             /** Field */
@@ -2927,6 +3108,14 @@ export interface components {
              * @example 1767225600000
              */
             time: number;
+        };
+        /** LiftLine */
+        LiftLine: {
+            /** @description share of wins beyond the base rates, against all held-out setups */
+            precision: components["schemas"]["IntervalLine"];
+            r: components["schemas"]["IntervalLine"];
+            /** Setups */
+            setups: number;
         };
         /**
          * LiveMessage
@@ -3893,6 +4082,116 @@ export interface components {
              * @description there is no user yet; `tradepulse up` prints the link that makes the first
              */
             needed: boolean;
+        };
+        /**
+         * SimilarAnswer
+         * @description `state` other than `answered`: `text` says what to do, and there are no figures.
+         */
+        SimilarAnswer: {
+            /**
+             * Bar Time
+             * @description of the window's last candle
+             */
+            bar_time: number | null;
+            /**
+             * Base
+             * @description what is usual for its strategy and reward to risk
+             */
+            base?: number | null;
+            /**
+             * Before
+             * @description only what had ended before is counted
+             * @example 1767225600000
+             */
+            before: number;
+            /**
+             * Direction
+             * @enum {string}
+             */
+            direction: "long" | "short";
+            /**
+             * Earned
+             * @description whether the prior has earned its place on this timeframe; null: not judged
+             */
+            earned?: boolean | null;
+            /**
+             * Examples
+             * @description the five most alike
+             * @default []
+             */
+            examples: components["schemas"]["SimilarLine"][];
+            /** Exchange */
+            exchange: string;
+            /**
+             * Found
+             * @description most alike that were looked at, 100 where so many had ended
+             * @default 0
+             */
+            found: number;
+            /** Mean R */
+            mean_r?: number | null;
+            /** Model Version */
+            model_version?: string | null;
+            /**
+             * Prior
+             * @description P(target before stop) of this setup; null: of no setup
+             */
+            prior?: number | null;
+            /**
+             * State
+             * @enum {string}
+             */
+            state: "answered" | "no model" | "no window";
+            /** Symbol */
+            symbol: string;
+            /** Text */
+            text: string;
+            timeframe: components["schemas"]["Timeframe"];
+            /**
+             * Won
+             * @default 0
+             */
+            won: number;
+        };
+        /** SimilarLine */
+        SimilarLine: {
+            candles: components["schemas"]["CandlePlace"];
+            /**
+             * Direction
+             * @enum {string}
+             */
+            direction: "long" | "short";
+            /**
+             * Found At
+             * @description UTC milliseconds
+             * @example 1767225600000
+             */
+            found_at: number;
+            /**
+             * Likeness
+             * @description cosine; 1 is the same
+             */
+            likeness: number;
+            /**
+             * R
+             * @description after costs, in units of the risk
+             */
+            r: number;
+            /**
+             * Resolved At
+             * @description UTC milliseconds
+             * @example 1767225600000
+             */
+            resolved_at: number;
+            /** Setup Id */
+            setup_id: string;
+            /** Strategy */
+            strategy: string;
+            /**
+             * Won
+             * @description target before stop
+             */
+            won: boolean;
         };
         /**
          * Stage
@@ -4918,6 +5217,7 @@ export type BookCommand = components['schemas']['BookCommand'];
 export type BookLine = components['schemas']['BookLine'];
 export type BoundsView = components['schemas']['BoundsView'];
 export type CandleBar = components['schemas']['CandleBar'];
+export type CandlePlace = components['schemas']['CandlePlace'];
 export type CandleSeries = components['schemas']['CandleSeries'];
 export type ChainState = components['schemas']['ChainState'];
 export type CheckLine = components['schemas']['CheckLine'];
@@ -4935,6 +5235,8 @@ export type Credentials = components['schemas']['Credentials'];
 export type DatabaseState = components['schemas']['DatabaseState'];
 export type DayLine = components['schemas']['DayLine'];
 export type Done = components['schemas']['Done'];
+export type EncoderState = components['schemas']['EncoderState'];
+export type EncoderVerdictLine = components['schemas']['EncoderVerdictLine'];
 export type EquityHistory = components['schemas']['EquityHistory'];
 export type EquityPoint = components['schemas']['EquityPoint'];
 export type ExchangeLine = components['schemas']['ExchangeLine'];
@@ -4946,6 +5248,7 @@ export type Health = components['schemas']['Health'];
 export type Holding = components['schemas']['Holding'];
 export type Holdings = components['schemas']['Holdings'];
 export type ImportFiles = components['schemas']['ImportFiles'];
+export type IntervalLine = components['schemas']['IntervalLine'];
 export type InvalidField = components['schemas']['InvalidField'];
 export type JobLine = components['schemas']['JobLine'];
 export type JobList = components['schemas']['JobList'];
@@ -4954,6 +5257,7 @@ export type KeyMade = components['schemas']['KeyMade'];
 export type KillSwitch = components['schemas']['KillSwitch'];
 export type LedgerKind = components['schemas']['LedgerKind'];
 export type LedgerLine = components['schemas']['LedgerLine'];
+export type LiftLine = components['schemas']['LiftLine'];
 export type LiveMessage = components['schemas']['LiveMessage'];
 export type LiveRequest = components['schemas']['LiveRequest'];
 export type LogLine = components['schemas']['LogLine'];
@@ -5011,6 +5315,8 @@ export type SettingLine = components['schemas']['SettingLine'];
 export type SetUp = components['schemas']['SetUp'];
 export type SetupLine = components['schemas']['SetupLine'];
 export type SetUpState = components['schemas']['SetUpState'];
+export type SimilarAnswer = components['schemas']['SimilarAnswer'];
+export type SimilarLine = components['schemas']['SimilarLine'];
 export type Stage = components['schemas']['Stage'];
 export type State = components['schemas']['State'];
 export type StoredKey = components['schemas']['StoredKey'];
@@ -5217,6 +5523,45 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["AssetLine"][];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    similar_windows_api_analytics_similar_windows_get: {
+        parameters: {
+            query: {
+                /** @description the side the window is looked at for */
+                direction?: "long" | "short";
+                exchange: string;
+                /** @description BTC/USDT, BTC-USDT or BTC%2FUSDT */
+                symbol: string;
+                /** @description 1m, 5m, 15m, 1h, 4h, 1d or 1w */
+                timeframe: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SimilarAnswer"];
                 };
             };
             400: components["responses"]["Problem400"];
@@ -6567,6 +6912,37 @@ export interface operations {
             503: components["responses"]["Problem503"];
         };
     };
+    encoder_api_intelligence_encoder_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EncoderState"][];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
     policies_api_intelligence_meta_history_get: {
         parameters: {
             query?: {
@@ -7175,6 +7551,42 @@ export interface operations {
             503: components["responses"]["Problem503"];
         };
     };
+    similar_api_patterns_setups__setup_id__similar_get: {
+        parameters: {
+            query?: {
+                /** @description default: the first book */
+                book?: string | null;
+            };
+            header?: never;
+            path: {
+                setup_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SimilarAnswer"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
     strategies_api_patterns_strategies_get: {
         parameters: {
             query?: never;
@@ -7705,6 +8117,42 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["TradeStory"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    similar_api_trades__trade_id__similar_get: {
+        parameters: {
+            query?: {
+                /** @description default: the first book */
+                book?: string | null;
+            };
+            header?: never;
+            path: {
+                trade_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SimilarAnswer"];
                 };
             };
             400: components["responses"]["Problem400"];

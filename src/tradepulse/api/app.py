@@ -24,6 +24,7 @@ from tradepulse.api.routers import (
     backtests,
     data,
     exchanges,
+    intelligence,
     jobs,
     meta,
     patterns,
@@ -52,6 +53,7 @@ NOUNS = (
     data,
     backtests,
     training,
+    intelligence,
     jobs,
     meta,
 )

@@ -28,6 +28,7 @@ from tradepulse.ports import (
     Clock,
     CommandInbox,
     DatabaseFacts,
+    EmbeddingStore,
     JsonObject,
     PolicyStore,
     ResultStore,
@@ -91,6 +92,7 @@ class Services:
     jobs: BackgroundJobs
     schedules: Schedules
     trained: TrainedAssetsManager
+    embeddings: EmbeddingStore
     signing_key: bytes
     """Of access tokens; 32 bytes at least."""
     installation: Installation

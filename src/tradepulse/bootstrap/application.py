@@ -19,6 +19,7 @@ from tradepulse.ports import (
     CommandInbox,
     ConfigurationStore,
     DatabaseFacts,
+    EmbeddingStore,
     JobStore,
     Journal,
     ResultStore,
@@ -33,6 +34,7 @@ from tradepulse.storage.books import PostgresBookReader
 from tradepulse.storage.candles import PostgresCandleStore
 from tradepulse.storage.configurations import PostgresConfigurationStore
 from tradepulse.storage.db import Database, open_database
+from tradepulse.storage.embeddings import PostgresEmbeddingStore
 from tradepulse.storage.inbox import PostgresCommandInbox
 from tradepulse.storage.jobs import PostgresJobStore
 from tradepulse.storage.journal import PostgresJournal
@@ -64,6 +66,7 @@ class Application:
     schedules: ScheduleStore
     accounts: AccountStore
     answers: AnswerStore
+    embeddings: EmbeddingStore
 
 
 @asynccontextmanager
@@ -92,6 +95,7 @@ async def open_application(settings: Settings) -> AsyncIterator[Application]:
             schedules=PostgresScheduleStore(database),
             accounts=PostgresAccounts(database),
             answers=PostgresAnswers(database),
+            embeddings=PostgresEmbeddingStore(database),
         )
 
 

@@ -13,6 +13,7 @@ from typing import Any
 from tradepulse.bootstrap.application import Application
 from tradepulse.bootstrap.backtests import BacktestRequest, run_backtest
 from tradepulse.bootstrap.data import download_data, import_data
+from tradepulse.bootstrap.encoder import evaluate_encoder, run_encoder, train_encoder
 from tradepulse.bootstrap.meta import run_meta
 from tradepulse.bootstrap.training import everything_trainable, walk_forward
 from tradepulse.domain.jobs import Job, JobProgress, JsonObject
@@ -22,6 +23,9 @@ from tradepulse.policy.job_requests import (
     AuditParameters,
     BackfillParameters,
     BacktestParameters,
+    EncoderEvaluationParameters,
+    EncoderParameters,
+    EncoderTrainingParameters,
     ImportParameters,
     JobParameters,
     MetaParameters,
@@ -233,11 +237,27 @@ async def _meta(app: Application, work: JobWork, asked: MetaParameters) -> JsonO
     }
 
 
+async def _encoder(app: Application, work: JobWork, asked: EncoderParameters) -> JsonObject:
+    """What is stored already changes nothing, so a second attempt adds only what the first had not reached."""
+    return await run_encoder(app, asked.timeframes, work.tell)
+
+
+async def _encoder_training(app: Application, work: JobWork, asked: EncoderTrainingParameters) -> JsonObject:
+    return await train_encoder(app, asked.timeframes, asked.symbols, asked.exchanges, asked.seed, work.tell)
+
+
+async def _encoder_evaluation(app: Application, work: JobWork, asked: EncoderEvaluationParameters) -> JsonObject:
+    return await evaluate_encoder(app, asked.timeframes, asked.seed, work.tell)
+
+
 KINDS: dict[str, JobKind] = {
     kind.name: kind
     for kind in (
         JobKind("audit", AuditParameters, _audit, Beside.SHORT, 30, "books"),
         JobKind("backtest", BacktestParameters, _backtest, Beside.SHORT, 20, "candles"),
+        JobKind("encoder", EncoderParameters, _encoder, Beside.SHORT, 15, "series"),
+        JobKind("encoder-train", EncoderTrainingParameters, _encoder_training, Beside.LONG, 0, "timeframes"),
+        JobKind("encoder-evaluate", EncoderEvaluationParameters, _encoder_evaluation, Beside.LONG, 0, "timeframes"),
         JobKind("import", ImportParameters, _import, Beside.SHORT, 10, "files", local=True),
         JobKind("backfill", BackfillParameters, _backfill, Beside.NETWORK, 0, "candles"),
         # Seconds, and hourly: never behind a backfill of hours.

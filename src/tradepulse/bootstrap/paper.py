@@ -8,6 +8,7 @@ from dataclasses import replace
 from tradepulse.bootstrap.application import Application, account_limits, risk_limits, stop_rules
 from tradepulse.bootstrap.backtests import code_version
 from tradepulse.bootstrap.desk import Desk, covering_job, open_desk, versions_in_force
+from tradepulse.bootstrap.prior import EarnedPrior, Heard, open_prior, verdicts_in_force
 from tradepulse.bootstrap.reliability import ReliabilityAdviser, write_moves
 from tradepulse.bootstrap.tasks import end_all
 from tradepulse.bootstrap.training import cancel_training, run_training, trained_assets
@@ -92,11 +93,12 @@ class _PaperTrader:
         while True:
             desk = await open_desk(self._app, self._series)
             self._tell_desk(desk)
-            if not await self._trade(desk):
+            heard = await verdicts_in_force(self._app, self._series)
+            if not await self._trade(desk, await open_prior(self._app, self._series), heard):
                 return
 
-    async def _trade(self, desk: Desk) -> bool:
-        """Until other configurations are in force (``True``), or the market ends.
+    async def _trade(self, desk: Desk, prior: EarnedPrior | None, heard: Heard) -> bool:
+        """Until other configurations, or another verdict about the prior, are in force (``True``), or the market ends.
 
         The change is taken between two candles and in the way of a restart, which has been proved to change nothing
         else: open positions keep the levels they were opened with.
@@ -106,7 +108,7 @@ class _PaperTrader:
         adviser = ReliabilityAdviser(reliability, self._market.specs)
         changed = asyncio.Event()
         app, exchange = self._app, self._exchange
-        engine = self._engine(desk)
+        engine = self._engine(desk, prior)
         runner = Runner(
             engine,
             exchange,
@@ -120,7 +122,7 @@ class _PaperTrader:
         )
         beside = [
             asyncio.create_task(write_moves(app.configurations, app.clock, adviser, self._ask_for_training)),
-            asyncio.create_task(self._look_for_changes(adviser, changed)),
+            asyncio.create_task(self._look_for_changes(adviser, heard, changed)),
             asyncio.create_task(self._train_what_decayed()),
         ]
         trading = asyncio.create_task(runner.run(app.settings.trading.initial_cash, changed.is_set))
@@ -134,7 +136,7 @@ class _PaperTrader:
             await end_all((trading, *beside))
         return changed.is_set()
 
-    async def _look_for_changes(self, adviser: ReliabilityAdviser, changed: asyncio.Event) -> None:
+    async def _look_for_changes(self, adviser: ReliabilityAdviser, heard: Heard, changed: asyncio.Event) -> None:
         """Our own moves change sizes and are told; what others decide, or a fallback, asks for a restart."""
         known = adviser.engine.versions()
         while not changed.is_set():
@@ -142,7 +144,8 @@ class _PaperTrader:
             await adviser.moves.join()
             found = await versions_in_force(self._app, self._series)
             # A trade may have closed while we read.
-            if adviser.moves.empty() and found != adviser.engine.versions():
+            others = adviser.moves.empty() and found != adviser.engine.versions()
+            if others or heard != await verdicts_in_force(self._app, self._series):
                 changed.set()
             elif found != known:
                 known = found
@@ -253,7 +256,7 @@ class _PaperTrader:
             pace=paced(self._app.settings.simulated.minutes_per_second, sleep, MINUTE),
         )
 
-    def _engine(self, desk: Desk) -> Engine:
+    def _engine(self, desk: Desk, prior: EarnedPrior | None) -> Engine:
         bases: dict[MarketKey, Timeframe] = dict.fromkeys(sorted(self._market.specs), Timeframe.M1)
         settings = self._app.settings
         if stop_rules(settings.risk).moves:
@@ -264,7 +267,7 @@ class _PaperTrader:
             account=account_limits(settings.risk),
             patience=WORD_IS_FINAL,
         )
-        return Engine(config, self._market.specs, bases, desk.subscriptions, self._series)
+        return Engine(config, self._market.specs, bases, desk.subscriptions, self._series, prior=prior)
 
 
 def _traded_series(app: Application, market: SimulatedMarket) -> tuple[SeriesKey, ...]:

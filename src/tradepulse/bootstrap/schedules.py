@@ -21,6 +21,8 @@ SHIPPED = (
     Schedule("nightly-backfill", "backfill", {}, "20 0 * * *", enabled=False, requested_by=BY_THE_CLOCK),
     # It changes sizes, so a person switches it on.
     Schedule("hourly-policy", "meta", {}, "7 * * * *", enabled=False, requested_by=BY_THE_CLOCK),
+    # After the candles of the hour have come.
+    Schedule("hourly-encoder", "encoder", {}, "7 * * * *", enabled=True, requested_by=BY_THE_CLOCK),
     Schedule("daily-audit", "audit", {}, "40 0 * * *", enabled=True, requested_by=BY_THE_CLOCK),
 )
 """There from the start."""

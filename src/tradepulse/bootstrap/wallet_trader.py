@@ -16,6 +16,7 @@ from tradepulse.bootstrap.exchange_access import (
     open_access,
     open_paper_access,
 )
+from tradepulse.bootstrap.prior import EarnedPrior, Heard, open_prior, verdicts_in_force
 from tradepulse.bootstrap.readiness import ExchangeWatch, KeyWatch, Readiness, Reconciler
 from tradepulse.bootstrap.reliability import ReliabilityAdviser, write_moves
 from tradepulse.bootstrap.tasks import until_one_ends
@@ -116,7 +117,8 @@ class _Life:
         app, access, sleep = self._app, self._access, self._desk.outside.sleep
         desk = await self._open_desk()
         self._tell(desk)
-        engine = self._engine(desk)
+        heard = await verdicts_in_force(app, self._series)
+        engine = self._engine(desk, await open_prior(app, self._series))
         await self._store_history(engine)
         # Live confirmation cannot be earned on paper.
         highest = Stage.CONFIRMATION if self._on_paper else Stage.MATURE
@@ -151,7 +153,7 @@ class _Life:
             keys.run(),
             reconciler.run(),
             write_moves(app.configurations, app.clock, adviser, self._ask_for_training),
-            self._look_for_changes(adviser, changed),
+            self._look_for_changes(adviser, heard, changed),
             self._fetch_beside(),
         )
 
@@ -161,7 +163,7 @@ class _Life:
     def _database_told(self, problem: str) -> None:
         self._readiness.tell(NotReadyCause.DATABASE, problem)
 
-    def _engine(self, desk: Desk) -> Engine:
+    def _engine(self, desk: Desk, prior: EarnedPrior | None) -> Engine:
         wallet, access = self._wallet, self._access
         config = EngineConfig(
             wallet.book,
@@ -171,7 +173,7 @@ class _Life:
             patience=access.patience,
         )
         bases = {one.market: one.timeframe for one in base_series(wallet)}
-        return Engine(config, access.markets, bases, desk.subscriptions, self._series, self._desk.shared)
+        return Engine(config, access.markets, bases, desk.subscriptions, self._series, self._desk.shared, prior)
 
     async def _first_cash(self, engine: Engine) -> Decimal:
         """A book begins with the money that its account has; later it goes by its own reckoning."""
@@ -247,8 +249,9 @@ class _Life:
             return f"the wallet '{self._wallet.name}' has no stored key any more"
         return state.entries_refused(self._app.clock.now())
 
-    async def _look_for_changes(self, adviser: ReliabilityAdviser, changed: asyncio.Event) -> None:
-        """Our own moves change sizes and are told; what others decide, or a fallback, asks for a new life."""
+    async def _look_for_changes(self, adviser: ReliabilityAdviser, heard: Heard, changed: asyncio.Event) -> None:
+        """Our own moves change sizes and are told; what others decide, a fallback, or another verdict about the prior,
+        asks for a new life."""
         known = adviser.engine.versions()
         while not changed.is_set():
             await asyncio.sleep(SECONDS_BETWEEN_LOOKS)
@@ -256,7 +259,8 @@ class _Life:
             with suppress(TransientError):
                 found = await versions_in_force(self._app, self._series, self._assignments)
                 # A trade may have closed while we read.
-                if adviser.moves.empty() and found != adviser.engine.versions():
+                others = adviser.moves.empty() and found != adviser.engine.versions()
+                if others or heard != await verdicts_in_force(self._app, self._series):
                     changed.set()
                 elif found != known:
                     known = found

@@ -155,6 +155,7 @@ def services_of(app: "Application", trading: Callable[[], TradingState] = lambda
         jobs=jobs_of(app),
         schedules=schedules_of(app),
         trained=trained_assets(app),
+        embeddings=app.embeddings,
         signing_key=bootstrap.signing_key(app.settings),
         is_traded=partial(bootstrap.is_traded, app),
         installation=bootstrap.Installation(app),

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tradepulse.bootstrap import Application
 
 Name = Annotated[str, typer.Argument(help="As 'tradepulse schedules list' shows it.")]
-Kind = Annotated[str, typer.Argument(help="audit, backtest, import, backfill, meta or walk-forward.")]
+Kind = Annotated[str, typer.Argument(help="A kind of background job, as 'tradepulse jobs' shows it.")]
 Cron = Annotated[str, typer.Argument(help="Minute, hour, day, month, weekday in UTC, for example '20 0 * * *'.")]
 Given = Annotated[str, typer.Option("--parameters", help="What the job takes, as a JSON object.")]
 

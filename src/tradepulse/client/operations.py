@@ -145,6 +145,14 @@ class CandleBar(TypedDict):
     regime: Regime
 
 
+class CandlePlace(TypedDict):
+    exchange: str
+    symbol: str
+    timeframe: Timeframe
+    since: int
+    until: int
+
+
 class CandleSeries(TypedDict):
     exchange: str
     symbol: str
@@ -313,6 +321,30 @@ class Done(TypedDict):
     done: NotRequired[Literal[True]]
 
 
+class EncoderState(TypedDict):
+    timeframe: Timeframe
+    model_version: str | None
+    text: str
+    fitted_at: NotRequired[int | None]
+    explained: NotRequired[float | None]
+    setups: NotRequired[int]
+    series: NotRequired[list[str]]
+    verdict: NotRequired[EncoderVerdictLine | None]
+
+
+class EncoderVerdictLine(TypedDict):
+    time: int
+    earned: bool
+    reasons: list[str]
+    half_below: float | None
+    skip_below: float | None
+    setups: int
+    wins: float
+    weeks: int
+    top: dict[str, LiftLine]
+    bottom: LiftLine
+
+
 class EquityHistory(TypedDict):
     book: str | None
     points: list[EquityPoint]
@@ -392,6 +424,12 @@ class ImportFiles(TypedDict):
     timeframe: NotRequired[str | None]
 
 
+class IntervalLine(TypedDict):
+    value: float
+    low: float
+    high: float
+
+
 class InvalidField(TypedDict):
     field: str
     problem: str
@@ -447,6 +485,12 @@ class LedgerLine(TypedDict):
     cash: str
     quantity: str
     reference: str
+
+
+class LiftLine(TypedDict):
+    setups: int
+    precision: IntervalLine
+    r: IntervalLine
 
 
 class LiveMessage(TypedDict):
@@ -863,6 +907,37 @@ class SetupLine(TypedDict):
     default_parameters: bool
 
 
+class SimilarAnswer(TypedDict):
+    state: Literal["answered", "no model", "no window"]
+    text: str
+    exchange: str
+    symbol: str
+    timeframe: Timeframe
+    direction: Literal["long", "short"]
+    bar_time: int | None
+    before: int
+    model_version: NotRequired[str | None]
+    earned: NotRequired[bool | None]
+    prior: NotRequired[float | None]
+    base: NotRequired[float | None]
+    found: NotRequired[int]
+    won: NotRequired[int]
+    mean_r: NotRequired[float | None]
+    examples: NotRequired[list[SimilarLine]]
+
+
+class SimilarLine(TypedDict):
+    setup_id: str
+    strategy: str
+    direction: Literal["long", "short"]
+    found_at: int
+    resolved_at: int
+    won: bool
+    r: float
+    likeness: float
+    candles: CandlePlace
+
+
 Stage = Literal["validation", "confirmation", "mature", "quarantined", "retired"]
 
 
@@ -1268,6 +1343,17 @@ class Operations:
         answer: list[AssetLine] = self._ask("GET", "/api/analytics/market-overview")
         return answer
 
+    def analytics_similar_windows(
+        self, *, exchange: str, symbol: str, timeframe: str, direction: Literal["long", "short"] | None = None
+    ) -> SimilarAnswer:
+        """What followed on setups whose windows looked like the newest one of this series."""
+        answer: SimilarAnswer = self._ask(
+            "GET",
+            "/api/analytics/similar-windows",
+            query={"exchange": exchange, "symbol": symbol, "timeframe": timeframe, "direction": direction},
+        )
+        return answer
+
     def analytics_walk_forward_results(self, *, limit: int | None = None) -> list[dict[str, Any]]:
         """What choosing parameters on the past only would have made, run by run, newest first."""
         answer: list[dict[str, Any]] = self._ask("GET", "/api/analytics/walk-forward-results", query={"limit": limit})
@@ -1494,6 +1580,11 @@ class Operations:
         answer: list[ExchangeLine] = self._ask("GET", "/api/exchanges/supported")
         return answer
 
+    def intelligence_encoder(self) -> list[EncoderState]:
+        """Per traded timeframe: the model, and whether its prior has earned its place."""
+        answer: list[EncoderState] = self._ask("GET", "/api/intelligence/encoder")
+        return answer
+
     def meta_policies(
         self, *, limit: int | None = None, cursor: int | None = None, book: str | None = None
     ) -> Page_PolicyLine:
@@ -1606,6 +1697,13 @@ class Operations:
             "GET",
             "/api/patterns/setups",
             query={"taken": taken, "limit": limit, "cursor": cursor, "book": book, "symbol": symbol},
+        )
+        return answer
+
+    def patterns_similar(self, setup_id: str, *, book: str | None = None) -> SimilarAnswer:
+        """What had followed, by the time this setup was found, on setups whose windows looked alike."""
+        answer: SimilarAnswer = self._ask(
+            "GET", "/api/patterns/setups/{setup_id}/similar", names={"setup_id": setup_id}, query={"book": book}
         )
         return answer
 
@@ -1827,6 +1925,13 @@ class Operations:
         """One trade with its setup, orders, fills and ledger entries."""
         answer: TradeStory = self._ask(
             "GET", "/api/trades/{trade_id}", names={"trade_id": trade_id}, query={"book": book}
+        )
+        return answer
+
+    def trades_similar(self, trade_id: str, *, book: str | None = None) -> SimilarAnswer:
+        """What had followed, by the time this trade's setup was found, on setups whose windows looked alike."""
+        answer: SimilarAnswer = self._ask(
+            "GET", "/api/trades/{trade_id}/similar", names={"trade_id": trade_id}, query={"book": book}
         )
         return answer
 

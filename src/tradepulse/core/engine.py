@@ -5,6 +5,7 @@ commands; what differs stands in ``bootstrap``.
 """
 
 import hashlib
+import logging
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
@@ -23,6 +24,7 @@ from tradepulse.core.portfolio import ZERO, Portfolio
 from tradepulse.core.protection import Outcome, Patience
 from tradepulse.core.risk_guard import RiskGuard, RiskMemory
 from tradepulse.core.risk_manager import RiskLimits, SizedEntry, is_tradable, size_entry
+from tradepulse.core.setup_prior import SetupPrior
 from tradepulse.core.signal_library import SignalLibrary, Subscription, size_key
 from tradepulse.core.wallets import Wallets, WalletState
 from tradepulse.domain.commands import Command, QueryOrder, placed_by
@@ -59,6 +61,7 @@ from tradepulse.domain.signals import Direction, ExitReason, Setup, Verdict
 from tradepulse.kernels import fills
 from tradepulse.shared.errors import ConfigurationError, RefusedError
 
+logger = logging.getLogger(__name__)
 JsonObject = dict[str, Any]
 # Facts that change nothing which a restart could not find in the candle table.
 FORGETTABLE = (CandleClosed, EquityMarked, GapFound, RegimeChanged)
@@ -111,7 +114,7 @@ class _Memory:
 class Engine:
     """``watched``: series that are kept although no subscription looks at them.
 
-    ``wallets``: what this book shares limits with.
+    ``wallets``: what this book shares limits with. ``prior``: one more voice about the size of a setup.
     """
 
     def __init__(
@@ -122,6 +125,7 @@ class Engine:
         subscriptions: Iterable[Subscription],
         watched: Iterable[SeriesKey] = (),
         wallets: Wallets | None = None,
+        prior: SetupPrior | None = None,
     ) -> None:
         self.config = config
         self.portfolio = Portfolio(markets)
@@ -132,7 +136,9 @@ class Engine:
             config.account, self.portfolio, self.execution, self.risk, self.correlations, wallets
         )
         self.signals = SignalLibrary(subscriptions, watched)
-        self.data = DataHandler(bases, self.signals.capacities)
+        self._prior = prior
+        least = 0 if prior is None else prior.bars
+        self.data = DataHandler(bases, {key: max(least, bars) for key, bars in self.signals.capacities.items()})
         self.began_at = 0
         """When the book began, in market time."""
         self.sizes = {subscription.key: subscription.size_ppm for subscription in self.signals.subscriptions}
@@ -451,6 +457,19 @@ class Engine:
         policy = opinion_of(self.policy, setup.strategy, self._now)
         if policy is not None:
             yield policy
+        prior = self._prior_opinion(setup)
+        if prior is not None:
+            yield prior
+
+    def _prior_opinion(self, setup: Setup) -> Opinion | None:
+        if self._prior is None:
+            return None
+        try:
+            return self._prior.opinion(setup, self.data.history(setup.series, self._prior.bars))
+        except Exception:
+            # It can only take away: without it the other voices decide as if it were not there.
+            logger.exception("The prior failed on setup %s and is not heard", setup.setup_id)
+            return None
 
     def _why(self, setup: Setup, verdict: Verdict, size: EffectiveSize, asked: float) -> str:
         """Which voice made the difference; empty where none did."""

@@ -1,6 +1,7 @@
 """Words of likeness: a window of now, the window of a setup, and one that looked alike."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -36,6 +37,9 @@ class SetupWindow:
     resolved_at: int | None = None
     won: bool | None = None
     r: float | None = None
+    prior: float | None = None
+    """P(target before stop) as it was told before the outcome; ``None`` where the model is younger than the setup."""
+    base: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,3 +57,14 @@ class SimilarWindow:
     won: bool
     r: float
     likeness: float
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderVerdict:
+    """Whether a timeframe's prior has earned its place, judged at ``time``, with every figure that says so."""
+
+    timeframe: str
+    model_version: str
+    time: int
+    earned: bool
+    judgement: dict[str, Any]

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from scipy.special import expit, logit
 
 from tradepulse.encoder.features import Float32Array
+from tradepulse.kernels.fills import PPM
 
 RIDGES = (30.0, 100.0, 300.0, 1_000.0, 3_000.0, 10_000.0)
 FEWEST_SETUPS = 200
@@ -116,6 +117,18 @@ def _weights(seen: Resolved, rates: BaseRates, ridge: float) -> FloatArray:
         if float(np.abs(step).max()) < 1e-8:
             break
     return weights
+
+
+def size_by_prior(excess: float, half_below: float | None, skip_below: float | None) -> int:
+    """Share of the usual size, in parts per million: all, half or nothing. ``None``: that was not earned.
+
+    ``excess``: of the prior over the base rate. What is not a number says nothing.
+    """
+    if skip_below is not None and excess <= skip_below:
+        return 0
+    if half_below is not None and excess <= half_below:
+        return PPM // 2
+    return PPM
 
 
 def nearest_share(

@@ -129,6 +129,25 @@ class WalkForwardParameters(_Range):
     folds: int = Field(default=5, ge=1, le=8)
 
 
+class EncoderParameters(JobParameters):
+    """Embed what is new under the models there are. Without ``timeframes``: of all."""
+
+    timeframes: tuple[TradedTimeframe, ...] = Field(default=(), max_length=20)
+
+
+class EncoderEvaluationParameters(EncoderParameters):
+    """Judge the models there are on the candles that are stored by now."""
+
+    seed: int = Field(default=0, ge=0, le=2**63 - 1)
+
+
+class EncoderTrainingParameters(EncoderEvaluationParameters):
+    """Fit and judge anew. Empty names: all that is stored, real candles where there are any."""
+
+    symbols: tuple[Symbol, ...] = Field(default=(), max_length=500)
+    exchanges: tuple[Exchange, ...] = Field(default=(), max_length=50)
+
+
 class AuditParameters(JobParameters):
     """Does every book add up? Nothing is to be chosen."""
 

@@ -149,10 +149,9 @@ class PostgresBookReader:
         if not trades:
             return None
         of_setup = {"book": book, "setup_id": trades[0]["setup_id"]}
-        setups = await self._rows(_setups("and setup_id = %(setup_id)s"), of_setup)
         fills = await self._rows(_FILLS, of_setup)
         return trades[0] | {
-            "setup": setups[0] if setups else None,
+            "setup": await self.setup(book, trades[0]["setup_id"]),
             "orders": await self._rows(_ORDERS, of_setup),
             "fills": fills,
             "ledger": await self._rows(_LEDGER, {"book": book, "fill_ids": [fill["fill_id"] for fill in fills]}),
@@ -167,6 +166,10 @@ class PostgresBookReader:
         )
         bounds = {"book": book, "limit": limit, "before": before, "taken": taken, "symbol": symbol}
         return await self._rows(query, bounds)
+
+    async def setup(self, book: str, setup_id: str) -> JsonObject | None:
+        found = await self._rows(_setups("and setup_id = %(setup_id)s"), {"book": book, "setup_id": setup_id})
+        return found[0] if found else None
 
     async def equity(self, book: str, *, since: int | None = None, limit: int = 5000) -> list[JsonObject]:
         return await self._rows(

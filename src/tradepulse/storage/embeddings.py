@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from psycopg.types.json import Json
 
-from tradepulse.domain.embeddings import CurrentWindow, Embedding, SetupWindow, SimilarWindow
+from tradepulse.domain.embeddings import CurrentWindow, Embedding, EncoderVerdict, SetupWindow, SimilarWindow
 from tradepulse.ports import JsonObject
 from tradepulse.storage.db import Connection, Database
 
@@ -34,7 +34,7 @@ _SAVE_CURRENT = """
 _STAGE = "create temporary table staged (like setup_embeddings) on commit drop"
 _COPY = (
     "copy staged (model_version, setup_id, exchange, symbol, timeframe, strategy, direction, found_at, resolved_at, "
-    "won, r, embedding) from stdin"
+    "won, r, prior, base, embedding) from stdin"
 )
 # What is resolved stays resolved.
 _TAKE_STAGED = """
@@ -77,6 +77,44 @@ class PostgresEmbeddingStore:
             row = await found.fetchone()
         return None if row is None else (row[0], row[1], bytes(row[2]), row[3])
 
+    async def keep_models(self, timeframe: str, count: int) -> int:
+        async with self._database.transaction() as connection:
+            gone = await connection.execute(
+                'delete from encoder_models where timeframe = %(timeframe)s and "row" not in (select "row" from '
+                'encoder_models where timeframe = %(timeframe)s order by "row" desc limit %(count)s)',
+                {"timeframe": timeframe, "count": count},
+            )
+        return gone.rowcount
+
+    async def add_verdict(self, verdict: EncoderVerdict) -> None:
+        async with self._database.transaction() as connection:
+            await connection.execute(
+                "insert into encoder_verdicts (timeframe, model_version, time, earned, judgement) "
+                "values (%s, %s, %s, %s, %s)",
+                (verdict.timeframe, verdict.model_version, verdict.time, verdict.earned, Json(verdict.judgement)),
+            )
+
+    async def newest_verdict(self, timeframe: str, version: str | None = None) -> EncoderVerdict | None:
+        async with self._database.transaction() as connection:
+            found = await connection.execute(
+                "select timeframe, model_version, time, earned, judgement from encoder_verdicts "
+                "where timeframe = %(timeframe)s and (%(version)s::text is null or model_version = %(version)s) "
+                'order by "row" desc limit 1',
+                {"timeframe": timeframe, "version": version},
+            )
+            row = await found.fetchone()
+        return None if row is None else EncoderVerdict(*row)
+
+    async def look_again_from(self, version: str, exchange: str, symbol: str) -> int | None:
+        async with self._database.transaction() as connection:
+            found = await connection.execute(
+                "select coalesce(min(found_at) filter (where resolved_at is null), max(found_at)) "
+                "from setup_embeddings where model_version = %s and exchange = %s and symbol = %s",
+                (version, exchange, symbol),
+            )
+            row = await found.fetchone()
+        return None if row is None or row[0] is None else int(row[0])
+
     async def save_current(self, windows: Sequence[CurrentWindow]) -> None:
         async with self._database.transaction() as connection, connection.cursor() as cursor:
             await cursor.executemany(
@@ -118,6 +156,8 @@ class PostgresEmbeddingStore:
                             one.resolved_at,
                             one.won,
                             one.r,
+                            one.prior,
+                            one.base,
                             written(one.embedding),
                         )
                     )

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from tradepulse.domain.embeddings import CurrentWindow, Embedding, SetupWindow, SimilarWindow
+from tradepulse.domain.embeddings import CurrentWindow, Embedding, EncoderVerdict, SetupWindow, SimilarWindow
 from tradepulse.ports import JsonObject
 
 
@@ -14,6 +14,7 @@ class InMemoryEmbeddingStore:
         self._models: dict[str, tuple[str, int, bytes, JsonObject]] = {}
         self._current: dict[tuple[str, str, str], CurrentWindow] = {}
         self._setups: dict[tuple[str, str], SetupWindow] = {}
+        self._verdicts: list[EncoderVerdict] = []
 
     async def save_model(
         self, version: str, timeframe: str, fitted_at: int, arrays: bytes, evidence: JsonObject
@@ -25,6 +26,30 @@ class InMemoryEmbeddingStore:
     async def newest_model(self, timeframe: str) -> tuple[str, int, bytes, JsonObject] | None:
         of_it = [version for version, model in self._models.items() if model[0] == timeframe]
         return (of_it[-1], *self._models[of_it[-1]][1:]) if of_it else None
+
+    async def keep_models(self, timeframe: str, count: int) -> int:
+        of_it = [version for version, model in self._models.items() if model[0] == timeframe]
+        older = of_it[: max(len(of_it) - count, 0)]
+        for version in older:
+            del self._models[version]
+        return len(older)
+
+    async def add_verdict(self, verdict: EncoderVerdict) -> None:
+        self._verdicts.append(verdict)
+
+    async def newest_verdict(self, timeframe: str, version: str | None = None) -> EncoderVerdict | None:
+        fitting = [one for one in self._verdicts if one.timeframe == timeframe]
+        fitting = [one for one in fitting if version in (None, one.model_version)]
+        return fitting[-1] if fitting else None
+
+    async def look_again_from(self, version: str, exchange: str, symbol: str) -> int | None:
+        of_it = [
+            one
+            for one in self._setups.values()
+            if (one.model_version, one.exchange, one.symbol) == (version, exchange, symbol)
+        ]
+        waiting = [one.found_at for one in of_it if one.resolved_at is None]
+        return min(waiting) if waiting else max((one.found_at for one in of_it), default=None)
 
     async def save_current(self, windows: Sequence[CurrentWindow]) -> None:
         for one in windows:

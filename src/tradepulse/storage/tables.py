@@ -553,6 +553,17 @@ encoder_models = Table(
     Index("encoder_models_timeframe_row_idx", "timeframe", "row"),
 )
 
+encoder_verdicts = Table(
+    "encoder_verdicts",
+    metadata,
+    Column("row", BigInteger, Identity(always=True), primary_key=True),
+    *_columns(Text, "timeframe", "model_version"),
+    Column("time", BigInteger, nullable=False),
+    Column("earned", Boolean, nullable=False),
+    Column("judgement", JSON, nullable=False),
+    Index("encoder_verdicts_timeframe_row_idx", "timeframe", "row"),
+)
+
 current_embeddings = Table(
     "current_embeddings",
     metadata,
@@ -576,6 +587,8 @@ setup_embeddings = Table(
     Column("won", Boolean, nullable=True),
     Column("r", Double, nullable=True),
     Column("embedding", EMBEDDING, nullable=False),
+    Column("prior", Double, nullable=True),
+    Column("base", Double, nullable=True),
     Index("setup_embeddings_resolved_idx", "model_version", "resolved_at"),
     Index(
         "setup_embeddings_embedding_idx",

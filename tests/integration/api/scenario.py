@@ -25,6 +25,7 @@ from tradepulse.ports import JsonObject, LedgerCheck, SeriesCoverage, WriteResul
 from tradepulse.shared.clock import ManualClock
 from tradepulse.shared.errors import RefusedError
 from tradepulse.shared.secrets import Credentials
+from tradepulse.storage.embeddings_in_memory import InMemoryEmbeddingStore
 from tradepulse.storage.in_memory import InMemoryCommandInbox, InMemoryConfigurationStore, InMemoryTrainingStore
 from tradepulse.storage.in_memory_jobs import InMemoryJobStore, InMemoryResultStore, InMemoryScheduleStore
 from tradepulse.storage.in_memory_users import InMemoryAccounts, InMemoryAnswers
@@ -303,6 +304,9 @@ class PaperBook:
         ]
         return _page(rows, limit, before)
 
+    async def setup(self, book: str, setup_id: str) -> JsonObject | None:
+        return next((row for row in self.setup_rows if row["setup_id"] == setup_id), None)
+
     async def equity(self, book: str, *, since: int | None = None, limit: int = 5000) -> list[JsonObject]:
         self._check()
         return [row for row in reversed(self.equity_rows) if since is None or row["time"] >= since][:limit]
@@ -564,6 +568,7 @@ class Scenario:
         self.accounts = InMemoryAccounts()
         self.inbox = InMemoryCommandInbox()
         self.results = InMemoryResultStore(self.clock)
+        self.embeddings = InMemoryEmbeddingStore()
         self.jobs = jobs = InMemoryJobStore(self.clock)
         self.training, self.configurations = InMemoryTrainingStore(self.clock), InMemoryConfigurationStore()
         self.policies = InMemoryPolicyStore()
@@ -579,6 +584,7 @@ class Scenario:
             jobs=BackgroundJobs(jobs, self.training),
             schedules=Schedules(InMemoryScheduleStore(jobs), jobs, self.clock),
             trained=self._trained(),
+            embeddings=self.embeddings,
             signing_key=SIGNING_KEY,
             installation=Hall(),
             policies=self.policies,

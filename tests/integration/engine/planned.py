@@ -13,6 +13,7 @@ from tradepulse.core.engine import Engine, EngineConfig
 from tradepulse.core.protection import WORD_IS_FINAL
 from tradepulse.core.risk_manager import RiskLimits
 from tradepulse.core.runner import Runner
+from tradepulse.core.setup_prior import SetupPrior
 from tradepulse.core.signal_library import Subscription
 from tradepulse.core.wallets import Wallets
 from tradepulse.domain.events import (
@@ -101,6 +102,7 @@ class Scene:
     """Posted by other processes while the candles of this close time arrive."""
     book: str = BOOK
     wallets: Wallets | None = None
+    prior: SetupPrior | None = None
 
     def tape(self, bars: int | None = None) -> StoredTape:
         specs = {market: spec(self.kind, market) for market in self.prices}
@@ -121,7 +123,7 @@ class Scene:
         ]
         config = EngineConfig(self.book, LIMITS, account=self.account, patience=WORD_IS_FINAL)
         bases = dict.fromkeys(tape.specs, self.timeframe)
-        return Engine(config, tape.specs, bases, subscriptions, wallets=self.wallets)
+        return Engine(config, tape.specs, bases, subscriptions, wallets=self.wallets, prior=self.prior)
 
     def _series(self, market: MarketKey) -> SeriesKey:
         return SeriesKey(market.exchange, market.symbol, self.timeframe)

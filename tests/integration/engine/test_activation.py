@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
+from tests.integration.engine.test_setup_prior import pessimistic_model
 
 from tradepulse.bootstrap import Application, open_application, paper_book, run_paper
 from tradepulse.bootstrap.desk import open_desk
 from tradepulse.bootstrap.training import trained_assets
+from tradepulse.domain.embeddings import EncoderVerdict
 from tradepulse.domain.events import EngineEvent, SetupEvaluated, SizeChanged
 from tradepulse.domain.market import SeriesKey, Timeframe
 from tradepulse.domain.signals import Regime, Verdict
@@ -135,6 +137,25 @@ async def test_defaults_are_traded_only_where_the_settings_allow_it_and_nothing_
         await put_into_force(trader.app)
         await trader.until(lambda: trader.states[-1].configurations == 1)
         assert "2 UNTESTED" in trader.states[-1].text
+
+
+async def test_prior_is_heard_from_the_moment_its_verdict_says_earned_and_no_longer_than_that(
+    database_url: str, tmp_path: Path
+) -> None:
+    async with trading(database_url, tmp_path) as trader:
+        embeddings, now = trader.app.embeddings, trader.app.clock.now()
+        model = pessimistic_model(*sorted(STRATEGIES))
+        evidence = {"exchanges": ["simulated"]}
+        await embeddings.save_model(model.version, "1m", now, model.to_bytes(), evidence)
+        await put_into_force(trader.app)
+        await trader.until(lambda: Verdict.ACCEPTED in trader.verdicts())
+
+        allowed = {"half_below": -0.01, "skip_below": -0.02}
+        await embeddings.add_verdict(EncoderVerdict("1m", model.version, now, True, allowed))
+        await trader.until(lambda: Verdict.PRIOR_TOO_LOW in trader.verdicts())
+        before = len(trader.told)
+        await embeddings.add_verdict(EncoderVerdict("1m", model.version, now + 1, False, {}))
+        await trader.until(lambda: Verdict.ACCEPTED in trader.verdicts(before))
 
 
 @pytest.mark.parametrize("stage", [Stage.QUARANTINED, Stage.RETIRED])

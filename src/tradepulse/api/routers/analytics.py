@@ -1,7 +1,7 @@
 """Candles with the regime they closed in."""
 
 import asyncio
-from typing import Annotated
+from typing import Annotated, Literal
 
 import numpy as np
 from fastapi import Query
@@ -13,8 +13,9 @@ from tradepulse.api.errors import NotFoundError
 from tradepulse.api.figures import all_trades, statistics
 from tradepulse.api.models import CandleBar, CandleSeries, Time, TradeRow, TradeStatistics, View
 from tradepulse.api.routing import noun_router
+from tradepulse.api.similar_windows import Asked, SimilarAnswer, SimilarWindows
 from tradepulse.domain.market import DAY, Candles, MarketKey, SeriesKey, Timeframe
-from tradepulse.domain.signals import Regime
+from tradepulse.domain.signals import Direction, Regime
 from tradepulse.ports import CandleStore, JsonObject
 from tradepulse.strategies.base_strategy import regimes_of
 from tradepulse.strategies.regimes import regime_warmup_bars
@@ -61,6 +62,20 @@ def _bar(stored: Candles, row: int, regime: Regime) -> CandleBar:
         volume=candle.volume,
         regime=regime,
     )
+
+
+@router.get("/similar-windows")
+async def similar_windows(
+    services: ServicesDep,
+    exchange: str,
+    symbol: SymbolDep,
+    timeframe: TimeframeDep,
+    direction: Annotated[Literal["long", "short"], Query(description="the side the window is looked at for")] = "long",
+) -> SimilarAnswer:
+    """What followed on setups whose windows looked like the newest one of this series."""
+    series = SeriesKey(exchange, symbol, timeframe)
+    asked = Asked(series, Direction[direction.upper()], None, services.clock.now())
+    return await SimilarWindows(services.candles, services.embeddings).answer(asked)
 
 
 class AssetLine(View):

@@ -20,6 +20,7 @@ from tradepulse.api.models import (
     View,
 )
 from tradepulse.api.routing import noun_router
+from tradepulse.api.similar_windows import SimilarAnswer, SimilarWindows
 from tradepulse.domain.signals import Regime
 from tradepulse.ports import JsonObject
 from tradepulse.strategies.base_strategy import Strategy
@@ -105,6 +106,15 @@ async def setups(
         return Page(items=[], next_cursor=None)
     rows = await services.books.setups(book, limit=limit, before=cursor, taken=taken, symbol=symbol)
     return page_of(rows, limit, _setup_line)
+
+
+@router.get("/setups/{setup_id}/similar")
+async def similar(setup_id: str, services: ServicesDep, book: BookDep) -> SimilarAnswer:
+    """What had followed, by the time this setup was found, on setups whose windows looked alike."""
+    row = None if book is None else await services.books.setup(book, setup_id)
+    if row is None:
+        raise NotFoundError(f"There is no setup '{setup_id}'.", "GET /api/patterns/setups lists those there are.")
+    return await SimilarWindows(services.candles, services.embeddings).of_setup(SetupRow.model_validate(row))
 
 
 # After the fixed names, which it would take for strategies.

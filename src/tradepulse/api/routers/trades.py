@@ -40,6 +40,7 @@ from tradepulse.api.models import (
     View,
 )
 from tradepulse.api.routing import noun_router
+from tradepulse.api.similar_windows import SimilarAnswer, SimilarWindows
 from tradepulse.domain.inbox import RequestKind
 from tradepulse.domain.market import SeriesKey
 from tradepulse.ports import JsonObject
@@ -199,6 +200,16 @@ async def command(command_id: str, services: ServicesDep, wait: Wait = 0) -> Com
 async def close(position_id: str, body: BookCommand, desk: CommandDeskDep, who: Trader, wait: Wait = 0) -> CommandState:
     """Close one position at market; its stop and target are withdrawn in the same step."""
     return await desk.post(who, RequestKind.CLOSE_POSITION, body.reason, book=body.book, subject=position_id, wait=wait)
+
+
+@router.get("/{trade_id}/similar")
+async def similar(trade_id: str, services: ServicesDep, book: BookDep) -> SimilarAnswer:
+    """What had followed, by the time this trade's setup was found, on setups whose windows looked alike."""
+    row = None if book is None else await services.books.trade(book, trade_id)
+    setup = None if row is None else row.get("setup")
+    if setup is None:
+        raise NotFoundError(f"There is no trade '{trade_id}'.", "GET /api/trades/history lists those there are.")
+    return await SimilarWindows(services.candles, services.embeddings).of_setup(SetupRow.model_validate(setup))
 
 
 @router.get("/{trade_id}")
