@@ -1,6 +1,13 @@
 """The hall: the only place that builds adapters and knows backtest, paper and live."""
 
-from tradepulse.bootstrap.application import Application, database_facts, open_application, sync_database_schema
+from tradepulse.bootstrap.application import (
+    Application,
+    database_facts,
+    drift_of_schema,
+    mend_database_schema,
+    open_application,
+    sync_database_schema,
+)
 from tradepulse.bootstrap.backtests import BacktestRequest, find_strategy, run_backtest
 from tradepulse.bootstrap.connection_test import Check, check_connection
 from tradepulse.bootstrap.data import analyse_stored_series, download_data, import_data
@@ -37,12 +44,14 @@ __all__ = [
     "chosen_wallets",
     "database_facts",
     "download_data",
+    "drift_of_schema",
     "find_strategy",
     "import_data",
     "is_traded",
     "key_json",
     "keys_of",
     "load_wallets",
+    "mend_database_schema",
     "open_application",
     "paper_book",
     "recheck_keys",

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -33,6 +33,7 @@ from tradepulse.storage.books import PostgresBookReader
 from tradepulse.storage.candles import PostgresCandleStore
 from tradepulse.storage.configurations import PostgresConfigurationStore
 from tradepulse.storage.db import Database, open_database
+from tradepulse.storage.drift import Repair, mend_drift, schema_drift
 from tradepulse.storage.inbox import PostgresCommandInbox
 from tradepulse.storage.jobs import PostgresJobStore
 from tradepulse.storage.journal import PostgresJournal
@@ -108,9 +109,25 @@ async def database_facts(app: Application) -> DatabaseFacts:
 
 async def sync_database_schema(settings: Settings, *, dry_run: bool) -> list[str]:
     """The SQL statements that bring the database up to date; run, unless ``dry_run``."""
-    url = settings.database.url.get_secret_value() if settings.database.url else None
-    async with open_database(url, settings.data_directory, sync=False) as database:
+    async with _database_as_it_is(settings) as database:
         return await asyncio.to_thread(sync_schema, database.url, dry_run=dry_run)
+
+
+async def drift_of_schema(settings: Settings) -> list[Repair]:
+    """How the migrated database differs from the one that the migrations make."""
+    async with _database_as_it_is(settings) as database:
+        return await asyncio.to_thread(schema_drift, database.url)
+
+
+async def mend_database_schema(settings: Settings, *, drop: bool) -> list[Repair]:
+    """Run what ``drift_of_schema`` tells; what drops only where ``drop`` says so. Answers all of it."""
+    async with _database_as_it_is(settings) as database:
+        return await asyncio.to_thread(mend_drift, database.url, drop=drop)
+
+
+def _database_as_it_is(settings: Settings) -> AbstractAsyncContextManager[Database]:
+    url = settings.database.url.get_secret_value() if settings.database.url else None
+    return open_database(url, settings.data_directory, sync=False)
 
 
 def risk_limits(settings: TradingSettings) -> RiskLimits:

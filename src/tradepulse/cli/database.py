@@ -6,11 +6,13 @@ from typing import Annotated, Any
 import typer
 
 from tradepulse.cli.options import AsJson, BookName, run, settings_for_command
-from tradepulse.cli.screen import show_facts, show_json, show_line
+from tradepulse.cli.screen import show_facts, show_json, show_line, tell
 from tradepulse.shared.errors import ConfigurationError, InvariantError
 from tradepulse.shared.settings import Settings
 
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be changed, change nothing.")]
+
+Drop = Annotated[bool, typer.Option("--drop", help="Drop what the migrations do not make, and the data in it.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -21,20 +23,60 @@ def register(app: typer.Typer) -> None:
     app.command("ledger")(ledger)
 
 
-def sync(dry_run: DryRun = False, as_json: AsJson = False) -> None:
-    """Bring the database's schema up to date."""
+def sync(dry_run: DryRun = False, drop: Drop = False, as_json: AsJson = False) -> None:
+    """Bring the database's schema up to date, and back to what the migrations make where somebody changed it by hand.
+
+    Columns and tables that the migrations do not know are dropped only with --drop.
+    """
+    answer = run(_sync(settings_for_command(), dry_run=dry_run, drop=drop))
+    if as_json:
+        show_json({"dry_run": dry_run, **answer})
+        return
+    if dry_run:
+        _show_sql(answer, drop=drop)
+    _show_outcome(answer, dry_run=dry_run, drop=drop)
+
+
+async def _sync(settings: Settings, *, dry_run: bool, drop: bool) -> dict[str, list[str]]:
+    """Drift is looked for in a migrated database only: what is owed differs by itself."""
     from tradepulse import bootstrap
 
-    statements = run(bootstrap.sync_database_schema(settings_for_command(), dry_run=dry_run))
-    if as_json:
-        show_json({"dry_run": dry_run, "statements": statements})
-    elif not statements:
-        show_line("The schema is up to date.")
-    elif dry_run:
-        for statement in statements:
-            show_line(statement if statement.startswith("--") else f"{statement};")
+    statements = await bootstrap.sync_database_schema(settings, dry_run=dry_run)
+    if dry_run:
+        repairs = [] if statements else await bootstrap.drift_of_schema(settings)
     else:
-        show_line(f"The schema is up to date now; {len(statements)} statements were run.")
+        repairs = await bootstrap.mend_database_schema(settings, drop=drop)
+    return {
+        "statements": statements,
+        "repairs": [one.statement for one in repairs if not one.drops],
+        "drops": [one.statement for one in repairs if one.drops],
+    }
+
+
+def _show_sql(answer: dict[str, list[str]], *, drop: bool) -> None:
+    """What may be piped into psql: what would not be run is a comment."""
+    for title, statements in (("migrations", answer["statements"]), ("drift", answer["repairs"])):
+        if statements:
+            show_line(f"-- {title}")
+        for statement in statements:
+            show_line(f"{statement};")
+    if answer["drops"]:
+        show_line("-- drift: what the migrations do not make" + ("" if drop else "; dropped only with --drop"))
+    for statement in answer["drops"]:
+        shown = " ".join(statement.split())
+        show_line(f"{shown};" if drop else f"-- {shown};")
+
+
+def _show_outcome(answer: dict[str, list[str]], *, dry_run: bool, drop: bool) -> None:
+    """For people, so not among the SQL."""
+    due = len(answer["statements"]) + len(answer["repairs"]) + (len(answer["drops"]) if drop else 0)
+    kept = 0 if drop else len(answer["drops"])
+    if dry_run:
+        tell(f"{due} statements would be run." if due else "The schema is up to date.")
+    else:
+        show_line(f"The schema is up to date now; {due} statements were run." if due else "The schema is up to date.")
+    if kept:
+        tell(f"In the database, and not made by the migrations: {kept}. --drop takes it away.")
 
 
 def status(as_json: AsJson = False) -> None:
