@@ -2,10 +2,12 @@
 
 from tradepulse.bootstrap.application import (
     Application,
+    back_up,
     database_facts,
     drift_of_schema,
     mend_database_schema,
     open_application,
+    restore_backup,
     sync_database_schema,
 )
 from tradepulse.bootstrap.backtests import BacktestRequest, find_strategy, run_backtest
@@ -22,6 +24,7 @@ from tradepulse.bootstrap.signing_key import signing_key
 from tradepulse.bootstrap.wallets_file import load_wallets
 from tradepulse.exchanges.backfill_ohlcv import DownloadProgress, DownloadReport
 from tradepulse.storage.candle_files import FileReport, ImportReport
+from tradepulse.storage.drift import Repair
 from tradepulse.storage.exchange_keys import ExchangeKeys
 
 __all__ = [
@@ -36,10 +39,12 @@ __all__ = [
     "Installation",
     "KeyNews",
     "Outside",
+    "Repair",
     "add_key",
     "analyse_stored_series",
     "answer_to",
     "ask",
+    "back_up",
     "check_connection",
     "chosen_wallets",
     "database_facts",
@@ -56,6 +61,7 @@ __all__ = [
     "paper_book",
     "recheck_keys",
     "refuse_other_exchanges",
+    "restore_backup",
     "risk_report",
     "run_backtest",
     "run_live",

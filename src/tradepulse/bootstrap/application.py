@@ -5,7 +5,9 @@ from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from decimal import Decimal
+from pathlib import Path
 
+import tradepulse
 from tradepulse.core.risk_manager import RiskLimits
 from tradepulse.domain.market import DAY, MINUTE, Timeframe
 from tradepulse.domain.risk import FIXED, AccountLimits, CorrelationRule, Protection, StopRules
@@ -29,10 +31,11 @@ from tradepulse.ports import (
 from tradepulse.shared.clock import SystemClock
 from tradepulse.shared.settings import RiskSettings, Settings, TradingSettings
 from tradepulse.storage.answers import PostgresAnswers
+from tradepulse.storage.backup import Backup, prune_backups, restored, write_backup
 from tradepulse.storage.books import PostgresBookReader
 from tradepulse.storage.candles import PostgresCandleStore
 from tradepulse.storage.configurations import PostgresConfigurationStore
-from tradepulse.storage.db import Database, open_database
+from tradepulse.storage.db import Database, open_database, server_beside
 from tradepulse.storage.drift import Repair, mend_drift, schema_drift
 from tradepulse.storage.inbox import PostgresCommandInbox
 from tradepulse.storage.jobs import PostgresJobStore
@@ -123,6 +126,21 @@ async def mend_database_schema(settings: Settings, *, drop: bool) -> list[Repair
     """Run what ``drift_of_schema`` tells; what drops only where ``drop`` says so. Answers all of it."""
     async with _database_as_it_is(settings) as database:
         return await asyncio.to_thread(mend_drift, database.url, drop=drop)
+
+
+async def back_up(settings: Settings, into: Path, *, keep: int) -> tuple[Backup, list[Path]]:
+    """A new backup in a folder of ``into``, and the older ones that were removed; ``keep`` 0 removes none."""
+    async with _database_as_it_is(settings) as database:
+        now = SystemClock().now()
+        backup = await asyncio.to_thread(write_backup, database.url, into, now, tradepulse.__version__)
+    return backup, prune_backups(into, keep) if keep else []
+
+
+def restore_backup(settings: Settings, folder: Path, *, only_check: bool) -> tuple[Backup, str]:
+    """Blocks. See ``storage.backup.restored``."""
+    url = settings.database.url.get_secret_value() if settings.database.url else None
+    with server_beside(url, settings.data_directory) as (server_url, name):
+        return restored(server_url, name, folder, SystemClock().now(), only_check=only_check)
 
 
 def _database_as_it_is(settings: Settings) -> AbstractAsyncContextManager[Database]:

@@ -1,7 +1,8 @@
 """The database: its schema, its state, and whether the book in it adds up."""
 
 from dataclasses import asdict
-from typing import Annotated, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -10,15 +11,25 @@ from tradepulse.cli.screen import show_facts, show_json, show_line, tell
 from tradepulse.shared.errors import ConfigurationError, InvariantError
 from tradepulse.shared.settings import Settings
 
+if TYPE_CHECKING:
+    from tradepulse.bootstrap import Repair
+
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be changed, change nothing.")]
 
 Drop = Annotated[bool, typer.Option("--drop", help="Drop what the migrations do not make, and the data in it.")]
+
+BackupFolder = Annotated[Path, typer.Argument(metavar="FOLDER", help="Where backups are kept.")]
+BackupToRestore = Annotated[Path, typer.Argument(metavar="BACKUP", help="A folder that 'db backup' wrote.")]
+Keep = Annotated[int, typer.Option("--keep", min=0, help="Then remove all but so many of the newest; 0: none.")]
+Check = Annotated[bool, typer.Option("--check", help="Restore and compare only; replace nothing.")]
 
 
 def register(app: typer.Typer) -> None:
     group = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
     group.command("sync")(sync)
     group.command("status")(status)
+    group.command("backup")(backup)
+    group.command("restore")(restore)
     app.add_typer(group, name="db", help="The database: its schema and its state.")
     app.command("ledger")(ledger)
 
@@ -43,14 +54,32 @@ async def _sync(settings: Settings, *, dry_run: bool, drop: bool) -> dict[str, l
 
     statements = await bootstrap.sync_database_schema(settings, dry_run=dry_run)
     if dry_run:
-        repairs = [] if statements else await bootstrap.drift_of_schema(settings)
+        repairs = [] if statements else await _drift(settings)
     else:
-        repairs = await bootstrap.mend_database_schema(settings, drop=drop)
+        repairs = await _mended(settings, drop=drop)
     return {
         "statements": statements,
         "repairs": [one.statement for one in repairs if not one.drops],
         "drops": [one.statement for one in repairs if one.drops],
     }
+
+
+async def _drift(settings: Settings) -> "list[Repair]":
+    """Who may not make a scratch database may migrate all the same."""
+    from tradepulse import bootstrap
+
+    try:
+        return await bootstrap.drift_of_schema(settings)
+    except ConfigurationError as error:
+        tell(f"Drift was not looked for: {error}")
+        return []
+
+
+async def _mended(settings: Settings, *, drop: bool) -> "list[Repair]":
+    from tradepulse import bootstrap
+
+    found = await _drift(settings)
+    return await bootstrap.mend_database_schema(settings, drop=drop) if found else found
 
 
 def _show_sql(answer: dict[str, list[str]], *, drop: bool) -> None:
@@ -104,6 +133,38 @@ async def _status(settings: Settings) -> dict[str, Any]:
             "books": len(await app.reader.books()),
             "backtests": len(await app.results.backtests(limit=1000)),
         }
+
+
+def backup(folder: BackupFolder, keep: Keep = 0, as_json: AsJson = False) -> None:
+    """Back the database up into a new folder below FOLDER, with counts and checksums. Trading may go on meanwhile."""
+    from tradepulse import bootstrap
+
+    written, removed = run(bootstrap.back_up(settings_for_command(), folder, keep=keep))
+    facts = {"backup": str(written.folder), "revision": written.revision, "bytes": written.size, "rows": written.rows}
+    if as_json:
+        show_json({**facts, "removed": [str(one) for one in removed]})
+        return
+    show_facts([*facts.items(), ("removed", ", ".join(one.name for one in removed) or "none")])
+
+
+def restore(folder: BackupToRestore, check: Check = False, as_json: AsJson = False) -> None:
+    """Restore a backup into a scratch database, compare every table with it, then let it take the database's place.
+
+    The database that was there is kept under another name. Refused while a program uses it.
+    """
+    from tradepulse import bootstrap
+
+    found, before = bootstrap.restore_backup(settings_for_command(), folder, only_check=check)
+    facts = {"backup": str(found.folder), "revision": found.revision, "tables": len(found.tables), "rows": found.rows}
+    if as_json:
+        show_json({**facts, "checked_only": check, "kept_as": before or None})
+        return
+    show_facts(facts.items())
+    show_line("Every table has the rows and the checksum of the backup.")
+    if check:
+        show_line("Nothing was replaced (--check).")
+    elif before:
+        show_line(f"The database that was there is kept as '{before}'. Drop it when you are sure.")
 
 
 def ledger(book: BookName = None, as_json: AsJson = False) -> None:
