@@ -10,6 +10,7 @@ import os
 import secrets
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -29,6 +30,7 @@ from tradepulse.storage.schema import sync_schema
 DUMP, MANIFEST = "database.dump", "manifest.json"
 PREFIX = "tradepulse-"
 FORMAT = 1
+LOOKS, LOOK_SECONDS = 10, 0.1
 # The sum of the rows' digests: it does not depend on their order.
 _TABLE_SUM = """
     select count(*), coalesce(sum(('x' || substr(md5(t::text), 1, 15))::bit(60)::bigint), 0)::text from {} t
@@ -160,12 +162,15 @@ def _dropped_unless_renamed(server_url: str, scratch: str) -> Iterator[None]:
 
 
 def _refuse_while_used(server_url: str, name: str) -> None:
-    with psycopg.connect(server_url) as connection:
-        users = _one(connection, "select count(*) from pg_stat_activity where datname = %s", name)
-    if users != "0":
-        raise RefusedError(
-            f"The database '{name}' is in use ({users} connections).", "Stop what uses it, then restore."
-        )
+    query = "select count(*) from pg_stat_activity where datname = %s and backend_type = 'client backend'"
+    with psycopg.connect(server_url, autocommit=True) as connection:
+        for _ in range(LOOKS):
+            users = _one(connection, query, name)
+            if users == "0":
+                return
+            # Who has just left is still shown for a moment.
+            time.sleep(LOOK_SECONDS)
+    raise RefusedError(f"The database '{name}' is in use ({users} connections).", "Stop what uses it, then restore.")
 
 
 def _take_place(server_url: str, scratch: str, name: str, now: int) -> str:
