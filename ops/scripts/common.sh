@@ -1,3 +1,4 @@
+# shellcheck shell=sh
 # Read by the other scripts. TRADEPULSE names the program; by default the one on the PATH, then the checkout's own.
 root=$(cd "$(dirname "$0")/../.." && pwd)
 

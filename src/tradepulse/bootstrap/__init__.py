@@ -8,6 +8,7 @@ from tradepulse.bootstrap.application import (
     mend_database_schema,
     open_application,
     restore_backup,
+    revision_of_database,
     sync_database_schema,
 )
 from tradepulse.bootstrap.backtests import BacktestRequest, find_strategy, run_backtest
@@ -15,6 +16,7 @@ from tradepulse.bootstrap.connection_test import Check, check_connection
 from tradepulse.bootstrap.data import analyse_stored_series, download_data, import_data
 from tradepulse.bootstrap.exchange_access import Outside
 from tradepulse.bootstrap.exchange_keys import KeyNews, add_key, keys_of, recheck_keys
+from tradepulse.bootstrap.heartbeat import Heartbeats
 from tradepulse.bootstrap.installation import Installation, key_json, wallet_json
 from tradepulse.bootstrap.live import chosen_wallets, run_live
 from tradepulse.bootstrap.paper import paper_book, refuse_other_exchanges, run_paper
@@ -35,6 +37,7 @@ __all__ = [
     "DownloadReport",
     "ExchangeKeys",
     "FileReport",
+    "Heartbeats",
     "ImportReport",
     "Installation",
     "KeyNews",
@@ -62,6 +65,7 @@ __all__ = [
     "recheck_keys",
     "refuse_other_exchanges",
     "restore_backup",
+    "revision_of_database",
     "risk_report",
     "run_backtest",
     "run_live",

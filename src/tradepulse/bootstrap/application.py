@@ -42,7 +42,7 @@ from tradepulse.storage.jobs import PostgresJobStore
 from tradepulse.storage.journal import PostgresJournal
 from tradepulse.storage.results import PostgresResultStore
 from tradepulse.storage.schedules import PostgresScheduleStore
-from tradepulse.storage.schema import schema_problem, sync_schema
+from tradepulse.storage.schema import revision_of, schema_problem, sync_schema
 from tradepulse.storage.training import PostgresTrainingStore
 from tradepulse.storage.users import PostgresAccounts
 from tradepulse.storage.venues import PostgresVenueStore
@@ -114,6 +114,12 @@ async def sync_database_schema(settings: Settings, *, dry_run: bool) -> list[str
     """The SQL statements that bring the database up to date; run, unless ``dry_run``."""
     async with _database_as_it_is(settings) as database:
         return await asyncio.to_thread(sync_schema, database.url, dry_run=dry_run)
+
+
+async def revision_of_database(settings: Settings) -> str | None:
+    """``None`` where the database is empty."""
+    async with _database_as_it_is(settings) as database:
+        return await asyncio.to_thread(revision_of, database.url)
 
 
 async def drift_of_schema(settings: Settings) -> list[Repair]:

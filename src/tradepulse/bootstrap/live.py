@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from tradepulse.bootstrap.application import Application
 from tradepulse.bootstrap.exchange_access import Outside
 from tradepulse.bootstrap.exchange_keys import keys_of, recheck_keys
+from tradepulse.bootstrap.heartbeat import Heartbeats
 from tradepulse.bootstrap.tasks import until_one_ends
 from tradepulse.bootstrap.wallet_trader import Told, WalletDesk, trade_wallet
 from tradepulse.core import wallets as shared_limits
@@ -35,6 +36,7 @@ async def run_live(
     outside: Outside | None = None,
     told: Told = tell_nobody,
     ask_passphrase: AskPassphrase | None = None,
+    heartbeats: Heartbeats | None = None,
 ) -> None:
     """Trade the live wallets of these names (all of them where none is named) until cancelled.
 
@@ -44,7 +46,8 @@ async def run_live(
     chosen = chosen_wallets(wallets, names, live=True)
     keys = keys_of(app, ask_passphrase)
     world = outside or Outside()
-    desk = WalletDesk(app, keys, world, limits_of_all(wallets, chosen), observers, told)
+    shared = limits_of_all(wallets, chosen)
+    desk = WalletDesk(app, keys, world, shared, observers, told, heartbeats or Heartbeats())
     await until_one_ends(trade_all(desk, chosen), _check_keys(keys, wallets, world, app))
 
 

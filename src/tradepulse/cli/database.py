@@ -14,6 +14,7 @@ from tradepulse.shared.settings import Settings
 if TYPE_CHECKING:
     from tradepulse.bootstrap import Repair
 
+MigrationsOnly = Annotated[bool, typer.Option("--migrations-only", help="Do not look for changes made by hand.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be changed, change nothing.")]
 
 Drop = Annotated[bool, typer.Option("--drop", help="Drop what the migrations do not make, and the data in it.")]
@@ -28,18 +29,21 @@ def register(app: typer.Typer) -> None:
     group = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
     group.command("sync")(sync)
     group.command("status")(status)
+    group.command("revision")(revision)
     group.command("backup")(backup)
     group.command("restore")(restore)
     app.add_typer(group, name="db", help="The database: its schema and its state.")
     app.command("ledger")(ledger)
 
 
-def sync(dry_run: DryRun = False, drop: Drop = False, as_json: AsJson = False) -> None:
+def sync(
+    dry_run: DryRun = False, drop: Drop = False, migrations_only: MigrationsOnly = False, as_json: AsJson = False
+) -> None:
     """Bring the database's schema up to date, and back to what the migrations make where somebody changed it by hand.
 
     Columns and tables that the migrations do not know are dropped only with --drop.
     """
-    answer = run(_sync(settings_for_command(), dry_run=dry_run, drop=drop))
+    answer = run(_sync(settings_for_command(), dry_run=dry_run, drop=drop, drift=not migrations_only))
     if as_json:
         show_json({"dry_run": dry_run, **answer})
         return
@@ -48,12 +52,14 @@ def sync(dry_run: DryRun = False, drop: Drop = False, as_json: AsJson = False) -
     _show_outcome(answer, dry_run=dry_run, drop=drop)
 
 
-async def _sync(settings: Settings, *, dry_run: bool, drop: bool) -> dict[str, list[str]]:
+async def _sync(settings: Settings, *, dry_run: bool, drop: bool, drift: bool) -> dict[str, list[str]]:
     """Drift is looked for in a migrated database only: what is owed differs by itself."""
     from tradepulse import bootstrap
 
     statements = await bootstrap.sync_database_schema(settings, dry_run=dry_run)
-    if dry_run:
+    if not drift:
+        repairs = []
+    elif dry_run:
         repairs = [] if statements else await _drift(settings)
     else:
         repairs = await _mended(settings, drop=drop)
@@ -106,6 +112,17 @@ def _show_outcome(answer: dict[str, list[str]], *, dry_run: bool, drop: bool) ->
         show_line(f"The schema is up to date now; {due} statements were run." if due else "The schema is up to date.")
     if kept:
         tell(f"In the database, and not made by the migrations: {kept}. --drop takes it away.")
+
+
+def revision(as_json: AsJson = False) -> None:
+    """Show which migration the database has; 'none' where it is empty. Changes nothing."""
+    from tradepulse import bootstrap
+
+    found = run(bootstrap.revision_of_database(settings_for_command()))
+    if as_json:
+        show_json({"revision": found})
+    else:
+        show_line(found or "none")
 
 
 def status(as_json: AsJson = False) -> None:

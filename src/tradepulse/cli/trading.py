@@ -10,6 +10,7 @@ import typer
 from tradepulse.cli.options import known_secrets, run
 from tradepulse.cli.running import signals_to
 from tradepulse.cli.screen import tell
+from tradepulse.cli.supervision import supervisor
 from tradepulse.domain.trading_state import TradingState
 from tradepulse.domain.wallets import Wallet, WalletMode
 from tradepulse.shared.errors import ConfigurationError, RefusedError
@@ -17,7 +18,7 @@ from tradepulse.shared.logging import configure_logging
 from tradepulse.shared.settings import Settings, load_settings
 
 if TYPE_CHECKING:
-    from tradepulse.bootstrap import Application
+    from tradepulse.bootstrap import Application, Heartbeats
     from tradepulse.domain.wallets import Wallets
 
 PHRASE = "trade {names} with real money"
@@ -76,11 +77,12 @@ def _confirm(traded: Sequence[Wallet], given: Sequence[str]) -> None:
 async def _trade(settings: Settings, wallets: "Wallets", traded: Sequence[Wallet]) -> None:
     from tradepulse import bootstrap
 
-    stop = asyncio.Event()
+    stop, heartbeats, supervised = asyncio.Event(), bootstrap.Heartbeats(), supervisor()
     async with signals_to(stop):
         tell("Starting the database ...")
-        async with bootstrap.open_application(settings) as app:
-            trading = asyncio.create_task(_begun(app, wallets, traded))
+        async with bootstrap.open_application(settings) as app, supervised.watching(heartbeats.problem):
+            trading = asyncio.create_task(_begun(app, wallets, traded, heartbeats))
+            supervised.ready()
             stopping = asyncio.create_task(stop.wait())
             try:
                 await asyncio.wait({trading, stopping}, return_when=asyncio.FIRST_COMPLETED)
@@ -93,13 +95,13 @@ async def _trade(settings: Settings, wallets: "Wallets", traded: Sequence[Wallet
     tell("Stopped. Everything is stored; stops and targets stay on the exchange.")
 
 
-async def _begun(app: "Application", wallets: "Wallets", traded: Sequence[Wallet]) -> None:
+async def _begun(app: "Application", wallets: "Wallets", traded: Sequence[Wallet], heartbeats: "Heartbeats") -> None:
     from tradepulse import bootstrap
 
     names = [one.name for one in traded]
     if traded[0].mode is WalletMode.LIVE:
-        return await bootstrap.run_live(app, wallets, names, told=_show)
-    return await bootstrap.run_paper_wallets(app, wallets, names, told=_show)
+        return await bootstrap.run_live(app, wallets, names, told=_show, heartbeats=heartbeats)
+    return await bootstrap.run_paper_wallets(app, wallets, names, told=_show, heartbeats=heartbeats)
 
 
 def _show(wallet: Wallet, state: TradingState) -> None:

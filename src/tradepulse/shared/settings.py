@@ -410,6 +410,13 @@ def load_settings(**overrides: Any) -> Settings:
         raise ConfigurationError("; ".join(problems) + ".", " ".join(dict.fromkeys(remedies))) from None
 
 
+def service_manager() -> tuple[str | None, float | None]:
+    """Where systemd wants to hear of this process, and after how many seconds of silence it restarts it."""
+    mine = os.environ.get("WATCHDOG_PID") in (None, str(os.getpid()))
+    microseconds = os.environ.get("WATCHDOG_USEC", "") if mine else ""
+    return os.environ.get("NOTIFY_SOCKET") or None, int(microseconds) / 1e6 if microseconds.isdigit() else None
+
+
 def unused_service_keys() -> list[str]:
     """Names of exchange and service keys that are set although nothing in this version reads them."""
     return sorted(name for name in os.environ if is_service_key(name) and os.environ[name])

@@ -41,6 +41,12 @@ async def schema_problem(connection: "Connection") -> str:
     return "" if current == HEAD else f"the database has revision {current}, this program works on {HEAD}"
 
 
+def revision_of(url: str) -> str | None:
+    """Which migration the database has; ``None`` where it is empty. Blocks."""
+    with database_errors(url):
+        return _current_revision(url)
+
+
 def _current_revision(url: str) -> str | None:
     with psycopg.connect(url, autocommit=True) as connection:
         try:
