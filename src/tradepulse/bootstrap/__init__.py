@@ -19,6 +19,7 @@ from tradepulse.bootstrap.exchange_keys import KeyNews, add_key, keys_of, rechec
 from tradepulse.bootstrap.heartbeat import Heartbeats
 from tradepulse.bootstrap.installation import Installation, key_json, wallet_json
 from tradepulse.bootstrap.live import chosen_wallets, run_live
+from tradepulse.bootstrap.notifications import Notifier, channel_of, notifying
 from tradepulse.bootstrap.paper import paper_book, refuse_other_exchanges, run_paper
 from tradepulse.bootstrap.paper_wallets import run_paper_wallets
 from tradepulse.bootstrap.requests import answer_to, ask, is_traded, risk_report
@@ -41,6 +42,7 @@ __all__ = [
     "ImportReport",
     "Installation",
     "KeyNews",
+    "Notifier",
     "Outside",
     "Repair",
     "add_key",
@@ -48,6 +50,7 @@ __all__ = [
     "answer_to",
     "ask",
     "back_up",
+    "channel_of",
     "check_connection",
     "chosen_wallets",
     "database_facts",
@@ -60,6 +63,7 @@ __all__ = [
     "keys_of",
     "load_wallets",
     "mend_database_schema",
+    "notifying",
     "open_application",
     "paper_book",
     "recheck_keys",

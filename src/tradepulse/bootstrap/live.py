@@ -9,7 +9,7 @@ from tradepulse.bootstrap.exchange_access import Outside
 from tradepulse.bootstrap.exchange_keys import keys_of, recheck_keys
 from tradepulse.bootstrap.heartbeat import Heartbeats
 from tradepulse.bootstrap.tasks import until_one_ends
-from tradepulse.bootstrap.wallet_trader import Told, WalletDesk, trade_wallet
+from tradepulse.bootstrap.wallet_trader import Halted, Told, WalletDesk, nobody_is_told, trade_wallet
 from tradepulse.core import wallets as shared_limits
 from tradepulse.core.event_system import Observer
 from tradepulse.domain.trading_state import Phase, TradingState
@@ -37,6 +37,7 @@ async def run_live(
     told: Told = tell_nobody,
     ask_passphrase: AskPassphrase | None = None,
     heartbeats: Heartbeats | None = None,
+    halted: Halted = nobody_is_told,
 ) -> None:
     """Trade the live wallets of these names (all of them where none is named) until cancelled.
 
@@ -47,7 +48,7 @@ async def run_live(
     keys = keys_of(app, ask_passphrase)
     world = outside or Outside()
     shared = limits_of_all(wallets, chosen)
-    desk = WalletDesk(app, keys, world, shared, observers, told, heartbeats or Heartbeats())
+    desk = WalletDesk(app, keys, world, shared, observers, told, heartbeats or Heartbeats(), halted)
     await until_one_ends(trade_all(desk, chosen), _check_keys(keys, wallets, world, app))
 
 
@@ -117,6 +118,7 @@ class _Trader:
             self._desk.shared.leave(self._wallet.book)
         why = str(error) if isinstance(error, TradePulseError) else f"{type(error).__name__}: {error}"
         logger.error("Wallet %s is halted", self._wallet.name, exc_info=error)
+        self._desk.halted(self._wallet, why)
         self._tell(f"HALTED, its protections stay on the exchange: {why}")
 
     def _tell(self, text: str) -> None:

@@ -48,6 +48,11 @@ TICK_SECONDS = 1.0
 HISTORY_PAGE = 300
 """Candles; no exchange gives fewer at once."""
 Told = Callable[[Wallet, TradingState], None]
+Halted = Callable[[Wallet, str], None]
+
+
+def nobody_is_told(_: Wallet, __: str) -> None:
+    """Where nobody but the log is told that a wallet was halted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +66,7 @@ class WalletDesk:
     observers: Sequence[Observer]
     told: Told
     heartbeats: Heartbeats = field(default_factory=Heartbeats)
+    halted: Halted = nobody_is_told
 
 
 async def trade_wallet(desk: WalletDesk, wallet: Wallet) -> None:

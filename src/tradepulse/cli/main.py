@@ -20,6 +20,7 @@ from tradepulse.cli import (
     database,
     installation,
     jobs,
+    notifications,
     risk,
     running,
     schedules,
@@ -64,6 +65,7 @@ FAMILIES = (
     backtesting,
     candles,
     database,
+    notifications,
     installation,
 )
 for family in FAMILIES:

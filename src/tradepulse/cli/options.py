@@ -35,7 +35,8 @@ def settings_for_command() -> Settings:
 
 
 def known_secrets(settings: Settings) -> list[str]:
-    given = (settings.database.url, settings.database.password, settings.keys.passphrase)
+    told = settings.notifications
+    given = (settings.database.url, settings.database.password, settings.keys.passphrase, *told.urls, *told.urgent_urls)
     return [secret.get_secret_value() for secret in given if secret is not None]
 
 

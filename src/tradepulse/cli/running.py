@@ -112,12 +112,16 @@ async def _up(settings: Settings, *, train: bool | None, as_json: bool) -> None:
     with _listening(settings.api) as listener:
         async with signals_to(stop):
             tell("Starting the database ...")
-            async with bootstrap.open_application(settings) as app, supervisor().watching():
+            async with (
+                bootstrap.open_application(settings) as app,
+                supervisor().watching(),
+                bootstrap.notifying(settings.notifications, app.clock) as notifier,
+            ):
                 set_up = await _set_up_token(app)
                 ready = partial(_announce, settings, app.database_label, set_up, as_json=as_json)
                 server = _server(app, settings, ready, board)
                 serving = asyncio.create_task(server.serve(sockets=[listener]))
-                trading = asyncio.create_task(bootstrap.run_paper(app, told=board.show, train=train))
+                trading = asyncio.create_task(bootstrap.run_paper(app, notifier.observe, told=board.show, train=train))
                 working = asyncio.create_task(beside_trading.keep_working_beside())
                 try:
                     await _until_one_ends([trading, serving], stop)
