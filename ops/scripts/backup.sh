@@ -6,8 +6,9 @@ set -eu
 . "$(dirname "$0")/common.sh"
 [ $# -ge 1 ] || fail "say where backups are kept: ops/scripts/backup.sh FOLDER [KEEP]"
 find_tradepulse
-"$TRADEPULSE" db backup "$1" --keep "${2:-14}"
+folder=$(realpath -m "$1")
+tradepulse db backup "$folder" --keep "${2:-14}"
 # The names sort by time.
 newest=
-for folder in "$1"/tradepulse-*Z; do newest=$folder; done
-"$TRADEPULSE" db restore --check "$newest"
+for backup in "$folder"/tradepulse-*Z; do newest=$backup; done
+tradepulse db restore --check "$newest"

@@ -8,13 +8,27 @@ fail() {
 }
 
 find_tradepulse() {
+    settings=
     if [ -n "${TRADEPULSE:-}" ]; then
         [ -x "$TRADEPULSE" ] || fail "TRADEPULSE=$TRADEPULSE is not a program. Correct it, or leave it out."
+    elif [ -x "$root/venv/bin/tradepulse" ] && [ -d "$root/../../config" ]; then
+        # Deployed: with the settings of the server.
+        TRADEPULSE=$root/venv/bin/tradepulse
+        settings=$(cd "$root/../../config" && pwd)
     elif TRADEPULSE=$(command -v tradepulse); then
         :
     elif [ -x "$root/.venv/bin/tradepulse" ]; then
         TRADEPULSE=$root/.venv/bin/tradepulse
     else
         fail "no tradepulse was found. Install it, run 'make setup', or name it: TRADEPULSE=/path/to/tradepulse"
+    fi
+}
+
+tradepulse() {
+    if [ -z "$settings" ]; then
+        "$TRADEPULSE" "$@"
+    else
+        # shellcheck source=/dev/null
+        (cd "$settings" && set -a && . ./environment && set +a && exec "$TRADEPULSE" "$@")
     fi
 }

@@ -7,4 +7,6 @@ set -eu
 . "$(dirname "$0")/common.sh"
 [ $# -ge 1 ] || fail "name a backup: ops/scripts/restore.sh BACKUP [--check]"
 find_tradepulse
-exec "$TRADEPULSE" db restore "$@"
+backup=$(realpath -m "$1")
+shift
+tradepulse db restore "$backup" "$@"

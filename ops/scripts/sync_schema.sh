@@ -6,4 +6,4 @@
 set -eu
 . "$(dirname "$0")/common.sh"
 find_tradepulse
-exec "$TRADEPULSE" db sync "$@"
+tradepulse db sync "$@"

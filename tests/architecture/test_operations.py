@@ -72,7 +72,7 @@ def test_unit_when_it_starts_a_command_then_there_is_one(unit: Path) -> None:
 
 def test_scripts_when_they_call_the_program_then_such_commands_exist() -> None:
     called = set(
-        re.findall(r'(?:"\$TRADEPULSE"|program "\$\w+") (db \w+|--version)', "".join(map(Path.read_text, SCRIPTS)))
+        re.findall(r'(?:tradepulse|program "\$\w+") (db \w+|--version)', "".join(map(Path.read_text, SCRIPTS)))
     )
     groups = {group.name: group.typer_instance for group in main.app.registered_groups}
     assert groups["db"] is not None
