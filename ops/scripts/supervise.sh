@@ -8,21 +8,25 @@ dest=$2
 state=$dest/run
 log=$dest/log/tradepulse.log
 
-alive() { [ -f "$state/supervisor.pid" ] && kill -0 "$(cat "$state/supervisor.pid")" 2>/dev/null; }
+# The number may be another's by now, after a kill or a reboot.
+alive() { grep -q supervise.sh "/proc/$(cat "$state/supervisor.pid" 2>/dev/null)/cmdline" 2>/dev/null; }
 
 keep_running() {
     pause=1
-    trap 'stopping=1; kill -TERM "$child" 2>/dev/null' TERM
+    trap 'stopping=1; [ -z "$child" ] || kill -TERM "$child" 2>/dev/null' TERM
     stopping=
     child=
     while [ -z "$stopping" ]; do
         began=$(date +%s)
         (cd "$dest/config" && set -a && . ./environment && set +a && exec "$dest/current/venv/bin/tradepulse" ${TRADEPULSE_COMMAND:-up}) &
         child=$!
+        # The word to stop may have come before there was anybody to pass it on to.
+        [ -z "$stopping" ] || kill -TERM "$child" 2>/dev/null || :
         code=0
         wait "$child" || code=$?
         # A signal ends the first wait before the program has ended.
         while kill -0 "$child" 2>/dev/null; do wait "$child" || code=$?; done
+        child=
         echo "$(date -u +%Y-%m-%dT%H:%M:%SZ) supervisor: ended with exit code $code"
         case $code in 0 | 2 | 4 | 5) break ;; esac
         [ $(($(date +%s) - began)) -lt 300 ] || pause=1
@@ -38,10 +42,12 @@ case $1 in
         mkdir -p "$state" "$dest/log"
         # Not the deployment's lock: it must end with the deployment.
         setsid sh "$0" keep "$dest" </dev/null >>"$log" 2>&1 9>&- &
-        echo $! >"$state/supervisor.pid"
+        echo $! >"$state/supervisor.pid.next"
+        mv "$state/supervisor.pid.next" "$state/supervisor.pid"
         ;;
     keep)
-        echo $$ >"$state/supervisor.pid"
+        # Written by who started us, once: so nobody ever reads half of it.
+        until [ "$(cat "$state/supervisor.pid" 2>/dev/null)" = $$ ]; do sleep 0.1; done
         keep_running
         ;;
     stop)
@@ -49,7 +55,7 @@ case $1 in
         pid=$(cat "$state/supervisor.pid")
         kill -TERM "$pid"
         seconds=0
-        while kill -0 "$pid" 2>/dev/null; do
+        while alive; do
             seconds=$((seconds + 1))
             [ "$seconds" -le 90 ] || { echo "error: it has not ended in 90 s" >&2; exit 1; }
             sleep 1
