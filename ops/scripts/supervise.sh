@@ -25,7 +25,10 @@ keep_running() {
         code=0
         wait "$child" || code=$?
         # A signal ends the first wait before the program has ended.
-        while kill -0 "$child" 2>/dev/null; do wait "$child" || code=$?; done
+        while kill -0 "$child" 2>/dev/null; do
+            code=0
+            wait "$child" || code=$?
+        done
         child=
         echo "$(date -u +%Y-%m-%dT%H:%M:%SZ) supervisor: ended with exit code $code"
         case $code in 0 | 2 | 4 | 5) break ;; esac
