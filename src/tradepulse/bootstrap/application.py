@@ -2,10 +2,12 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from decimal import Decimal
+from pathlib import Path
 
+import tradepulse
 from tradepulse.core.risk_manager import RiskLimits
 from tradepulse.domain.market import DAY, MINUTE, Timeframe
 from tradepulse.domain.risk import FIXED, AccountLimits, CorrelationRule, Protection, StopRules
@@ -30,17 +32,19 @@ from tradepulse.ports import (
 from tradepulse.shared.clock import SystemClock
 from tradepulse.shared.settings import RiskSettings, Settings, TradingSettings
 from tradepulse.storage.answers import PostgresAnswers
+from tradepulse.storage.backup import Backup, prune_backups, restored, write_backup
 from tradepulse.storage.books import PostgresBookReader
 from tradepulse.storage.candles import PostgresCandleStore
 from tradepulse.storage.configurations import PostgresConfigurationStore
-from tradepulse.storage.db import Database, open_database
+from tradepulse.storage.db import Database, open_database, server_beside
+from tradepulse.storage.drift import Repair, mend_drift, schema_drift
 from tradepulse.storage.embeddings import PostgresEmbeddingStore
 from tradepulse.storage.inbox import PostgresCommandInbox
 from tradepulse.storage.jobs import PostgresJobStore
 from tradepulse.storage.journal import PostgresJournal
 from tradepulse.storage.results import PostgresResultStore
 from tradepulse.storage.schedules import PostgresScheduleStore
-from tradepulse.storage.schema import schema_problem, sync_schema
+from tradepulse.storage.schema import revision_of, schema_problem, sync_schema
 from tradepulse.storage.training import PostgresTrainingStore
 from tradepulse.storage.users import PostgresAccounts
 from tradepulse.storage.venues import PostgresVenueStore
@@ -112,9 +116,46 @@ async def database_facts(app: Application) -> DatabaseFacts:
 
 async def sync_database_schema(settings: Settings, *, dry_run: bool) -> list[str]:
     """The SQL statements that bring the database up to date; run, unless ``dry_run``."""
-    url = settings.database.url.get_secret_value() if settings.database.url else None
-    async with open_database(url, settings.data_directory, sync=False) as database:
+    async with _database_as_it_is(settings) as database:
         return await asyncio.to_thread(sync_schema, database.url, dry_run=dry_run)
+
+
+async def revision_of_database(settings: Settings) -> str | None:
+    """``None`` where the database is empty."""
+    async with _database_as_it_is(settings) as database:
+        return await asyncio.to_thread(revision_of, database.url)
+
+
+async def drift_of_schema(settings: Settings) -> list[Repair]:
+    """How the migrated database differs from the one that the migrations make."""
+    async with _database_as_it_is(settings) as database:
+        return await asyncio.to_thread(schema_drift, database.url)
+
+
+async def mend_database_schema(settings: Settings, *, drop: bool) -> list[Repair]:
+    """Run what ``drift_of_schema`` tells; what drops only where ``drop`` says so. Answers all of it."""
+    async with _database_as_it_is(settings) as database:
+        return await asyncio.to_thread(mend_drift, database.url, drop=drop)
+
+
+async def back_up(settings: Settings, into: Path, *, keep: int) -> tuple[Backup, list[Path]]:
+    """A new backup in a folder of ``into``, and the older ones that were removed; ``keep`` 0 removes none."""
+    async with _database_as_it_is(settings) as database:
+        now = SystemClock().now()
+        backup = await asyncio.to_thread(write_backup, database.url, into, now, tradepulse.__version__)
+    return backup, prune_backups(into, keep) if keep else []
+
+
+def restore_backup(settings: Settings, folder: Path, *, only_check: bool) -> tuple[Backup, str]:
+    """Blocks. See ``storage.backup.restored``."""
+    url = settings.database.url.get_secret_value() if settings.database.url else None
+    with server_beside(url, settings.data_directory) as (server_url, name):
+        return restored(server_url, name, folder, SystemClock().now(), only_check=only_check)
+
+
+def _database_as_it_is(settings: Settings) -> AbstractAsyncContextManager[Database]:
+    url = settings.database.url.get_secret_value() if settings.database.url else None
+    return open_database(url, settings.data_directory, sync=False)
 
 
 def risk_limits(settings: TradingSettings) -> RiskLimits:

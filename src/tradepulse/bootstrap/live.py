@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from tradepulse.bootstrap.application import Application
 from tradepulse.bootstrap.exchange_access import Outside
 from tradepulse.bootstrap.exchange_keys import keys_of, recheck_keys
+from tradepulse.bootstrap.heartbeat import Heartbeats
 from tradepulse.bootstrap.tasks import until_one_ends
-from tradepulse.bootstrap.wallet_trader import Told, WalletDesk, trade_wallet
+from tradepulse.bootstrap.wallet_trader import Halted, Told, WalletDesk, nobody_is_told, trade_wallet
 from tradepulse.core import wallets as shared_limits
 from tradepulse.core.event_system import Observer
 from tradepulse.domain.trading_state import Phase, TradingState
@@ -35,6 +36,8 @@ async def run_live(
     outside: Outside | None = None,
     told: Told = tell_nobody,
     ask_passphrase: AskPassphrase | None = None,
+    heartbeats: Heartbeats | None = None,
+    halted: Halted = nobody_is_told,
 ) -> None:
     """Trade the live wallets of these names (all of them where none is named) until cancelled.
 
@@ -44,7 +47,8 @@ async def run_live(
     chosen = chosen_wallets(wallets, names, live=True)
     keys = keys_of(app, ask_passphrase)
     world = outside or Outside()
-    desk = WalletDesk(app, keys, world, limits_of_all(wallets, chosen), observers, told)
+    shared = limits_of_all(wallets, chosen)
+    desk = WalletDesk(app, keys, world, shared, observers, told, heartbeats or Heartbeats(), halted)
     await until_one_ends(trade_all(desk, chosen), _check_keys(keys, wallets, world, app))
 
 
@@ -114,6 +118,7 @@ class _Trader:
             self._desk.shared.leave(self._wallet.book)
         why = str(error) if isinstance(error, TradePulseError) else f"{type(error).__name__}: {error}"
         logger.error("Wallet %s is halted", self._wallet.name, exc_info=error)
+        self._desk.halted(self._wallet, why)
         self._tell(f"HALTED, its protections stay on the exchange: {why}")
 
     def _tell(self, text: str) -> None:

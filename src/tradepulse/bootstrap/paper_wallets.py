@@ -7,10 +7,11 @@ from typing import Any
 from tradepulse.bootstrap.application import Application
 from tradepulse.bootstrap.exchange_access import Outside
 from tradepulse.bootstrap.exchange_keys import keys_of
+from tradepulse.bootstrap.heartbeat import Heartbeats
 from tradepulse.bootstrap.live import chosen_wallets, limits_of_all, tell_nobody, trade_all
 from tradepulse.bootstrap.paper import SIMULATED, run_paper
 from tradepulse.bootstrap.tasks import until_one_ends
-from tradepulse.bootstrap.wallet_trader import Told, WalletDesk
+from tradepulse.bootstrap.wallet_trader import Halted, Told, WalletDesk, nobody_is_told
 from tradepulse.core.event_system import Observer
 from tradepulse.domain.wallets import Wallets
 from tradepulse.shared.errors import ConfigurationError
@@ -23,6 +24,8 @@ async def run_paper_wallets(
     *observers: Observer,
     outside: Outside | None = None,
     told: Told = tell_nobody,
+    heartbeats: Heartbeats | None = None,
+    halted: Halted = nobody_is_told,
 ) -> None:
     """Trade the paper wallets of these names (all of them where none is named) until cancelled.
 
@@ -38,7 +41,8 @@ async def run_paper_wallets(
         )
     work: list[Coroutine[Any, Any, None]] = []
     if real:
-        desk = WalletDesk(app, keys_of(app), outside or Outside(), limits_of_all(wallets, real), observers, told)
+        world, shared = outside or Outside(), limits_of_all(wallets, real)
+        desk = WalletDesk(app, keys_of(app), world, shared, observers, told, heartbeats or Heartbeats(), halted)
         work.append(trade_all(desk, real))
     if simulated:
         work.append(run_paper(app, *observers, told=partial(told, simulated[0])))

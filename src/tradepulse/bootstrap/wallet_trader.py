@@ -4,8 +4,9 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from functools import partial
 
 from tradepulse.bootstrap.application import Application, risk_limits
 from tradepulse.bootstrap.desk import Desk, open_desk, versions_in_force
@@ -16,6 +17,7 @@ from tradepulse.bootstrap.exchange_access import (
     open_access,
     open_paper_access,
 )
+from tradepulse.bootstrap.heartbeat import Heartbeats
 from tradepulse.bootstrap.prior import EarnedPrior, Heard, open_prior, verdicts_in_force
 from tradepulse.bootstrap.readiness import ExchangeWatch, KeyWatch, Readiness, Reconciler
 from tradepulse.bootstrap.reliability import ReliabilityAdviser, write_moves
@@ -47,6 +49,11 @@ TICK_SECONDS = 1.0
 HISTORY_PAGE = 300
 """Candles; no exchange gives fewer at once."""
 Told = Callable[[Wallet, TradingState], None]
+Halted = Callable[[Wallet, str], None]
+
+
+def nobody_is_told(_: Wallet, __: str) -> None:
+    """Where nobody but the log is told that a wallet was halted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +66,8 @@ class WalletDesk:
     shared: Wallets | None
     observers: Sequence[Observer]
     told: Told
+    heartbeats: Heartbeats = field(default_factory=Heartbeats)
+    halted: Halted = nobody_is_told
 
 
 async def trade_wallet(desk: WalletDesk, wallet: Wallet) -> None:
@@ -68,8 +77,11 @@ async def trade_wallet(desk: WalletDesk, wallet: Wallet) -> None:
     database.
     """
     app = desk.app
-    async with held_alone(app.database, wallet.book) as hold, await _access(desk, wallet) as access:
-        await _Life(desk, wallet, access, hold).live()
+    try:
+        async with held_alone(app.database, wallet.book) as hold, await _access(desk, wallet) as access:
+            await _Life(desk, wallet, access, hold).live()
+    finally:
+        desk.heartbeats.ended(wallet.book)
 
 
 async def _access(desk: WalletDesk, wallet: Wallet) -> AbstractAsyncContextManager[ExchangeAccess]:
@@ -139,7 +151,7 @@ class _Life:
             app.candles,
             self._bus,
             advisers=[adviser],
-            ticks=_ticks(access.clock),
+            ticks=_ticks(access.clock, partial(self._desk.heartbeats.beat, self._wallet.book)),
             inbox=PatientInbox(app.inbox),
             watch=self._readiness.inputs(),
             opening=self._readiness.opening,
@@ -284,7 +296,9 @@ class _Life:
         self._desk.told(self._wallet, desk.state)
 
 
-async def _ticks(clock: Clock) -> AsyncIterator[TimePassed]:
+async def _ticks(clock: Clock, taken: Callable[[], None]) -> AsyncIterator[TimePassed]:
+    """``taken`` is called when the engine has taken one: nothing is asked for before."""
     while True:
         await asyncio.sleep(TICK_SECONDS)
         yield TimePassed(clock.now())
+        taken()

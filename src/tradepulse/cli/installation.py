@@ -193,25 +193,32 @@ async def _database(settings: Settings) -> AsyncIterator[Finding]:
     except TradePulseError as error:
         yield Finding(State.FAIL, "database", error.problem, error.remedy)
         return
-    changes = [statement for statement in pending if not statement.startswith("-- drift")]
-    if changes:
+    if pending:
         yield Finding(State.OK, "database", "is reachable")
-        yield Finding(State.WARN, "schema", f"is {len(changes)} statements behind", "tradepulse db sync")
+        yield Finding(State.WARN, "schema", f"is {len(pending)} statements behind", "tradepulse db sync")
         return
     async with bootstrap.open_application(settings) as app:
         yield Finding(State.OK, "database", app.database_label)
-        if pending:
-            yield Finding(
-                State.WARN, "schema", f"differs from this program: {pending[0]}", "tradepulse db sync --dry-run"
-            )
-        else:
-            yield Finding(State.OK, "schema", "is current, pgvector included")
+        yield await _schema(settings)
         coverage = await app.candles.coverage()
         missing = [f"{entry.series} misses {entry.missing:,}" for entry in coverage if entry.missing]
         if missing:
             yield Finding(State.WARN, "candles", "; ".join(missing[:5]), "tradepulse download-data for those series")
         else:
             yield Finding(State.OK, "candles", f"{len(coverage)} series without gaps")
+
+
+async def _schema(settings: Settings) -> Finding:
+    from tradepulse import bootstrap
+
+    try:
+        drift = await bootstrap.drift_of_schema(settings)
+    except ConfigurationError as error:
+        return Finding(State.WARN, "schema", f"is current; drift was not looked for: {error.problem}", error.remedy)
+    if drift:
+        found = f"was changed by hand; {len(drift)} statements mend it"
+        return Finding(State.WARN, "schema", found, "tradepulse db sync --dry-run")
+    return Finding(State.OK, "schema", "is current, pgvector included")
 
 
 def show_config(as_json: AsJson = False) -> None:

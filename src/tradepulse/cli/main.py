@@ -8,6 +8,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 from types import TracebackType
+from typing import Annotated
 
 import typer
 
@@ -21,6 +22,7 @@ from tradepulse.cli import (
     installation,
     jobs,
     meta,
+    notifications,
     risk,
     running,
     schedules,
@@ -67,10 +69,26 @@ FAMILIES = (
     backtesting,
     candles,
     database,
+    notifications,
     installation,
 )
 for family in FAMILIES:
     family.register(app)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        installation.version()
+        raise typer.Exit
+
+
+@app.callback()
+def before_any_command(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and end.")
+    ] = False,
+) -> None:
+    """TradePulse IQ: patience and precision in crypto trading."""
 
 
 def main() -> None:

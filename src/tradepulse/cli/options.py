@@ -35,7 +35,15 @@ def settings_for_command() -> Settings:
 
 
 def known_secrets(settings: Settings) -> list[str]:
-    given = (settings.database.url, settings.database.password, settings.keys.passphrase, settings.meta.api_key)
+    told = settings.notifications
+    given = (
+        settings.database.url,
+        settings.database.password,
+        settings.keys.passphrase,
+        settings.meta.api_key,
+        *told.urls,
+        *told.urgent_urls,
+    )
     return [secret.get_secret_value() for secret in given if secret is not None]
 
 

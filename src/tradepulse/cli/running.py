@@ -14,6 +14,7 @@ import uvicorn
 
 from tradepulse.cli.options import AsJson, known_secrets, run
 from tradepulse.cli.screen import show_json, show_line, tell
+from tradepulse.cli.supervision import supervisor
 from tradepulse.domain.trading_state import ELSEWHERE, STARTING, TradingState
 from tradepulse.shared.errors import ConfigurationError, InvariantError
 from tradepulse.shared.logging import configure_logging
@@ -80,7 +81,11 @@ async def _serve(settings: Settings, *, as_json: bool) -> None:
 
     stop = asyncio.Event()
     with _listening(settings.api) as listener:
-        async with signals_to(stop), bootstrap.open_application(settings) as app:
+        async with (
+            signals_to(stop),
+            bootstrap.open_application(settings) as app,
+            supervisor().watching(),
+        ):
             ready = partial(_announce, settings, app.database_label, await _set_up_token(app), as_json=as_json)
             server = _server(app, settings, ready, _Board(ELSEWHERE))
             serving = asyncio.create_task(server.serve(sockets=[listener]))
@@ -107,12 +112,16 @@ async def _up(settings: Settings, *, train: bool | None, as_json: bool) -> None:
     with _listening(settings.api) as listener:
         async with signals_to(stop):
             tell("Starting the database ...")
-            async with bootstrap.open_application(settings) as app:
+            async with (
+                bootstrap.open_application(settings) as app,
+                supervisor().watching(),
+                bootstrap.notifying(settings.notifications, app.clock) as notifier,
+            ):
                 set_up = await _set_up_token(app)
                 ready = partial(_announce, settings, app.database_label, set_up, as_json=as_json)
                 server = _server(app, settings, ready, board)
                 serving = asyncio.create_task(server.serve(sockets=[listener]))
-                trading = asyncio.create_task(bootstrap.run_paper(app, told=board.show, train=train))
+                trading = asyncio.create_task(bootstrap.run_paper(app, notifier.observe, told=board.show, train=train))
                 working = asyncio.create_task(beside_trading.keep_working_beside())
                 try:
                     await _until_one_ends([trading, serving], stop)
@@ -196,6 +205,7 @@ class _Server(uvicorn.Server):
         await super().startup(sockets)
         if self.started:
             self._ready()
+            supervisor().ready()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:

@@ -10,14 +10,17 @@ import typer
 from tradepulse.cli.options import known_secrets, run
 from tradepulse.cli.running import signals_to
 from tradepulse.cli.screen import tell
+from tradepulse.cli.supervision import supervisor
+from tradepulse.core.notices import Level, Notice
 from tradepulse.domain.trading_state import TradingState
 from tradepulse.domain.wallets import Wallet, WalletMode
 from tradepulse.shared.errors import ConfigurationError, RefusedError
 from tradepulse.shared.logging import configure_logging
+from tradepulse.shared.secrets import scrub
 from tradepulse.shared.settings import Settings, load_settings
 
 if TYPE_CHECKING:
-    from tradepulse.bootstrap import Application
+    from tradepulse.bootstrap import Application, Heartbeats, Notifier
     from tradepulse.domain.wallets import Wallets
 
 PHRASE = "trade {names} with real money"
@@ -76,11 +79,16 @@ def _confirm(traded: Sequence[Wallet], given: Sequence[str]) -> None:
 async def _trade(settings: Settings, wallets: "Wallets", traded: Sequence[Wallet]) -> None:
     from tradepulse import bootstrap
 
-    stop = asyncio.Event()
+    stop, heartbeats, supervised = asyncio.Event(), bootstrap.Heartbeats(), supervisor()
     async with signals_to(stop):
         tell("Starting the database ...")
-        async with bootstrap.open_application(settings) as app:
-            trading = asyncio.create_task(_begun(app, wallets, traded))
+        async with (
+            bootstrap.open_application(settings) as app,
+            supervised.watching(heartbeats.problem),
+            bootstrap.notifying(settings.notifications, app.clock) as notifier,
+        ):
+            trading = asyncio.create_task(_begun(app, wallets, traded, heartbeats, notifier))
+            supervised.ready()
             stopping = asyncio.create_task(stop.wait())
             try:
                 await asyncio.wait({trading, stopping}, return_when=asyncio.FIRST_COMPLETED)
@@ -93,13 +101,23 @@ async def _trade(settings: Settings, wallets: "Wallets", traded: Sequence[Wallet
     tell("Stopped. Everything is stored; stops and targets stay on the exchange.")
 
 
-async def _begun(app: "Application", wallets: "Wallets", traded: Sequence[Wallet]) -> None:
+async def _begun(
+    app: "Application", wallets: "Wallets", traded: Sequence[Wallet], heartbeats: "Heartbeats", notifier: "Notifier"
+) -> None:
     from tradepulse import bootstrap
 
+    def halted(wallet: Wallet, why: str) -> None:
+        text = f"Its protections stay on the exchange. {scrub(why)}"
+        notifier.tell(Notice(Level.CRITICAL, f"Wallet {wallet.name} is halted", text))
+
     names = [one.name for one in traded]
-    if traded[0].mode is WalletMode.LIVE:
-        return await bootstrap.run_live(app, wallets, names, told=_show)
-    return await bootstrap.run_paper_wallets(app, wallets, names, told=_show)
+    trade_them = bootstrap.run_live if traded[0].mode is WalletMode.LIVE else bootstrap.run_paper_wallets
+    try:
+        await trade_them(app, wallets, names, notifier.observe, told=_show, heartbeats=heartbeats, halted=halted)
+    except Exception as error:
+        # Told to people first: whoever starts us again may not, because of what it was.
+        notifier.tell(Notice(Level.CRITICAL, "Trading has ended by itself", scrub(str(error))))
+        raise
 
 
 def _show(wallet: Wallet, state: TradingState) -> None:

@@ -11,6 +11,7 @@ import typer
 
 from tradepulse.cli.options import AsJson, run, settings_for_command
 from tradepulse.cli.screen import progress, show_facts, show_json, tell
+from tradepulse.cli.supervision import Supervisor, supervisor
 from tradepulse.domain.jobs import Job
 from tradepulse.shared.settings import Settings
 
@@ -63,11 +64,15 @@ async def _work(
     from tradepulse.policy.training_job import TrainingProgress
 
     known_kinds(kinds)
+    # One beside a trader is the trader's own, and its pings would hide that the trader has stopped.
+    supervised = supervisor() if beside is None else Supervisor(None, None)
     async with (
         _stopped_by_signals() as stop,
         stop_with(beside, stop),
         bootstrap.open_application(settings) as app,
+        supervised.watching(),
     ):
+        supervised.ready()
         if not quiet:
             tell(f"Waiting for background jobs in the {app.database_label}; Ctrl-C ends it.")
         with progress("Training", "trials", shown=not quiet) as advance:

@@ -16,6 +16,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import quote, urlsplit
+from zoneinfo import available_timezones
 
 from dotenv.parser import parse_stream
 from pydantic import (
@@ -52,6 +53,14 @@ PLAIN_NAMES: dict[str, SettingPath] = {
     "DB_PASSWORD": ("database", "password"),
     "OPENAI_API_KEY": ("meta", "api_key"),
 }
+SECRET_PATHS: tuple[SettingPath, ...] = (
+    ("database", "url"),
+    ("database", "password"),
+    ("keys", "passphrase"),
+    ("meta", "api_key"),
+    ("notifications", "urls"),
+    ("notifications", "urgent_urls"),
+)
 
 
 def default_data_directory() -> Path:
@@ -72,6 +81,12 @@ def _list_of_names(value: object) -> object:
     return [name.strip() for name in value.split(",") if name.strip()] if isinstance(value, str) else value
 
 
+def _list_of_urls(value: object) -> object:
+    return value.split() if isinstance(value, str) else value
+
+
+Urls = Annotated[tuple[SecretStr, ...], BeforeValidator(_list_of_urls)]
+ClockTime = Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")]
 Names = Annotated[tuple[str, ...], BeforeValidator(_list_of_names), Field(min_length=1)]
 
 
@@ -326,6 +341,36 @@ class MetaSettings(Section):
     tokens_per_day: int = Field(default=60_000, ge=0, le=10_000_000)
 
 
+class NotificationSettings(Section):
+    """Who is told of trading, by URLs of Apprise: https://github.com/caronc/apprise/wiki. They hold passwords."""
+
+    urls: Urls = ()
+    """In the environment with spaces between them."""
+    urgent_urls: Urls = ()
+    """Besides: only what is critical."""
+    level: Literal["info", "warning", "critical"] = "warning"
+    """The least that is told."""
+    per_minute: int = Field(default=10, ge=1, le=600)
+    """What is more comes in one digest."""
+    quiet_from: ClockTime | None = None
+    """HH:MM; from then on only what is critical is told, the rest in one digest afterwards."""
+    quiet_until: ClockTime | None = None
+    quiet_zone: str = "UTC"
+
+    @field_validator("quiet_zone")
+    @classmethod
+    def _is_a_zone(cls, zone: str) -> str:
+        if zone not in available_timezones():
+            raise PydanticCustomError("quiet_zone", "Input should be a time zone like Europe/Berlin")
+        return zone
+
+    @model_validator(mode="after")
+    def _both_or_neither(self) -> "NotificationSettings":
+        if (self.quiet_from is None) != (self.quiet_until is None):
+            raise PydanticCustomError("quiet_hours", "Input should have both quiet_from and quiet_until, or neither")
+        return self
+
+
 class LoggingSettings(Section):
     level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     format: Literal["text", "json"] = "text"
@@ -351,6 +396,7 @@ class Settings(BaseSettings):
     simulated: SimulatedSettings = SimulatedSettings()
     training: TrainingSettings = TrainingSettings()
     meta: MetaSettings = MetaSettings()
+    notifications: NotificationSettings = NotificationSettings()
     logging: LoggingSettings = LoggingSettings()
 
     @field_validator("data_directory")
@@ -422,6 +468,13 @@ def load_settings(**overrides: Any) -> Settings:
         raise ConfigurationError("; ".join(problems) + ".", " ".join(dict.fromkeys(remedies))) from None
 
 
+def service_manager() -> tuple[str | None, float | None]:
+    """Where systemd wants to hear of this process, and after how many seconds of silence it restarts it."""
+    mine = os.environ.get("WATCHDOG_PID") in (None, str(os.getpid()))
+    microseconds = os.environ.get("WATCHDOG_USEC", "") if mine else ""
+    return os.environ.get("NOTIFY_SOCKET") or None, int(microseconds) / 1e6 if microseconds.isdigit() else None
+
+
 def unused_service_keys() -> list[str]:
     """Names of exchange and service keys that are set although nothing in this version reads them."""
     return sorted(name for name in os.environ if is_service_key(name) and name not in PLAIN_NAMES and os.environ[name])
@@ -441,7 +494,9 @@ def settings_table(settings: Settings) -> Iterator[tuple[str, Any, str]]:
 def _shown(value: object) -> Any:
     if isinstance(value, SecretStr):
         return _without_password(value.get_secret_value())
-    return value if value is None or isinstance(value, int | float | tuple) else str(value)
+    if isinstance(value, tuple):
+        return tuple(_shown(one) for one in value)
+    return value if value is None or isinstance(value, int | float) else str(value)
 
 
 def _without_password(secret: str) -> str:
@@ -469,7 +524,8 @@ def _explained(detail: ErrorDetails) -> tuple[str, str]:
     place = f" in {source.place}" if source else ""
     if detail["type"] == "extra_forbidden":
         return f"'{name}'{place} is not a setting", _near_miss(name, dotted=name == ".".join(path))
-    secret = path in (("database", "url"), ("database", "password"), ("keys", "passphrase"), ("meta", "api_key"))
+    # A section that is wrong as a whole is shown with all that is in it.
+    secret = any(one[: len(path)] == path for one in SECRET_PATHS)
     shown = "" if secret else f"={str(detail['input'])[:60]}"
     rule = re.sub(r"^(Input|Value|Decimal input) should", "should", detail["msg"])
     return f"{name}{shown}{place}: the value {rule}", f"Correct {name}, or remove it to use the default."

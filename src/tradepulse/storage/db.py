@@ -1,8 +1,8 @@
 """The database: a pool of connections to the embedded server or to one named by a URL, and one tree of errors."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ import orjson
 import psycopg
 from psycopg import errors as pg
 from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.types.json import set_json_dumps, set_json_loads
 from psycopg_pool import AsyncConnectionPool
 
@@ -74,6 +75,21 @@ async def open_database(
             yield database
     finally:
         # Not in a thread: a second Ctrl-C must not leave the server behind.
+        server.stop()
+
+
+@contextmanager
+def server_beside(url: str | None, data_directory: Path) -> Iterator[tuple[str, str]]:
+    """The server's own database, to work on ours from outside, and our database's name. Blocks."""
+    if url is not None:
+        parts = conninfo_to_dict(url)
+        yield make_conninfo(url, dbname="postgres"), str(parts.get("dbname") or EMBEDDED_DATABASE)
+        return
+    server = EmbeddedServer(data_directory / "postgres")
+    try:
+        server.start()
+        yield server.url("postgres"), EMBEDDED_DATABASE
+    finally:
         server.stop()
 
 

@@ -267,6 +267,17 @@ def _binaries() -> Path:
     )
 
 
+def program_of_postgres(name: str) -> Path:
+    """One of PostgreSQL's programs for clients: ours, else the one that is installed on this machine."""
+    try:
+        return _binaries() / name
+    except ConfigurationError:
+        found = shutil.which(name)
+        if found is None:
+            raise
+        return Path(found)
+
+
 def _system_user() -> pwd.struct_passwd:
     for name in SYSTEM_USERS:
         with suppress(KeyError):

@@ -1,6 +1,8 @@
 """Bringing a database to the schema of this program, and saying what would change before it does."""
 
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -11,7 +13,7 @@ from tradepulse.storage.driver_errors import database_errors
 
 if TYPE_CHECKING:
     from alembic.config import Config
-    from sqlalchemy import Engine
+    from sqlalchemy import Connection as SqlConnection
 
     from tradepulse.storage.db import Connection
 
@@ -23,14 +25,13 @@ MIGRATION_LOCK = 7_318_001
 def sync_schema(url: str, *, dry_run: bool = False) -> list[str]:
     """Migrate the database to this program's schema; answers the SQL statements, none when it is up to date.
 
-    ``dry_run`` runs nothing and adds ``-- drift: ...`` lines where an up-to-date database differs from the tables of
-    this program. Blocks. Errors: ``ConfigurationError`` for a database that a newer program has made.
+    ``dry_run`` runs nothing. Blocks. Errors: ``ConfigurationError`` for a database that a newer program has made.
     """
     with database_errors(url):
         current = _current_revision(url)
-        if dry_run:
-            return _differences(url) if current == HEAD else _statements(_script(current))
-        return [] if current == HEAD else _upgrade(url)
+        if current == HEAD:
+            return []
+        return statements_of(_script(current)) if dry_run else _upgrade(url)
 
 
 async def schema_problem(connection: "Connection") -> str:
@@ -38,6 +39,12 @@ async def schema_problem(connection: "Connection") -> str:
     found = await (await connection.execute("select version_num from alembic_version")).fetchone()
     current = None if found is None else str(found[0])
     return "" if current == HEAD else f"the database has revision {current}, this program works on {HEAD}"
+
+
+def revision_of(url: str) -> str | None:
+    """Which migration the database has; ``None`` where it is empty. Blocks."""
+    with database_errors(url):
+        return _current_revision(url)
 
 
 def _current_revision(url: str) -> str | None:
@@ -56,7 +63,7 @@ def _upgrade(url: str) -> list[str]:
         if script:
             # Exactly the text that a dry run shows; it begins and commits its own transaction.
             connection.execute(script.encode())
-    return _statements(script)
+    return statements_of(script)
 
 
 def _script(current: str | None) -> str:
@@ -79,7 +86,7 @@ def _script(current: str | None) -> str:
     return output.getvalue()
 
 
-def _statements(script: str) -> list[str]:
+def statements_of(script: str) -> list[str]:
     """One by one. A semicolon between ``$$`` belongs to the body of a function."""
     parts: list[str] = []
     lines: list[str] = []
@@ -96,31 +103,18 @@ def _statements(script: str) -> list[str]:
     return [part for part in parts if part not in ("", "BEGIN", "COMMIT")]
 
 
-def _differences(url: str) -> list[str]:
-    from alembic.autogenerate import compare_metadata
-    from alembic.migration import MigrationContext
-
-    from tradepulse.storage.tables import metadata
-
-    engine = _engine(url)
-    try:
-        with engine.connect() as connection:
-            context = MigrationContext.configure(connection, opts={"compare_type": True, "include_name": _is_ours})
-            return [f"-- drift: {difference}" for difference in compare_metadata(context, metadata)]
-    finally:
-        engine.dispose()
-
-
-def _is_ours(name: str | None, kind: str, _: object) -> bool:
-    """The job queue's tables have their master in its own project."""
-    return not (kind == "table" and (name or "").startswith("procrastinate_"))
-
-
-def _engine(url: str) -> "Engine":
+@contextmanager
+def connected_engine(url: str) -> Iterator["SqlConnection"]:
+    """A connection as SQLAlchemy knows it."""
     from sqlalchemy import create_engine
     from sqlalchemy.pool import NullPool
 
-    return create_engine("postgresql+psycopg://", creator=lambda: psycopg.connect(url), poolclass=NullPool)
+    engine = create_engine("postgresql+psycopg://", creator=lambda: psycopg.connect(url), poolclass=NullPool)
+    try:
+        with engine.connect() as connection:
+            yield connection
+    finally:
+        engine.dispose()
 
 
 def _configuration() -> "Config":

@@ -62,6 +62,12 @@ def test_version_when_asked_as_json_then_json(capsys: pytest.CaptureFixture[str]
     assert set(json.loads(capsys.readouterr().out)) == {"tradepulse", "python"}
 
 
+def test_version_when_asked_as_an_option_then_the_same_as_the_command(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.run(["version"]) == main.run(["--version"]) == 0
+    first, second = capsys.readouterr().out.splitlines()
+    assert first == second
+
+
 def test_help_when_asked_then_every_command_and_the_exit_codes_are_there(capsys: pytest.CaptureFixture[str]) -> None:
     assert main.run(["--help"]) == 0
     said = capsys.readouterr().out

@@ -142,6 +142,17 @@ def test_settings_when_a_password_is_wrong_or_shown_then_it_stays_hidden(monkeyp
     assert "hunter2" not in repr(load_settings())
 
 
+def test_notification_urls_when_shown_or_wrong_then_they_stay_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRADEPULSE__NOTIFICATIONS__URLS", "tgram://the-token/1 json://here/the-token")
+    settings = load_settings()
+    assert len(settings.notifications.urls) == 2
+    assert "the-token" not in str(list(settings_table(settings)))
+    monkeypatch.setenv("TRADEPULSE__NOTIFICATIONS__QUIET_FROM", "22:00")
+    with pytest.raises(ConfigurationError, match="both quiet_from and quiet_until") as refused:
+        load_settings()
+    assert "the-token" not in str(refused.value)
+
+
 def test_settings_when_keys_of_exchanges_stand_in_dotenv_then_they_are_no_error(empty_surroundings: Path) -> None:
     (empty_surroundings / "config/.env").write_text("KRAKEN_API_KEY=abc\nKRAKEN_API_SECRET=def\nOPENAI_API_KEY=ghi\n")
     loaded = load_settings()
