@@ -15,10 +15,18 @@ from tradepulse.domain.users import Role
 CHART = "candle-chart"
 
 
-def open_page(page: Page, server: Server) -> None:
-    page.goto(server.address)
-    expect(page.get_by_test_id("connection")).to_contain_text("Live")
-    expect(page.get_by_test_id(CHART)).to_be_visible()
+def open_page(page: Page, server: Server, path: str = "/trading") -> None:
+    page.goto(f"{server.address}{path}")
+    expect(page.get_by_test_id("connection")).to_contain_text("Connected")
+    expect(page.get_by_role("heading", level=1)).to_be_visible()
+    if path == "/trading":
+        expect(page.get_by_test_id(CHART)).to_be_visible()
+
+
+def go(page: Page, screen: str) -> None:
+    """By the menu, as a person does: without loading the page anew."""
+    page.get_by_role("link", name=screen, exact=True).click()
+    expect(page.get_by_role("heading", level=1, name=screen, exact=True)).to_be_visible()
 
 
 def plain(number: float) -> str:
@@ -34,6 +42,7 @@ def test_page_says_in_words_what_it_shows(page: Page, server: Server, console: C
     expect(page.get_by_role("link", name="TradingView", exact=True)).to_have_attribute(
         "href", "https://www.tradingview.com/"
     )
+    go(page, "Journal")
     expect(page.get_by_test_id("precision")).to_contain_text(
         re.compile(r"Precision \d+\.\d %, at least \d+\.\d %.*n = \d+")
     )
@@ -76,15 +85,17 @@ def test_position_when_closed_then_it_becomes_a_trade_and_the_figures_follow(
         server.scenario.position, float(server.scenario.position["target_price"]), server.scenario.clock.now(), "target"
     )
     expect(page.get_by_text("No open position.")).to_be_visible()
+    go(page, "Overview")
+    expect(page.get_by_test_id("equity")).to_have_text(f"{float(book.equity_rows[-1]['equity']):,.2f}")
+    go(page, "Journal")
     expect(page.get_by_test_id("trade-count")).to_have_text(str(trades + 1))
     expect(page.get_by_test_id("trades").locator("tbody tr").first).to_contain_text("target")
     expect(page.get_by_test_id("precision")).to_contain_text(f"n = {trades + 1}")
-    expect(page.get_by_test_id("equity")).to_have_text(f"{float(book.equity_rows[-1]['equity']):,.2f}")
     assert console.complaints == []
 
 
 def test_setup_when_opened_by_keyboard_then_it_tells_every_condition_and_why(page: Page, server: Server) -> None:
-    open_page(page, server)
+    open_page(page, server, "/setups")
     page.get_by_text("Not taken", exact=True).click()
     setup = page.get_by_test_id("setups").locator("details", has_text="4/5").first
     setup.locator("summary").focus()
@@ -98,7 +109,7 @@ def test_setup_when_opened_by_keyboard_then_it_tells_every_condition_and_why(pag
 
 
 def test_setup_when_evaluated_then_it_appears_by_itself(page: Page, server: Server) -> None:
-    open_page(page, server)
+    open_page(page, server, "/setups")
     rows = page.get_by_test_id("setups").locator("> li")
     expect(rows.first).to_be_visible()
     before = rows.count()
@@ -111,7 +122,7 @@ def test_setup_when_evaluated_then_it_appears_by_itself(page: Page, server: Serv
 
 
 def test_setups_when_one_is_read_then_the_list_stands_still(page: Page, server: Server) -> None:
-    open_page(page, server)
+    open_page(page, server, "/setups")
     rows = page.get_by_test_id("setups").locator("> li")
     expect(rows.first).to_be_visible()
     before = rows.count()
@@ -134,10 +145,12 @@ def test_connection_when_lost_then_shown_and_healed_with_what_was_missed(page: P
     missed = book.close_candle(BTC, 99_999.9)
     book.close(server.scenario.position, 99_999.9, missed.open_time, "manual")
     server.start()
-    expect(page.get_by_test_id("connection")).to_contain_text("Live")
+    expect(page.get_by_test_id("connection")).to_contain_text("Connected")
     expect(page.get_by_test_id("loss")).to_have_count(0)
-    expect(page.get_by_test_id("trade-count")).to_have_text(str(trades + 1))
     expect(page.get_by_test_id(CHART)).to_have_attribute("data-last", str(missed.open_time))
+    expect(page.get_by_text("No open position.")).to_be_visible()
+    go(page, "Journal")
+    expect(page.get_by_test_id("trade-count")).to_have_text(str(trades + 1))
 
 
 def test_asset_and_timeframe_when_chosen_then_shown_kept_in_the_address_and_missing_candles_named(
@@ -179,15 +192,17 @@ def test_theme_when_toggled_then_kept(page: Page, server: Server) -> None:
     expect(page.locator("html")).to_have_attribute("data-theme", "light")
 
 
-def test_story_of_a_trade_opens_and_closes_by_keyboard(page: Page, server: Server, console: Console) -> None:
-    open_page(page, server)
-    page.get_by_test_id("trades").locator("tbody button").first.focus()
+def test_story_of_a_trade_opens_by_keyboard_and_has_an_address(page: Page, server: Server, console: Console) -> None:
+    open_page(page, server, "/journal")
+    page.get_by_test_id("trades").locator("tbody a").first.focus()
     page.keyboard.press("Enter")
     story = page.get_by_test_id("story")
     for word in ("Setup", "Orders", "Fills", "Result"):
         expect(story.get_by_role("heading", name=word).first).to_be_visible()
-    page.keyboard.press("Escape")
-    expect(story).to_have_count(0)
+    page.reload()
+    expect(story.get_by_role("heading", name="Result")).to_be_visible()
+    page.go_back()
+    expect(page.get_by_test_id("trades")).to_be_visible()
     assert console.complaints == []
 
 
@@ -203,7 +218,7 @@ def test_page_when_narrow_then_never_wider_than_the_screen(browser: Browser, ser
 
 def test_page_when_nothing_has_happened_yet_then_says_what_to_do(page: Page, server: Server) -> None:
     server.scenario.candles.rows.clear()
-    page.goto(server.address)
+    page.goto(f"{server.address}/trading")
     expect(page.get_by_text("No candles are stored yet.")).to_be_visible()
     expect(page.get_by_text("tradepulse up").first).to_be_visible()
 
@@ -213,7 +228,13 @@ def test_page_when_no_engine_has_run_then_candles_show_and_each_panel_says_what_
 ) -> None:
     server.scenario.book.begun = False
     open_page(page, server)
-    for words in ("No book has begun yet.", "No open position.", "No closed trade yet.", "No setup was evaluated yet."):
+    for screen, words in (
+        ("Overview", "No book has begun yet."),
+        ("Market", "No open position."),
+        ("Journal", "No closed trade yet."),
+        ("Setups", "No setup was evaluated yet."),
+    ):
+        go(page, screen)
         expect(page.get_by_text(words)).to_be_visible()
 
 
@@ -229,7 +250,7 @@ def test_page_when_nobody_is_logged_in_then_it_asks_and_tells_what_is_wrong(brow
     page.get_by_label("Password").fill(PASSWORD)
     page.keyboard.press("Enter")
     expect(page.get_by_test_id("user")).to_contain_text("Tom (trader)")
-    expect(page.get_by_test_id("connection")).to_contain_text("Live")
+    expect(page.get_by_test_id("connection")).to_contain_text("Connected")
     kept = page.evaluate("[document.cookie, {...localStorage}, {...sessionStorage}]")
     assert kept == ["", {"theme": "dark", "tradepulse.known": "yes"}, {}], "no script can read a token"
     page.reload()

@@ -1,14 +1,16 @@
 import { hashKey, type QueryClient, type QueryKey } from "@tanstack/react-query";
-import type { CandleSeries, Coverage, EquityHistory, LiveMessage, PageSetupLine, SetupLine, Topic } from "../generated/api";
+import type { BookLine, CandleSeries, Coverage, EquityHistory, LiveMessage, PageSetupLine, SetupLine, Topic } from "../generated/api";
 import { CANDLE_LIMIT, SETUP_LIMIT, type SetupFilter } from "./queries";
 
-export const TOPICS: Topic[] = ["candles", "setups", "orders", "positions", "trades", "equity", "regimes", "gaps"];
+export const TOPICS: Topic[] = ["candles", "setups", "orders", "positions", "trades", "equity", "regimes", "gaps", "risk"];
 
 /** Which answers an event makes out of date. Candles, equity and new setups are carried over from the message itself. */
 const OUTDATED: Partial<Record<Topic, string[]>> = {
   setups: ["setups"],
-  positions: ["positions", "summary", "setups"],
-  trades: ["trades", "positions", "statistics", "summary"],
+  orders: ["orders"],
+  positions: ["positions", "orders", "summary", "setups", "risk"],
+  trades: ["trades", "positions", "orders", "statistics", "days", "summary", "risk"],
+  risk: ["risk"],
   regimes: ["candles"],
   gaps: ["coverage"],
 };
@@ -206,33 +208,41 @@ export class Intake {
     if (isKnown === false) this.askAgain("coverage");
   }
 
+  /** A book that began a moment ago is not among those to choose from yet. */
+  private noticeNewBook(book: string): void {
+    const known = this.client.getQueryData<BookLine[]>(["books"]);
+    if (known?.every((line) => line.book !== book)) this.askAgain("books");
+  }
+
   private event(message: LiveMessage): void {
     const payload = (message.data["payload"] ?? {}) as Record<string, unknown>;
-    if (message.topic === "equity") this.equity(payload);
-    if (message.data["kind"] === "setup_evaluated") this.setup(payload as unknown as SetupLine);
+    const book = String(message.data["book"]);
+    this.noticeNewBook(book);
+    if (message.topic === "equity") this.equity(book, payload);
+    if (message.data["kind"] === "setup_evaluated") this.setup(book, payload as unknown as SetupLine);
     else for (const name of OUTDATED[message.topic as Topic] ?? []) this.askAgain(name);
     const time = message.data["time"];
     if (typeof time === "number") this.onMarketTime(time);
   }
 
-  private setup(setup: SetupLine): void {
-    for (const query of this.client.getQueryCache().findAll({ queryKey: ["setups"] })) {
-      const [, filter, symbol] = query.queryKey as [string, SetupFilter, string | null];
+  private setup(book: string, setup: SetupLine): void {
+    for (const query of this.client.getQueryCache().findAll({ queryKey: ["setups", book] })) {
+      const [, , filter, symbol] = query.queryKey as [string, string, SetupFilter, string | null];
       this.carry(query.queryKey, () => {
         this.client.setQueryData<PageSetupLine>(query.queryKey, (page) => page && withSetup(page, filter, symbol, setup));
       });
     }
   }
 
-  private equity(payload: Record<string, unknown>): void {
-    this.carry(["equity"], () => {
-      const history = this.client.getQueryData<EquityHistory>(["equity"]);
+  private equity(book: string, payload: Record<string, unknown>): void {
+    this.carry(["equity", book], () => {
+      const history = this.client.getQueryData<EquityHistory>(["equity", book]);
       const extended = history && withEquity(history, payload);
-      if (extended) this.client.setQueryData(["equity"], extended);
+      if (extended) this.client.setQueryData(["equity", book], extended);
       else if (history) this.askAgain("equity");
     });
-    this.carry(["summary"], () => {
-      this.client.setQueryData(["summary"], (summary: object | undefined) =>
+    this.carry(["summary", book], () => {
+      this.client.setQueryData(["summary", book], (summary: object | undefined) =>
         summary && typeof payload["equity"] === "string" ? { ...summary, ...payload } : summary,
       );
     });

@@ -7,6 +7,13 @@ export interface Market {
   timeframe: string;
 }
 
+/** A market as it stands in an address; nothing where it is not named in full. */
+export function marketIn(search: Record<string, unknown>): Partial<Market> {
+  const { exchange, symbol, timeframe } = search;
+  const isNamed = typeof exchange === "string" && typeof symbol === "string" && typeof timeframe === "string";
+  return isNamed ? { exchange, symbol, timeframe } : {};
+}
+
 export const CANDLE_LIMIT = 1500;
 export const TRADE_LIMIT = 200;
 export const SETUP_LIMIT = 100;
@@ -15,7 +22,10 @@ const STATUS_MILLISECONDS = 5000;
 
 export type SetupFilter = "all" | "taken" | "denied";
 
-/** Every question this page asks. The first word of a key is what the live feed names when it must be asked again. */
+/** The money that is looked at; null: the first book there is. */
+export type Book = string | null;
+
+/** Every question the pages ask. The first word of a key is what the live feed names when it must be asked again. */
 export const queries = {
   status: () =>
     queryOptions({
@@ -23,32 +33,55 @@ export const queries = {
       queryFn: ({ signal }) => get("/api/system/status", { signal }),
       refetchInterval: STATUS_MILLISECONDS,
     }),
+  books: () => queryOptions({ queryKey: ["books"], queryFn: ({ signal }) => get("/api/portfolio/books", { signal }) }),
+  wallets: () => queryOptions({ queryKey: ["wallets"], queryFn: ({ signal }) => get("/api/portfolio/wallets", { signal }) }),
   coverage: () => queryOptions({ queryKey: ["coverage"], queryFn: ({ signal }) => get("/api/data/coverage", { signal }) }),
-  summary: () => queryOptions({ queryKey: ["summary"], queryFn: ({ signal }) => get("/api/portfolio/summary", { signal }) }),
-  equity: () =>
+  summary: (book: Book) =>
     queryOptions({
-      queryKey: ["equity"],
-      queryFn: ({ signal }) => get("/api/portfolio/history", { query: { limit: 5000 }, signal }),
+      queryKey: ["summary", book],
+      queryFn: ({ signal }) => get("/api/portfolio/summary", { query: { book }, signal }),
     }),
-  positions: () => queryOptions({ queryKey: ["positions"], queryFn: ({ signal }) => get("/api/trades/active", { signal }) }),
-  trades: () =>
+  equity: (book: Book) =>
     queryOptions({
-      queryKey: ["trades"],
-      queryFn: ({ signal }) => get("/api/trades/history", { query: { limit: TRADE_LIMIT }, signal }),
+      queryKey: ["equity", book],
+      queryFn: ({ signal }) => get("/api/portfolio/history", { query: { book, limit: 5000 }, signal }),
     }),
-  statistics: () =>
-    queryOptions({ queryKey: ["statistics"], queryFn: ({ signal }) => get("/api/trades/statistics", { signal }) }),
-  story: (tradeId: string) =>
+  positions: (book: Book) =>
     queryOptions({
-      queryKey: ["story", tradeId],
-      queryFn: ({ signal }) => get("/api/trades/{trade_id}", { path: { trade_id: tradeId }, signal }),
+      queryKey: ["positions", book],
+      queryFn: ({ signal }) => get("/api/trades/active", { query: { book }, signal }),
     }),
-  setups: (filter: SetupFilter, symbol: string | null) =>
+  orders: (book: Book) =>
     queryOptions({
-      queryKey: ["setups", filter, symbol],
+      queryKey: ["orders", book],
+      queryFn: ({ signal }) => get("/api/portfolio/oco-orders", { query: { book }, signal }),
+    }),
+  trades: (book: Book) =>
+    queryOptions({
+      queryKey: ["trades", book],
+      queryFn: ({ signal }) => get("/api/trades/history", { query: { book, limit: TRADE_LIMIT }, signal }),
+    }),
+  statistics: (book: Book) =>
+    queryOptions({
+      queryKey: ["statistics", book],
+      queryFn: ({ signal }) => get("/api/trades/statistics", { query: { book }, signal }),
+    }),
+  days: (book: Book) =>
+    queryOptions({
+      queryKey: ["days", book],
+      queryFn: ({ signal }) => get("/api/trades/daily-pnl", { query: { book }, signal }),
+    }),
+  story: (book: Book, tradeId: string) =>
+    queryOptions({
+      queryKey: ["story", book, tradeId],
+      queryFn: ({ signal }) => get("/api/trades/{trade_id}", { path: { trade_id: tradeId }, query: { book }, signal }),
+    }),
+  setups: (book: Book, filter: SetupFilter, symbol: string | null) =>
+    queryOptions({
+      queryKey: ["setups", book, filter, symbol],
       queryFn: ({ signal }) =>
         get("/api/patterns/setups", {
-          query: { limit: SETUP_LIMIT, taken: filter === "all" ? null : filter === "taken", symbol },
+          query: { book, limit: SETUP_LIMIT, taken: filter === "all" ? null : filter === "taken", symbol },
           signal,
         }),
     }),

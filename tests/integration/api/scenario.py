@@ -489,10 +489,11 @@ class Hall:
 
     def __init__(self) -> None:
         self.keys: dict[str, JsonObject] = {}
+        self.mode = "live"
 
     async def wallets(self) -> list[JsonObject]:
         trades = [{"strategy": "htf_sweep", "symbol": "BTC/USDT", "timeframe": "1h"}]
-        wallet = {"name": "main", "mode": "live", "exchange": "binance", "market": "spot", "base_currency": "USDT"}
+        wallet = {"name": "main", "mode": self.mode, "exchange": "binance", "market": "spot", "base_currency": "USDT"}
         return [{**wallet, "book": BOOK, "trades": trades}]
 
     async def connections(self) -> list[JsonObject]:
@@ -551,6 +552,7 @@ class Scenario:
             }
         )
         self.book = PaperBook(self.candles, self.clock)
+        self.hall = Hall()
         self._live_through_the_day()
         self.begin_without_work()
 
@@ -574,7 +576,7 @@ class Scenario:
             schedules=Schedules(InMemoryScheduleStore(jobs), jobs, self.clock),
             trained=self._trained(),
             signing_key=SIGNING_KEY,
-            installation=Hall(),
+            installation=self.hall,
             risk_report=risk_of,
             strategies=tuple(KNOWN_STRATEGIES.values()),
         )

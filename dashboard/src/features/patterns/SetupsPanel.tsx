@@ -1,31 +1,34 @@
 import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { useState } from "react";
+import { useBook } from "../../app/book";
+import { usePrecision } from "../../app/precision";
+import { useTimes } from "../../app/times";
 import { Answered, Empty, Loading } from "../../components/Answered";
 import { DefaultsBadge } from "../../components/DefaultsBadge";
 import { Panel } from "../../components/Panel";
+import { Switch } from "../../components/Switch";
 import type { SetupLine } from "../../generated/api";
-import { decimal, strategyTitle, utc } from "../../lib/format";
+import { decimal, strategyTitle } from "../../lib/format";
 import type { Precision } from "../../lib/precision";
 import { queries, type SetupFilter } from "../../lib/queries";
 import { Side } from "../trades/Side";
 import { ConditionTable } from "./ConditionTable";
 
-const FILTERS: { filter: SetupFilter; words: string }[] = [
-  { filter: "all", words: "All" },
-  { filter: "taken", words: "Taken" },
-  { filter: "denied", words: "Not taken" },
+const FILTERS: { value: SetupFilter; label: string }[] = [
+  { value: "all", label: "All" },
+  { value: "taken", label: "Taken" },
+  { value: "denied", label: "Not taken" },
 ];
 
-interface SetupsPanelProps {
-  symbol: string;
-  precision: Precision;
-}
-
-export function SetupsPanel({ symbol, precision }: SetupsPanelProps) {
+export function SetupsPanel() {
+  const book = useBook();
+  const precision = usePrecision();
+  const series = useQuery(queries.coverage()).data?.series ?? [];
+  const symbols = [...new Set(series.map((line) => line.symbol))].sort();
   const [filter, setFilter] = useState<SetupFilter>("all");
-  const [onlySymbol, setOnlySymbol] = useState(false);
+  const [symbol, setSymbol] = useState<string | null>(null);
   const [reading, setReading] = useState<Reading | null>(null);
-  const setups = useQuery({ ...queries.setups(filter, onlySymbol ? symbol : null), placeholderData: keepPreviousData });
+  const setups = useQuery({ ...queries.setups(book, filter, symbol), placeholderData: keepPreviousData });
   const choose = (change: () => void): void => {
     setReading(null);
     change();
@@ -35,20 +38,18 @@ export function SetupsPanel({ symbol, precision }: SetupsPanelProps) {
       title="Setups"
       id="setups"
       aside={
-        <label className="check">
-          <input type="checkbox" checked={onlySymbol} onChange={(event) => choose(() => setOnlySymbol(event.target.checked))} /> only {symbol}
+        <label>
+          <span className="sr-only">Symbol</span>
+          <select value={symbol ?? ""} onChange={(event) => choose(() => setSymbol(event.target.value || null))}>
+            <option value="">all symbols</option>
+            {symbols.map((one) => (
+              <option key={one}>{one}</option>
+            ))}
+          </select>
         </label>
       }
     >
-      <fieldset className="segments segments-wide">
-        <legend className="sr-only">Which setups</legend>
-        {FILTERS.map(({ filter: one, words }) => (
-          <label key={one}>
-            <input type="radio" name="setup-filter" checked={filter === one} onChange={() => choose(() => setFilter(one))} />
-            <span>{words}</span>
-          </label>
-        ))}
-      </fieldset>
+      <Switch label="Which setups" name="setup-filter" options={FILTERS} value={filter} choose={(one) => choose(() => setFilter(one))} wide />
       <Answered
         query={setups}
         loading={<Loading rows={5} />}
@@ -123,6 +124,7 @@ interface SetupItemProps {
 }
 
 function SetupItem({ setup, precision, open, toggle }: SetupItemProps) {
+  const { at } = useTimes();
   const outcome = outcomeOf(setup);
   const held = setup.conditions.filter((condition) => condition.passed).length;
   const { priceDigits } = precision(setup.exchange, setup.symbol);
@@ -147,7 +149,7 @@ function SetupItem({ setup, precision, open, toggle }: SetupItemProps) {
           <span title="conditions that held">
             {held}/{setup.conditions.length}
           </span>
-          <time dateTime={new Date(setup.found_at).toISOString()}>{utc(setup.found_at).slice(5)}</time>
+          <time dateTime={new Date(setup.found_at).toISOString()}>{at(setup.found_at).slice(5)}</time>
         </span>
       </summary>
       <div className="setup-body">

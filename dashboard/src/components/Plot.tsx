@@ -1,0 +1,78 @@
+import "uplot/dist/uPlot.min.css";
+import { useEffect, useMemo, useRef } from "react";
+import uPlot from "uplot";
+import { faded, type Palette, paletteOf, useTheme } from "../app/theme";
+import { useTimes } from "../app/times";
+
+export interface PlotSeries {
+  label: string;
+  values: (number | null)[];
+  kind: "line" | "bars" | "points";
+  colour: (palette: Palette) => string;
+}
+
+interface PlotProps {
+  /** What the picture shows, in words, with its most important figures. */
+  label: string;
+  /** Unix seconds where `time` is set. Ascending. */
+  x: number[];
+  time?: boolean;
+  series: PlotSeries[];
+  format?: (value: number) => string;
+  formatX?: (value: number) => string;
+  height?: number;
+}
+
+const FONT = "11px 'Inter Variable', system-ui, sans-serif";
+
+/** Every picture that is no candles. */
+export function Plot({ label, x, time = false, series, format = String, formatX, height = 180 }: PlotProps) {
+  const { theme } = useTheme();
+  const { zone } = useTimes();
+  const host = useRef<HTMLDivElement>(null);
+  const palette = useMemo(() => paletteOf(theme), [theme]);
+
+  useEffect(() => {
+    const element = host.current;
+    if (!element) return;
+    const plot = new uPlot(
+      {
+        width: element.clientWidth || 300,
+        height,
+        legend: { show: false },
+        cursor: { drag: { x: false, y: false } },
+        scales: { x: { time } },
+        tzDate: (seconds) => (zone === "UTC" ? uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC") : new Date(seconds * 1000)),
+        axes: [axis(palette, formatX), { ...axis(palette, format), size: 64 }],
+        series: [{}, ...series.map((one) => drawn(one, palette))],
+      },
+      [x, ...series.map((one) => one.values)] as uPlot.AlignedData,
+      element,
+    );
+    const watch = new ResizeObserver(() => plot.setSize({ width: element.clientWidth, height }));
+    watch.observe(element);
+    return () => {
+      watch.disconnect();
+      plot.destroy();
+    };
+  }, [x, time, series, format, formatX, height, palette, zone]);
+
+  return <div ref={host} className="plot" role="img" aria-label={label} />;
+}
+
+const axis = (palette: Palette, format?: (value: number) => string): uPlot.Axis => ({
+  stroke: palette.muted,
+  font: FONT,
+  grid: { stroke: palette.grid, width: 1 },
+  ticks: { show: false },
+  ...(format ? { values: (_: uPlot, splits: number[]) => splits.map(format) } : {}),
+});
+
+function drawn({ label, kind, colour }: PlotSeries, palette: Palette): uPlot.Series {
+  const stroke = colour(palette);
+  if (kind === "line") return { label, stroke, width: 2, points: { show: false } };
+  if (kind === "points") return { label, stroke, paths: () => null, points: { show: true, size: 6, fill: faded(stroke, 0.5) } };
+  const paths = uPlot.paths.bars;
+  if (!paths) throw new Error("this uPlot draws no bars");
+  return { label, stroke, fill: faded(stroke, 0.45), width: 1, paths: paths({ size: [0.8, 60] }), points: { show: false } };
+}
