@@ -1,15 +1,18 @@
 """The built page in a real browser, against a real server on a loopback port."""
 
+import asyncio
 import re
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
 from playwright.sync_api import Browser, Page, expect
 from tests.e2e.conftest import Console, sign_in
 from tests.integration.api.people import PASSWORD, log_in
-from tests.integration.api.scenario import BTC, BTC_5M, Scenario
+from tests.integration.api.scenario import BOOK, BTC, BTC_5M, START, Scenario
 from tests.integration.api.serving import Server
 
+from tradepulse.domain.inbox import Request, RequestKind
 from tradepulse.domain.users import Role
 
 CHART = "candle-chart"
@@ -27,6 +30,21 @@ def go(page: Page, screen: str) -> None:
     """By the menu, as a person does: without loading the page anew."""
     page.get_by_role("link", name=screen, exact=True).click()
     expect(page.get_by_role("heading", level=1, name=screen, exact=True)).to_be_visible()
+
+
+def commands(server: Server) -> list[Request]:
+    """What the page has left for the trader, which takes it."""
+
+    async def taken() -> list[Request]:
+        inbox, found = server.scenario.inbox, []
+        while (request := await inbox.take(BOOK)) is not None:
+            await inbox.finish(request.request_id, done=True, outcome="obeyed", time=START)
+            found.append(request)
+        return found
+
+    # In a loop of its own: the browser's driver runs one already.
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, taken()).result()
 
 
 def plain(number: float) -> str:
@@ -206,6 +224,71 @@ def test_story_of_a_trade_opens_by_keyboard_and_has_an_address(page: Page, serve
     assert console.complaints == []
 
 
+def test_position_when_closed_from_the_page_then_it_asks_why_and_leaves_one_command(page: Page, server: Server) -> None:
+    open_page(page, server)
+    page.get_by_role("button", name="Close the long BTC/USDT position").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("on paper")
+    dialog.get_by_role("button", name="Close at market").click()
+    expect(dialog).to_be_visible()
+    assert commands(server) == [], "nothing happens without a reason"
+    dialog.get_by_label("Reason").fill("news")
+    dialog.get_by_role("button", name="Close at market").click()
+    expect(page.locator(".toast")).to_contain_text("Nothing trades this book now")
+    expect(dialog).to_have_count(0)
+    [command] = commands(server)
+    position = server.scenario.position["position_id"]
+    assert (command.kind, command.reason, command.subject) == (RequestKind.CLOSE_POSITION, "news", position)
+
+
+def test_kill_switch_when_its_phrase_is_not_typed_then_nothing_is_sent(page: Page, server: Server) -> None:
+    open_page(page, server, "/setups")
+    page.get_by_role("button", name="Stop…").click()
+    dialog = page.get_by_role("dialog")
+    stop = dialog.get_by_role("button", name="Stop everything")
+    dialog.get_by_label("Reason").fill("news")
+    dialog.get_by_label("Type stop everything to go on").fill("stop")
+    expect(stop).to_be_disabled()
+    dialog.get_by_label("Type stop everything to go on").fill("stop everything")
+    stop.click()
+    expect(dialog).to_have_count(0)
+    assert [command.kind for command in commands(server)] == [RequestKind.HALT]
+
+
+def test_page_when_the_book_is_of_a_live_wallet_then_says_live_and_asks_for_more(page: Page, server: Server) -> None:
+    server.scenario.hall.mode = "live"
+    open_page(page, server)
+    expect(page.get_by_test_id("mode")).to_have_text("LIVE")
+    page.get_by_role("button", name="Close the long BTC/USDT position").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("with real money")
+    expect(dialog.get_by_label("Type close BTC/USDT to go on")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(dialog).to_have_count(0)
+    assert commands(server) == []
+
+
+def test_viewer_is_offered_nothing_that_is_refused_to_a_viewer(browser: Browser, server: Server) -> None:
+    context = browser.new_context()
+    sign_in(context, server, Role.VIEWER)
+    page = context.new_page()
+    open_page(page, server, "/risk")
+    expect(page.get_by_text("Stopping and resuming is for traders and admins.")).to_be_visible()
+    go(page, "Market")
+    expect(page.get_by_test_id("positions")).to_be_visible()
+    for name in (re.compile("Stop"), re.compile("Close the"), re.compile("Kill")):
+        expect(page.get_by_role("button", name=name)).to_have_count(0)
+    context.close()
+
+
+def test_times_when_the_local_zone_is_chosen_then_read_in_it_and_kept(page: Page, server: Server) -> None:
+    open_page(page, server, "/journal")
+    page.get_by_role("radio", name="Local").check(force=True)
+    expect(page.get_by_test_id("clock")).to_have_text("2026-01-30 19:00:00 UTC\u22125")
+    page.reload()
+    expect(page.get_by_test_id("trades").locator("tbody a").first).to_have_text("2026-01-30 16:30")
+
+
 @pytest.mark.parametrize("width", [360, 768])
 def test_page_when_narrow_then_never_wider_than_the_screen(browser: Browser, server: Server, width: int) -> None:
     context = browser.new_context(viewport={"width": width, "height": 800})
@@ -235,7 +318,7 @@ def test_page_when_no_engine_has_run_then_candles_show_and_each_panel_says_what_
         ("Setups", "No setup was evaluated yet."),
     ):
         go(page, screen)
-        expect(page.get_by_text(words)).to_be_visible()
+        expect(page.get_by_text(words).first).to_be_visible()
 
 
 def test_page_when_nobody_is_logged_in_then_it_asks_and_tells_what_is_wrong(browser: Browser, server: Server) -> None:

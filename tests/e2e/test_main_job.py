@@ -124,7 +124,7 @@ def test_up_trades_on_paper_shows_it_ends_cleanly_and_goes_on(browser: Browser, 
         page.get_by_label("Password").fill(PASSWORD)
         page.get_by_role("button", name="Make this user and log in").click()
         expect(page.get_by_test_id("user")).to_contain_text("Ada (admin)")
-        expect(page).to_have_url(f"{address}/")
+        expect(page).to_have_url(f"{address}/first-steps")
         expect(page.get_by_test_id("mode")).to_have_text("PAPER")
         expect(page.get_by_test_id("simulated")).to_have_text("SIMULATED")
         expect(page.get_by_test_id("connection")).to_contain_text("Connected", timeout=20_000)

@@ -7,6 +7,14 @@ export const NAVIGATION = [
       { to: "/trading", label: "Market" },
       { to: "/setups", label: "Setups" },
       { to: "/journal", label: "Journal" },
+      { to: "/risk", label: "Risk" },
+    ],
+  },
+  {
+    group: "Running it",
+    items: [
+      { to: "/first-steps", label: "First steps" },
+      { to: "/system", label: "System" },
     ],
   },
 ] as const;

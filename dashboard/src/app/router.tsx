@@ -14,6 +14,9 @@ const screens = [
   createRoute({ ...screen, path: "/setups", component: lazyRouteComponent(() => import("../features/patterns/SetupsScreen"), "SetupsScreen") }),
   createRoute({ ...screen, path: "/journal", component: lazyRouteComponent(() => import("../features/trades/JournalScreen"), "JournalScreen") }),
   createRoute({ ...screen, path: "/journal/$tradeId", component: lazyRouteComponent(() => import("../features/trades/StoryScreen"), "StoryScreen") }),
+  createRoute({ ...screen, path: "/risk", component: lazyRouteComponent(() => import("../features/risk/RiskScreen"), "RiskScreen") }),
+  createRoute({ ...screen, path: "/first-steps", component: lazyRouteComponent(() => import("../features/start/FirstStepsScreen"), "FirstStepsScreen") }),
+  createRoute({ ...screen, path: "/system", component: lazyRouteComponent(() => import("../features/system/SystemScreen"), "SystemScreen") }),
 ] as const;
 
 /** Made when somebody is logged in: the address may be another one before. */

@@ -41,7 +41,7 @@ export function Plot({ label, x, time = false, series, format = String, formatX,
         height,
         legend: { show: false },
         cursor: { drag: { x: false, y: false } },
-        scales: { x: { time } },
+        scales: { x: { time, range: (_, least, most) => spread(x, least, most, time) } },
         tzDate: (seconds) => (zone === "UTC" ? uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC") : new Date(seconds * 1000)),
         axes: [axis(palette, formatX), { ...axis(palette, format), size: 64 }],
         series: [{}, ...series.map((one) => drawn(one, palette))],
@@ -58,6 +58,15 @@ export function Plot({ label, x, time = false, series, format = String, formatX,
   }, [x, time, series, format, formatX, height, palette, zone]);
 
   return <div ref={host} className="plot" role="img" aria-label={label} />;
+}
+
+const DAY = 86_400;
+
+/** Half a step of room on both sides, so that bars at the ends are drawn whole. */
+function spread(x: number[], least: number, most: number, time: boolean): uPlot.Range.MinMax {
+  const steps = x.slice(1).map((value, index) => value - (x[index] ?? value));
+  const room = (steps.length > 0 ? Math.min(...steps) : time ? 2 * DAY : 2) / 2;
+  return [least - room, most + room];
 }
 
 const axis = (palette: Palette, format?: (value: number) => string): uPlot.Axis => ({

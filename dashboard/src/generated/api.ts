@@ -2623,6 +2623,11 @@ export interface components {
             /** Version */
             version: string;
         };
+        /**
+         * HoldCause
+         * @enum {string}
+         */
+        HoldCause: "daily loss" | "drawdown to reduce at" | "drawdown to halt at" | "by hand" | "daily loss of all wallets";
         /** Holding */
         Holding: {
             /** Base */
@@ -2655,6 +2660,27 @@ export interface components {
             cash: string | null;
             /** Items */
             items: components["schemas"]["Holding"][];
+        };
+        /**
+         * HoldLine
+         * @description One reason for not being active.
+         */
+        HoldLine: {
+            cause: components["schemas"]["HoldCause"];
+            /** Reason */
+            reason: string;
+            /**
+             * Since
+             * @description UTC milliseconds
+             * @example 1767225600000
+             */
+            since: number;
+            state: components["schemas"]["RiskState"];
+            /**
+             * Until
+             * @description null: only a person lifts it, with a reason
+             */
+            until: number | null;
         };
         /**
          * ImportFiles
@@ -2810,6 +2836,33 @@ export interface components {
              */
             time: number;
         };
+        /** LimitLine */
+        LimitLine: {
+            /**
+             * About
+             * @description the symbol, asset or exchange that it limits, if it is about one
+             */
+            about: string;
+            /**
+             * Allowed
+             * @description a decimal number, exact
+             * @example 1234.56
+             */
+            allowed: string;
+            /** Limit */
+            limit: string;
+            /**
+             * Share
+             * @description of what is allowed; above 1 nothing is added
+             */
+            share: number;
+            /**
+             * Used
+             * @description a decimal number, exact
+             * @example 1234.56
+             */
+            used: string;
+        };
         /**
          * LiveMessage
          * @description ``topic`` is a subscribed one, or ``subscribed``, ``heartbeat``, ``reset`` (read all anew) or ``error``.
@@ -2841,6 +2894,41 @@ export interface components {
              * @description of `POST /api/auth/live-ticket`; good once
              */
             ticket: string;
+        };
+        /**
+         * LockCause
+         * @enum {string}
+         */
+        LockCause: "stop-loss guard" | "cool-down" | "loss streak";
+        /** LockedMarket */
+        LockedMarket: {
+            /** Exchange */
+            exchange: string;
+            /** Symbol */
+            symbol: string;
+        };
+        /**
+         * LockLine
+         * @description No entries until then, on one market or on all.
+         */
+        LockLine: {
+            cause: components["schemas"]["LockCause"];
+            /** @description null: all markets */
+            market: components["schemas"]["LockedMarket"] | null;
+            /** Reason */
+            reason: string;
+            /**
+             * Since
+             * @description UTC milliseconds
+             * @example 1767225600000
+             */
+            since: number;
+            /**
+             * Until
+             * @description UTC milliseconds
+             * @example 1767225600000
+             */
+            until: number;
         };
         /** LogLine */
         LogLine: {
@@ -2961,6 +3049,21 @@ export interface components {
             user: components["schemas"]["UserLine"];
         };
         /**
+         * MissingLine
+         * @description Something that entries need and are without; exits and protection pass.
+         */
+        MissingLine: {
+            cause: components["schemas"]["NotReadyCause"];
+            /** Reason */
+            reason: string;
+            /**
+             * Since
+             * @description UTC milliseconds
+             * @example 1767225600000
+             */
+            since: number;
+        };
+        /**
          * Mode
          * @enum {string}
          */
@@ -3011,6 +3114,12 @@ export interface components {
             password: string;
             role: components["schemas"]["Role"];
         };
+        /**
+         * NotReadyCause
+         * @description What entries need and may be without for a while.
+         * @enum {string}
+         */
+        NotReadyCause: "feed stale" | "clock skew" | "reconciliation not finished" | "database unavailable" | "exchange maintenance" | "key alarm";
         /** OcoLeg */
         OcoLeg: {
             /** Client Id */
@@ -3408,6 +3517,56 @@ export interface components {
              */
             time: number;
         };
+        /** RiskReport */
+        RiskReport: {
+            /** Begun */
+            begun: boolean;
+            /** Book */
+            book: string;
+            /**
+             * Day Began With
+             * @description equity at 00:00 UTC, which the day's loss is measured from
+             * @example 1234.56
+             */
+            day_began_with: string;
+            /** Equity */
+            equity: string | null;
+            /** Holds */
+            holds: components["schemas"]["HoldLine"][];
+            /**
+             * Limits
+             * @description null while the book has not begun
+             */
+            limits: components["schemas"]["LimitLine"][] | null;
+            /** Locks */
+            locks: components["schemas"]["LockLine"][];
+            /** Not Ready */
+            not_ready: components["schemas"]["MissingLine"][];
+            /**
+             * Peak
+             * @description highest equity, which the drawdown is measured from
+             * @example 1234.56
+             */
+            peak: string;
+            state: components["schemas"]["RiskState"];
+            /**
+             * Time
+             * @description of the book's last event; 0 while there is none
+             * @example 1767225600000
+             */
+            time: number;
+            /**
+             * Traded
+             * @description a trader runs it now
+             */
+            traded: boolean;
+        };
+        /**
+         * RiskState
+         * @description In the order of severity. Exits and protective orders pass in every state.
+         * @enum {string}
+         */
+        RiskState: "active" | "reducing" | "halted";
         /**
          * Role
          * @description Each may do all that those before it may.
@@ -4641,8 +4800,10 @@ export type FillLine = components['schemas']['FillLine'];
 export type GapLine = components['schemas']['GapLine'];
 export type Gaps = components['schemas']['Gaps'];
 export type Health = components['schemas']['Health'];
+export type HoldCause = components['schemas']['HoldCause'];
 export type Holding = components['schemas']['Holding'];
 export type Holdings = components['schemas']['Holdings'];
+export type HoldLine = components['schemas']['HoldLine'];
 export type ImportFiles = components['schemas']['ImportFiles'];
 export type InvalidField = components['schemas']['InvalidField'];
 export type JobLine = components['schemas']['JobLine'];
@@ -4652,18 +4813,24 @@ export type KeyMade = components['schemas']['KeyMade'];
 export type KillSwitch = components['schemas']['KillSwitch'];
 export type LedgerKind = components['schemas']['LedgerKind'];
 export type LedgerLine = components['schemas']['LedgerLine'];
+export type LimitLine = components['schemas']['LimitLine'];
 export type LiveMessage = components['schemas']['LiveMessage'];
 export type LiveRequest = components['schemas']['LiveRequest'];
+export type LockCause = components['schemas']['LockCause'];
+export type LockedMarket = components['schemas']['LockedMarket'];
+export type LockLine = components['schemas']['LockLine'];
 export type LogLine = components['schemas']['LogLine'];
 export type MarketRegimeLine = components['schemas']['MarketRegimeLine'];
 export type MarketRegimes = components['schemas']['MarketRegimes'];
 export type MatrixLine = components['schemas']['MatrixLine'];
 export type MatrixView = components['schemas']['MatrixView'];
 export type Me = components['schemas']['Me'];
+export type MissingLine = components['schemas']['MissingLine'];
 export type Mode = components['schemas']['Mode'];
 export type MoveLine = components['schemas']['MoveLine'];
 export type NewPassword = components['schemas']['NewPassword'];
 export type NewUser = components['schemas']['NewUser'];
+export type NotReadyCause = components['schemas']['NotReadyCause'];
 export type OcoLeg = components['schemas']['OcoLeg'];
 export type OcoOrder = components['schemas']['OcoOrder'];
 export type OrderLine = components['schemas']['OrderLine'];
@@ -4691,6 +4858,8 @@ export type RequestKind = components['schemas']['RequestKind'];
 export type RequestStatus = components['schemas']['RequestStatus'];
 export type RequirementLine = components['schemas']['RequirementLine'];
 export type Resources = components['schemas']['Resources'];
+export type RiskReport = components['schemas']['RiskReport'];
+export type RiskState = components['schemas']['RiskState'];
 export type Role = components['schemas']['Role'];
 export type ScheduleLine = components['schemas']['ScheduleLine'];
 export type ScheduleSwitch = components['schemas']['ScheduleSwitch'];
@@ -6899,9 +7068,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        [key: string]: unknown;
-                    };
+                    "application/json": components["schemas"]["RiskReport"];
                 };
             };
             400: components["responses"]["Problem400"];

@@ -7,10 +7,10 @@ export const TOPICS: Topic[] = ["candles", "setups", "orders", "positions", "tra
 /** Which answers an event makes out of date. Candles, equity and new setups are carried over from the message itself. */
 const OUTDATED: Partial<Record<Topic, string[]>> = {
   setups: ["setups"],
-  orders: ["orders"],
+  orders: ["orders", "log"],
   positions: ["positions", "orders", "summary", "setups", "risk"],
   trades: ["trades", "positions", "orders", "statistics", "days", "summary", "risk"],
-  risk: ["risk"],
+  risk: ["risk", "log"],
   regimes: ["candles"],
   gaps: ["coverage"],
 };

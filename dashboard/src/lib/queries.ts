@@ -19,6 +19,10 @@ export const TRADE_LIMIT = 200;
 export const SETUP_LIMIT = 100;
 /** What the trader is doing is no event: it is asked for. */
 const STATUS_MILLISECONDS = 5000;
+const RISK_MILLISECONDS = 15_000;
+/** What no event tells: how the machine does, and what works in the background. */
+const HEALTH_MILLISECONDS = 5000;
+const LOG_LIMIT = 200;
 
 export type SetupFilter = "all" | "taken" | "denied";
 
@@ -84,6 +88,43 @@ export const queries = {
           query: { book, limit: SETUP_LIMIT, taken: filter === "all" ? null : filter === "taken", symbol },
           signal,
         }),
+    }),
+  /** How much of each limit is used is no event: while somebody looks, it is asked for. */
+  risk: (book: Book) =>
+    queryOptions({
+      queryKey: ["risk", book],
+      queryFn: ({ signal }) => get("/api/portfolio/risk-management", { query: { book }, signal }),
+      refetchInterval: RISK_MILLISECONDS,
+    }),
+  readiness: () =>
+    queryOptions({
+      queryKey: ["readiness"],
+      queryFn: ({ signal }) => get("/api/system/readiness", { signal }),
+      refetchInterval: HEALTH_MILLISECONDS,
+    }),
+  resources: () =>
+    queryOptions({
+      queryKey: ["resources"],
+      queryFn: ({ signal }) => get("/api/system/resources", { signal }),
+      refetchInterval: HEALTH_MILLISECONDS,
+    }),
+  version: () => queryOptions({ queryKey: ["version"], queryFn: ({ signal }) => get("/api/system/version", { signal }) }),
+  settings: () => queryOptions({ queryKey: ["settings"], queryFn: ({ signal }) => get("/api/system/config", { signal }) }),
+  trainingStatus: () =>
+    queryOptions({
+      queryKey: ["training status"],
+      queryFn: ({ signal }) => get("/api/training/system-status", { signal }),
+      refetchInterval: HEALTH_MILLISECONDS,
+    }),
+  correlation: (timeframe: string) =>
+    queryOptions({
+      queryKey: ["correlation", timeframe],
+      queryFn: ({ signal }) => get("/api/analytics/correlation-matrix", { query: { timeframe }, signal }),
+    }),
+  log: (book: Book, kinds: string[]) =>
+    queryOptions({
+      queryKey: ["log", book, kinds],
+      queryFn: ({ signal }) => get("/api/trades/logs", { query: { book, kind: kinds.length > 0 ? kinds : null, limit: LOG_LIMIT }, signal }),
     }),
   candles: (market: Market) =>
     queryOptions({

@@ -363,6 +363,19 @@ class Health(TypedDict):
     version: str
 
 
+HoldCause = Literal[
+    "daily loss", "drawdown to reduce at", "drawdown to halt at", "by hand", "daily loss of all wallets"
+]
+
+
+class HoldLine(TypedDict):
+    cause: HoldCause
+    state: RiskState
+    reason: str
+    since: int
+    until: int | None
+
+
 class Holding(TypedDict):
     exchange: str
     symbol: str
@@ -443,6 +456,14 @@ class LedgerLine(TypedDict):
     reference: str
 
 
+class LimitLine(TypedDict):
+    limit: str
+    about: str
+    used: str
+    allowed: str
+    share: float
+
+
 class LiveMessage(TypedDict):
     topic: str
     sequence: int | None
@@ -453,6 +474,22 @@ class LiveRequest(TypedDict):
     ticket: str
     subscribe: list[Topic]
     after: NotRequired[int | None]
+
+
+LockCause = Literal["stop-loss guard", "cool-down", "loss streak"]
+
+
+class LockLine(TypedDict):
+    cause: LockCause
+    market: LockedMarket | None
+    reason: str
+    since: int
+    until: int
+
+
+class LockedMarket(TypedDict):
+    exchange: str
+    symbol: str
 
 
 class LogLine(TypedDict):
@@ -512,6 +549,12 @@ class Me(TypedDict):
     confirmed_until: int | None
 
 
+class MissingLine(TypedDict):
+    cause: NotReadyCause
+    reason: str
+    since: int
+
+
 Mode = Literal["PAPER", "LIVE"]
 
 
@@ -534,6 +577,16 @@ class NewUser(TypedDict):
     name: str
     password: str
     role: Role
+
+
+NotReadyCause = Literal[
+    "feed stale",
+    "clock skew",
+    "reconciliation not finished",
+    "database unavailable",
+    "exchange maintenance",
+    "key alarm",
+]
 
 
 class OcoLeg(TypedDict):
@@ -711,6 +764,24 @@ class Resources(TypedDict):
     process_files: int
     disk_total: int
     disk_free: int
+
+
+class RiskReport(TypedDict):
+    book: str
+    traded: bool
+    begun: bool
+    time: int
+    state: RiskState
+    holds: list[HoldLine]
+    not_ready: list[MissingLine]
+    locks: list[LockLine]
+    day_began_with: str
+    peak: str
+    equity: str | None
+    limits: list[LimitLine] | None
+
+
+RiskState = Literal["active", "reducing", "halted"]
 
 
 Role = Literal["viewer", "trader", "admin"]
@@ -1538,9 +1609,9 @@ class Operations:
         answer: Performance = self._ask("GET", "/api/portfolio/performance", query={"since": since, "book": book})
         return answer
 
-    def portfolio_risk_management(self, *, book: str | None = None) -> dict[str, Any]:
+    def portfolio_risk_management(self, *, book: str | None = None) -> RiskReport:
         """State of trading, what holds it, locks on entries, and the limits with the share of each that is used."""
-        answer: dict[str, Any] = self._ask("GET", "/api/portfolio/risk-management", query={"book": book})
+        answer: RiskReport = self._ask("GET", "/api/portfolio/risk-management", query={"book": book})
         return answer
 
     def portfolio_summary(self, *, book: str | None = None) -> PortfolioSummary:

@@ -481,7 +481,10 @@ def trade_row(position: JsonObject, price: float, time: int, reason: str) -> Jso
 
 
 async def risk_of(book: str | None) -> JsonObject:
-    return {"book": book, "state": "active", "holds": [], "locks": [], "not_ready": []}
+    free = {"book": book, "traded": False, "begun": True, "time": START, "state": "active", "holds": [], "locks": []}
+    daily_loss = {"limit": "daily_loss", "about": "", "used": "150", "allowed": "460", "share": 0.326087}
+    equity = {"day_began_with": "9200", "peak": "10000", "equity": "9050"}
+    return free | equity | {"not_ready": [], "limits": [daily_loss]}
 
 
 class Hall:

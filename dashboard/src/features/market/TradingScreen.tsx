@@ -6,7 +6,9 @@ import { Page } from "../../components/Page";
 import type { CoverageLine } from "../../generated/api";
 import { offeredTimeframes } from "../../lib/intake";
 import { type Market, queries } from "../../lib/queries";
+import { SetupsPanel } from "../patterns/SetupsPanel";
 import { PositionsPanel } from "../trades/PositionsPanel";
+import { ProtectionPanel } from "../trades/ProtectionPanel";
 import { MarketPanel } from "./MarketPanel";
 
 /** The market stands in the address, so that it can be shared and survives a reload. */
@@ -41,6 +43,8 @@ function Chosen({ series }: { series: CoverageLine[] }) {
     <div className="stack">
       <MarketPanel series={series} market={{ exchange, symbol, timeframe }} choose={(market) => void navigate({ to: "/trading", search: market })} />
       <PositionsPanel />
+      <ProtectionPanel />
+      <SetupsPanel key={symbol} symbol={symbol} />
     </div>
   );
 }

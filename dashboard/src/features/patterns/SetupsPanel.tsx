@@ -20,13 +20,11 @@ const FILTERS: { value: SetupFilter; label: string }[] = [
   { value: "denied", label: "Not taken" },
 ];
 
-export function SetupsPanel() {
+/** Of one symbol, or of all. */
+export function SetupsPanel({ symbol }: { symbol: string | null }) {
   const book = useBook();
   const precision = usePrecision();
-  const series = useQuery(queries.coverage()).data?.series ?? [];
-  const symbols = [...new Set(series.map((line) => line.symbol))].sort();
   const [filter, setFilter] = useState<SetupFilter>("all");
-  const [symbol, setSymbol] = useState<string | null>(null);
   const [reading, setReading] = useState<Reading | null>(null);
   const setups = useQuery({ ...queries.setups(book, filter, symbol), placeholderData: keepPreviousData });
   const choose = (change: () => void): void => {
@@ -34,21 +32,7 @@ export function SetupsPanel() {
     change();
   };
   return (
-    <Panel
-      title="Setups"
-      id="setups"
-      aside={
-        <label>
-          <span className="sr-only">Symbol</span>
-          <select value={symbol ?? ""} onChange={(event) => choose(() => setSymbol(event.target.value || null))}>
-            <option value="">all symbols</option>
-            {symbols.map((one) => (
-              <option key={one}>{one}</option>
-            ))}
-          </select>
-        </label>
-      }
-    >
+    <Panel title="Evaluated setups" id="setups">
       <Switch label="Which setups" name="setup-filter" options={FILTERS} value={filter} choose={(one) => choose(() => setFilter(one))} wide />
       <Answered
         query={setups}

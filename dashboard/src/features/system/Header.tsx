@@ -4,13 +4,14 @@ import { useBooks, useMode } from "../../app/book";
 import { useLive, useNow } from "../../app/LiveProvider";
 import { useTheme } from "../../app/theme";
 import { useTimes } from "../../app/times";
-import { useUser } from "../../app/who";
+import { mayTrade, useUser } from "../../app/who";
 import { Switch } from "../../components/Switch";
 import type { SystemStatus } from "../../generated/api";
 import { span } from "../../lib/format";
 import { timeframeSpan } from "../../lib/intake";
 import type { Connection } from "../../lib/live";
 import { queries } from "../../lib/queries";
+import { KillDialog } from "../risk/StopDialogs";
 import { session } from "../../lib/session";
 
 interface HeaderProps {
@@ -49,6 +50,7 @@ export function Header({ isMenuOpen, toggleMenu }: HeaderProps) {
         <Heartbeat status={status} />
         <ConnectionState />
         <ZoneSwitch />
+        <StopButton />
         <Who />
         <button type="button" className="icon-button" onClick={toggle} aria-label={`Switch to the ${theme === "dark" ? "light" : "dark"} theme`}>
           {theme === "dark" ? <Sun /> : <Moon />}
@@ -87,6 +89,21 @@ function BookPicker() {
           ))}
       </select>
     </label>
+  );
+}
+
+/** In reach on every screen. */
+function StopButton() {
+  const user = useUser();
+  const [isAsked, setAsked] = useState(false);
+  if (!mayTrade(user)) return null;
+  return (
+    <>
+      <button type="button" className="button-danger" onClick={() => setAsked(true)}>
+        Stop…
+      </button>
+      {isAsked && <KillDialog close={() => setAsked(false)} />}
+    </>
   );
 }
 

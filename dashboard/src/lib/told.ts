@@ -1,0 +1,10 @@
+const TOO_LONG = 160;
+
+/** The plain facts of an event in one line: "reason news, subject trade-3". Nested ones are left to the full log. */
+export function told(data: Record<string, unknown>): string {
+  const words = Object.entries(data)
+    .filter(([name, value]) => name !== "time" && value !== null && value !== "" && typeof value !== "object")
+    .map(([name, value]) => `${name.replaceAll("_", " ")} ${String(value)}`)
+    .join(", ");
+  return words.length > TOO_LONG ? `${words.slice(0, TOO_LONG - 1)}…` : words || "–";
+}
