@@ -255,6 +255,26 @@ def test_kill_switch_when_its_phrase_is_not_typed_then_nothing_is_sent(page: Pag
     assert [command.kind for command in commands(server)] == [RequestKind.HALT]
 
 
+def test_trading_when_resumed_long_after_the_log_in_then_the_password_is_asked_for_in_place(
+    page: Page, server: Server
+) -> None:
+    cause = {"cause": "by hand", "state": "halted", "reason": "news", "since": START, "until": None}
+    server.scenario.holds.append(cause)
+    open_page(page, server, "/risk")
+    expect(page.get_by_test_id("risk-state")).to_contain_text("halted")
+    expect(page.get_by_test_id("causes")).to_contain_text("a person, with a reason")
+    server.scenario.clock.advance_to(server.scenario.clock.now() + 11 * 60_000)
+    page.get_by_role("button", name="Resume…").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Reason").fill("read them")
+    dialog.get_by_role("button", name="Resume").click()
+    dialog.get_by_label("Your password").fill(PASSWORD)
+    dialog.get_by_role("button", name="Resume").click()
+    expect(dialog).to_have_count(0)
+    [command] = commands(server)
+    assert (command.kind, command.reason) == (RequestKind.RESUME, "read them")
+
+
 def test_page_when_the_book_is_of_a_live_wallet_then_says_live_and_asks_for_more(page: Page, server: Server) -> None:
     server.scenario.hall.mode = "live"
     open_page(page, server)

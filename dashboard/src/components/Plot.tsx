@@ -3,6 +3,7 @@ import { useEffect, useMemo, useRef } from "react";
 import uPlot from "uplot";
 import { faded, type Palette, paletteOf, useTheme } from "../app/theme";
 import { useTimes } from "../app/times";
+import { clockTime, type Zone } from "../lib/format";
 
 export interface PlotSeries {
   label: string;
@@ -14,9 +15,10 @@ export interface PlotSeries {
 interface PlotProps {
   /** What the picture shows, in words, with its most important figures. */
   label: string;
-  /** Unix seconds where `time` is set. Ascending. */
+  /** Ascending; Unix seconds where `time` is set. */
   x: number[];
-  time?: boolean;
+  /** "day": each is a UTC day, whatever the reader's zone. */
+  time?: "moment" | "day";
   series: PlotSeries[];
   format?: (value: number) => string;
   formatX?: (value: number) => string;
@@ -26,9 +28,10 @@ interface PlotProps {
 const FONT = "11px 'Inter Variable', system-ui, sans-serif";
 
 /** Every picture that is no candles. */
-export function Plot({ label, x, time = false, series, format = String, formatX, height = 180 }: PlotProps) {
+export function Plot({ label, x, time, series, format = String, formatX, height = 180 }: PlotProps) {
   const { theme } = useTheme();
-  const { zone } = useTimes();
+  const chosen = useTimes().zone;
+  const zone = time === "day" ? "UTC" : chosen;
   const host = useRef<HTMLDivElement>(null);
   const palette = useMemo(() => paletteOf(theme), [theme]);
 
@@ -41,9 +44,9 @@ export function Plot({ label, x, time = false, series, format = String, formatX,
         height,
         legend: { show: false },
         cursor: { drag: { x: false, y: false } },
-        scales: { x: { time, range: (_, least, most) => spread(x, least, most, time) } },
+        scales: { x: { time: time !== undefined, range: (_, least, most) => spread(x, least, most) }, y: { range: withZero(series) } },
         tzDate: (seconds) => (zone === "UTC" ? uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC") : new Date(seconds * 1000)),
-        axes: [axis(palette, formatX), { ...axis(palette, format), size: 64 }],
+        axes: [time ? timeAxis(palette, zone, time === "day") : axis(palette, formatX), { ...axis(palette, format), size: 64 }],
         series: [{}, ...series.map((one) => drawn(one, palette))],
       },
       [x, ...series.map((one) => one.values)] as uPlot.AlignedData,
@@ -63,11 +66,29 @@ export function Plot({ label, x, time = false, series, format = String, formatX,
 const DAY = 86_400;
 
 /** Half a step of room on both sides, so that bars at the ends are drawn whole. */
-function spread(x: number[], least: number, most: number, time: boolean): uPlot.Range.MinMax {
+function spread(x: number[], least: number, most: number): uPlot.Range.MinMax {
   const steps = x.slice(1).map((value, index) => value - (x[index] ?? value));
-  const room = (steps.length > 0 ? Math.min(...steps) : time ? 2 * DAY : 2) / 2;
+  const room = (steps.length > 0 ? Math.min(...steps) : least > DAY ? DAY : 1) / 2;
   return [least - room, most + room];
 }
+
+/** Bars stand on zero, so it must be in sight. */
+function withZero(series: PlotSeries[]): uPlot.Range.Function {
+  const isOfBars = series.some((one) => one.kind === "bars");
+  return (_, least, most) => uPlot.rangeNum(isOfBars ? Math.min(0, least) : least, isOfBars ? Math.max(0, most) : most, 0.1, true);
+}
+
+/** Days as "01-31", hours as "14:05". */
+const timeAxis = (palette: Palette, zone: Zone, isOfDays: boolean): uPlot.Axis => ({
+  ...axis(palette),
+  space: 60,
+  ...(isOfDays ? { incrs: [1, 2, 7, 14, 30, 90, 180, 365].map((days) => days * DAY) } : {}),
+  values: (_, splits, _axis, _space, step) =>
+    splits.map((seconds) => {
+      const [date = "", clock = ""] = clockTime(seconds * 1000, zone).split(" ");
+      return step >= DAY ? date.slice(5) : clock;
+    }),
+});
 
 const axis = (palette: Palette, format?: (value: number) => string): uPlot.Axis => ({
   stroke: palette.muted,

@@ -2864,6 +2864,57 @@ export interface components {
             used: string;
         };
         /**
+         * LiveCandle
+         * @description ``data`` of a message under ``candles`` that has no sequence: a candle that has closed.
+         */
+        LiveCandle: {
+            /** Close */
+            close: number;
+            /** Exchange */
+            exchange: string;
+            /** High */
+            high: number;
+            /** Low */
+            low: number;
+            /** Open */
+            open: number;
+            /**
+             * Open Time
+             * @description UTC milliseconds
+             * @example 1767225600000
+             */
+            open_time: number;
+            /** Symbol */
+            symbol: string;
+            timeframe: components["schemas"]["Timeframe"];
+            /** Volume */
+            volume: number;
+        };
+        /**
+         * LiveEvent
+         * @description ``data`` of a message that has a sequence: what a book's engine wrote down.
+         */
+        LiveEvent: {
+            /** Book */
+            book: string;
+            /**
+             * Kind
+             * @description of the event, as in `/api/trades/logs`
+             * @example position_opened
+             */
+            kind: string;
+            /** Payload */
+            payload: {
+                [key: string]: unknown;
+            };
+            /**
+             * Time
+             * @description UTC milliseconds
+             * @example 1767225600000
+             */
+            time: number;
+        };
+        /**
          * LiveMessage
          * @description ``topic`` is a subscribed one, or ``subscribed``, ``heartbeat``, ``reset`` (read all anew) or ``error``.
          */
@@ -4814,6 +4865,8 @@ export type KillSwitch = components['schemas']['KillSwitch'];
 export type LedgerKind = components['schemas']['LedgerKind'];
 export type LedgerLine = components['schemas']['LedgerLine'];
 export type LimitLine = components['schemas']['LimitLine'];
+export type LiveCandle = components['schemas']['LiveCandle'];
+export type LiveEvent = components['schemas']['LiveEvent'];
 export type LiveMessage = components['schemas']['LiveMessage'];
 export type LiveRequest = components['schemas']['LiveRequest'];
 export type LockCause = components['schemas']['LockCause'];

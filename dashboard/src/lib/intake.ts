@@ -1,5 +1,5 @@
 import { hashKey, type QueryClient, type QueryKey } from "@tanstack/react-query";
-import type { BookLine, CandleSeries, Coverage, EquityHistory, LiveMessage, PageSetupLine, SetupLine, Topic } from "../generated/api";
+import type { BookLine, CandleSeries, Coverage, EquityHistory, LiveCandle, LiveEvent, LiveMessage, PageSetupLine, SetupLine, Timeframe, Topic } from "../generated/api";
 import { CANDLE_LIMIT, SETUP_LIMIT, type SetupFilter } from "./queries";
 
 export const TOPICS: Topic[] = ["candles", "setups", "orders", "positions", "trades", "equity", "regimes", "gaps", "risk"];
@@ -14,18 +14,6 @@ const OUTDATED: Partial<Record<Topic, string[]>> = {
   regimes: ["candles"],
   gaps: ["coverage"],
 };
-
-export interface LiveCandle {
-  exchange: string;
-  symbol: string;
-  timeframe: string;
-  open_time: number;
-  open: number;
-  high: number;
-  low: number;
-  close: number;
-  volume: number;
-}
 
 export interface Mark {
   price: number;
@@ -80,7 +68,7 @@ interface Growing {
 }
 
 /** Joins finer candles of one market into one of `timeframe`; a whole one is told when its last part came. */
-export function joined(growing: Growing | undefined, part: LiveCandle, timeframe: string): { growing: Growing; whole: boolean } {
+export function joined(growing: Growing | undefined, part: LiveCandle, timeframe: Timeframe): { growing: Growing; whole: boolean } {
   const span = timeframeSpan(timeframe);
   const open_time = Math.floor(part.open_time / span) * span;
   const before = growing?.candle.open_time === open_time ? growing : undefined;
@@ -135,7 +123,7 @@ export class Intake {
   take(message: LiveMessage): void {
     if (message.topic === "heartbeat") this.onServerTime(Number(message.data["server_time"]));
     else if (message.topic === "candles" && message.sequence === null) this.candle(message.data as unknown as LiveCandle);
-    else this.event(message);
+    else if (message.sequence !== null) this.event(message);
   }
 
   everythingIsOutdated(): void {
@@ -185,7 +173,7 @@ export class Intake {
   private joinCoarser(part: LiveCandle): void {
     const stored = this.client.getQueryData<Coverage>(["coverage"])?.series ?? [];
     for (const query of this.client.getQueryCache().findAll({ queryKey: ["candles", part.exchange, part.symbol] })) {
-      const timeframe = String(query.queryKey[3]);
+      const timeframe = query.queryKey[3] as Timeframe;
       const own = stored.filter((line) => line.exchange === part.exchange && line.symbol === part.symbol);
       const source = own.findLast((line) => timeframeSpan(timeframe) % timeframeSpan(line.timeframe) === 0);
       if (source?.timeframe !== part.timeframe || timeframe === part.timeframe) continue;
@@ -215,14 +203,12 @@ export class Intake {
   }
 
   private event(message: LiveMessage): void {
-    const payload = (message.data["payload"] ?? {}) as Record<string, unknown>;
-    const book = String(message.data["book"]);
+    const { kind, book, time, payload } = message.data as unknown as LiveEvent;
     this.noticeNewBook(book);
     if (message.topic === "equity") this.equity(book, payload);
-    if (message.data["kind"] === "setup_evaluated") this.setup(book, payload as unknown as SetupLine);
+    if (kind === "setup_evaluated") this.setup(book, payload as unknown as SetupLine);
     else for (const name of OUTDATED[message.topic as Topic] ?? []) this.askAgain(name);
-    const time = message.data["time"];
-    if (typeof time === "number") this.onMarketTime(time);
+    this.onMarketTime(time);
   }
 
   private setup(book: string, setup: SetupLine): void {

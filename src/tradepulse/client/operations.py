@@ -464,6 +464,25 @@ class LimitLine(TypedDict):
     share: float
 
 
+class LiveCandle(TypedDict):
+    exchange: str
+    symbol: str
+    timeframe: Timeframe
+    open_time: int
+    open: float
+    high: float
+    low: float
+    close: float
+    volume: float
+
+
+class LiveEvent(TypedDict):
+    kind: str
+    book: str
+    time: int
+    payload: dict[str, Any]
+
+
 class LiveMessage(TypedDict):
     topic: str
     sequence: int | None

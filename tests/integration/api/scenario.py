@@ -480,8 +480,9 @@ def trade_row(position: JsonObject, price: float, time: int, reason: str) -> Jso
     }
 
 
-async def risk_of(book: str | None) -> JsonObject:
-    free = {"book": book, "traded": False, "begun": True, "time": START, "state": "active", "holds": [], "locks": []}
+def risk_of(book: str | None, holds: list[JsonObject]) -> JsonObject:
+    state = "halted" if holds else "active"
+    free = {"book": book, "traded": False, "begun": True, "time": START, "state": state, "holds": holds, "locks": []}
     daily_loss = {"limit": "daily_loss", "about": "", "used": "150", "allowed": "460", "share": 0.326087}
     equity = {"day_began_with": "9200", "peak": "10000", "equity": "9050"}
     return free | equity | {"not_ready": [], "limits": [daily_loss]}
@@ -556,6 +557,7 @@ class Scenario:
         )
         self.book = PaperBook(self.candles, self.clock)
         self.hall = Hall()
+        self.holds: list[JsonObject] = []
         self._live_through_the_day()
         self.begin_without_work()
 
@@ -580,9 +582,12 @@ class Scenario:
             trained=self._trained(),
             signing_key=SIGNING_KEY,
             installation=self.hall,
-            risk_report=risk_of,
+            risk_report=self._risk,
             strategies=tuple(KNOWN_STRATEGIES.values()),
         )
+
+    async def _risk(self, book: str | None) -> JsonObject:
+        return risk_of(book, self.holds)
 
     def _trained(self) -> TrainedAssetsManager:
         async def plan(

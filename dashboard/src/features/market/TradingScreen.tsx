@@ -40,10 +40,12 @@ function Chosen({ series }: { series: CoverageLine[] }) {
   if (!first) return null;
   const { exchange, symbol, timeframe } = first;
   return (
-    <div className="stack">
-      <MarketPanel series={series} market={{ exchange, symbol, timeframe }} choose={(market) => void navigate({ to: "/trading", search: market })} />
-      <PositionsPanel />
-      <ProtectionPanel />
+    <div className="with-side">
+      <div className="stack">
+        <MarketPanel series={series} market={{ exchange, symbol, timeframe }} choose={(market) => void navigate({ to: "/trading", search: market })} />
+        <PositionsPanel />
+        <ProtectionPanel />
+      </div>
       <SetupsPanel key={symbol} symbol={symbol} />
     </div>
   );

@@ -124,7 +124,9 @@ function SetupItem({ setup, precision, open, toggle }: SetupItemProps) {
           <span aria-hidden="true">{OUTCOMES[outcome].mark}</span> {OUTCOMES[outcome].words}
         </span>
         <span className="setup-what">
-          <strong>{strategyTitle(setup.strategy)}</strong> <DefaultsBadge shown={setup.default_parameters} />
+          <span>
+            <strong>{strategyTitle(setup.strategy)}</strong> <DefaultsBadge shown={setup.default_parameters} />
+          </span>
           <span className="setup-where">
             {setup.symbol} {setup.timeframe} · <Side side={setup.direction} /> · {setup.regime}
           </span>

@@ -53,5 +53,6 @@ function waitsFor({ holds, not_ready, state }: RiskReport, trading: TradingLine 
   if (held.length > 0) return held.join("; ");
   if (state !== "active" || !trading) return "";
   if (trading.phase !== "trading") return trading.text;
+  if (trading.untested || trading.configurations === 0) return "a setup with full confluence, by default parameters that no training chose";
   return `a setup with full confluence, of ${trading.configurations} configuration${trading.configurations === 1 ? "" : "s"} in force`;
 }

@@ -13,7 +13,7 @@ const KINDS = ["risk_state_changed", "request_answered", "entries_locked", "draw
 const COLUMNS: Column<LogLine>[] = [
   { id: "time", header: "When", rowHeader: true, cell: (line) => <Moment time={line.time} seconds /> },
   { id: "kind", header: "What", cell: (line) => line.kind.replaceAll("_", " ") },
-  { id: "told", header: "Told", cell: (line) => told(line.data) },
+  { id: "told", header: "Told", cell: (line) => <span className="told">{told(line.data)}</span> },
 ];
 
 /** What stopped trading, and who let it go on. */

@@ -138,7 +138,7 @@ const KINDS = [
 const EVENTS: Column<LogLine>[] = [
   { id: "time", header: "When", rowHeader: true, cell: (line) => <Moment time={line.time} seconds /> },
   { id: "kind", header: "Event", cell: (line) => line.kind.replaceAll("_", " ") },
-  { id: "told", header: "Told", cell: (line) => told(line.data) },
+  { id: "told", header: "Told", cell: (line) => <span className="told">{told(line.data)}</span> },
 ];
 
 function EventsPanel() {

@@ -74,7 +74,7 @@ function Days({ days }: { days: DayLine[] }) {
   const label = `${days.length} ${days.length === 1 ? "day" : "days"} with closed trades; best ${best.day} ${decimal(best.profit, 2, { sign: true })}, worst ${worst.day} ${decimal(worst.profit, 2, { sign: true })}`;
   return (
     <>
-      <Plot label={label} x={x} time series={series} format={money} />
+      <Plot label={label} x={x} time="day" series={series} format={money} />
       <p className="panel-note muted">{label}</p>
     </>
   );
