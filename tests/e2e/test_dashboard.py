@@ -1,6 +1,7 @@
 """The built page in a real browser, against a real server on a loopback port."""
 
 import asyncio
+import gzip
 import re
 from concurrent.futures import ThreadPoolExecutor
 
@@ -247,9 +248,9 @@ def test_kill_switch_when_its_phrase_is_not_typed_then_nothing_is_sent(page: Pag
     dialog = page.get_by_role("dialog")
     stop = dialog.get_by_role("button", name="Stop everything")
     dialog.get_by_label("Reason").fill("news")
-    dialog.get_by_label("Type stop everything to go on").fill("stop")
+    dialog.get_by_label("Type “stop everything” to go on").fill("stop")
     expect(stop).to_be_disabled()
-    dialog.get_by_label("Type stop everything to go on").fill("stop everything")
+    dialog.get_by_label("Type “stop everything” to go on").fill("stop everything")
     stop.click()
     expect(dialog).to_have_count(0)
     assert [command.kind for command in commands(server)] == [RequestKind.HALT]
@@ -282,7 +283,7 @@ def test_page_when_the_book_is_of_a_live_wallet_then_says_live_and_asks_for_more
     page.get_by_role("button", name="Close the long BTC/USDT position").click()
     dialog = page.get_by_role("dialog")
     expect(dialog).to_contain_text("with real money")
-    expect(dialog.get_by_label("Type close BTC/USDT to go on")).to_be_visible()
+    expect(dialog.get_by_label("Type “close BTC/USDT” to go on")).to_be_visible()
     page.keyboard.press("Escape")
     expect(dialog).to_have_count(0)
     assert commands(server) == []
@@ -384,6 +385,14 @@ def test_api_description_is_drawn_without_any_outside_help(page: Page, server: S
 def test_built_page_has_no_inline_script(server: Server) -> None:
     html = httpx.get(server.address).text
     assert re.findall(r"<script(?![^>]*\bsrc=)", html) == []
+
+
+def test_first_load_stays_below_300_kb_of_javascript(server: Server) -> None:
+    html = httpx.get(server.address).text
+    scripts = re.findall(r'(?:src|href)="(/[^"]+\.js)"', html)
+    sizes = {path: len(gzip.compress(httpx.get(f"{server.address}{path}").content)) for path in scripts}
+    assert any("index-" in path for path in sizes)
+    assert sum(sizes.values()) <= 300 * 1024, sizes
 
 
 def test_scenario_is_the_same_every_time() -> None:

@@ -80,7 +80,7 @@ function LossBanner() {
   const { connection } = useLive().live;
   if (connection.state !== "lost") return null;
   return (
-    <div className="banner" role="alert" data-testid="loss">
+    <div className="banner banner-loss" role="alert" data-testid="loss">
       <strong>The live connection is lost.</strong> What you see is as old as the last message. It reconnects by itself and then catches up; if it
       does not, see whether <code>tradepulse up</code> still runs.
     </div>

@@ -71,7 +71,7 @@ export function ActionDialog({ title, explain, confirm, phrase, asksReason = fal
           </Field>
         )}
         {phrase !== undefined && (
-          <Field label={`Type ${phrase} to go on`}>
+          <Field label={`Type “${phrase}” to go on`}>
             {(control) => (
               <input {...control} value={typed} onChange={(event) => setTyped(event.target.value)} autoComplete="off" autoCapitalize="off" spellCheck={false} />
             )}

@@ -8,6 +8,8 @@ export interface Column<Row> {
   cell: (row: Row) => ReactNode;
   /** Right-aligned, with figures below each other. */
   figure?: boolean;
+  /** Stays in sight while the rest scrolls sideways: for what can be done with the row. */
+  pinned?: boolean;
   /** Names the row for who cannot see the table. */
   rowHeader?: boolean;
   /** Makes the column sortable. Money is text: give Number(text) here and the text to the cell. */
@@ -62,7 +64,7 @@ export function DataTable<Row>({ label, rows, columns, rowKey, order: first, foo
               {columns.map((column) => {
                 const Cell = column.rowHeader ? "th" : "td";
                 return (
-                  <Cell key={column.id} scope={column.rowHeader ? "row" : undefined} className={column.figure ? "figure-cell" : undefined}>
+                  <Cell key={column.id} scope={column.rowHeader ? "row" : undefined} className={classOf(column)}>
                     {column.cell(row)}
                   </Cell>
                 );
@@ -75,6 +77,10 @@ export function DataTable<Row>({ label, rows, columns, rowKey, order: first, foo
       </table>
     </div>
   );
+}
+
+function classOf<Row>({ figure, pinned }: Column<Row>): string | undefined {
+  return [figure && "figure-cell", pinned && "pinned"].filter(Boolean).join(" ") || undefined;
 }
 
 function Spacer({ height, columns }: { height: number; columns: number }) {
@@ -95,7 +101,7 @@ interface HeadProps<Row> {
 const SORTED = { up: "ascending", down: "descending" } as const;
 
 function Head<Row>({ column, order, setOrder }: HeadProps<Row>) {
-  const className = column.figure ? "figure-cell" : undefined;
+  const className = classOf(column);
   if (!column.sortBy)
     return (
       <th scope="col" className={className}>

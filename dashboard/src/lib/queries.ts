@@ -22,6 +22,8 @@ const STATUS_MILLISECONDS = 5000;
 const RISK_MILLISECONDS = 15_000;
 /** What no event tells: how the machine does, and what works in the background. */
 const HEALTH_MILLISECONDS = 5000;
+/** Hours of candles change little in minutes. */
+const CORRELATION_MILLISECONDS = 300_000;
 const LOG_LIMIT = 200;
 
 export type SetupFilter = "all" | "taken" | "denied";
@@ -38,7 +40,13 @@ export const queries = {
       refetchInterval: STATUS_MILLISECONDS,
     }),
   books: () => queryOptions({ queryKey: ["books"], queryFn: ({ signal }) => get("/api/portfolio/books", { signal }) }),
-  wallets: () => queryOptions({ queryKey: ["wallets"], queryFn: ({ signal }) => get("/api/portfolio/wallets", { signal }) }),
+  /** Which of them is traded is no event. */
+  wallets: () =>
+    queryOptions({
+      queryKey: ["wallets"],
+      queryFn: ({ signal }) => get("/api/portfolio/wallets", { signal }),
+      refetchInterval: RISK_MILLISECONDS,
+    }),
   coverage: () => queryOptions({ queryKey: ["coverage"], queryFn: ({ signal }) => get("/api/data/coverage", { signal }) }),
   summary: (book: Book) =>
     queryOptions({
@@ -120,11 +128,14 @@ export const queries = {
     queryOptions({
       queryKey: ["correlation", timeframe],
       queryFn: ({ signal }) => get("/api/analytics/correlation-matrix", { query: { timeframe }, signal }),
+      staleTime: CORRELATION_MILLISECONDS,
     }),
   log: (book: Book, kinds: string[]) =>
     queryOptions({
       queryKey: ["log", book, kinds],
       queryFn: ({ signal }) => get("/api/trades/logs", { query: { book, kind: kinds.length > 0 ? kinds : null, limit: LOG_LIMIT }, signal }),
+      // Most kinds are not told to this list: who comes back to it reads anew.
+      staleTime: 0,
     }),
   candles: (market: Market) =>
     queryOptions({

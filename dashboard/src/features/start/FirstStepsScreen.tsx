@@ -10,9 +10,12 @@ import { BackfillDialog } from "./BackfillDialog";
 import { type Step, stepsOf } from "./steps";
 import { TrainDialog } from "./TrainDialog";
 
+/** What a worker loads or imports is no event. */
+const LOADING_MILLISECONDS = 10_000;
+
 export function FirstStepsScreen() {
   const user = useUser();
-  const asked = [useQuery(queries.coverage()), useQuery(queries.trainingStatus()), useQuery(queries.wallets()), useQuery(queries.status())] as const;
+  const asked = [useQuery({ ...queries.coverage(), refetchInterval: LOADING_MILLISECONDS }), useQuery(queries.trainingStatus()), useQuery(queries.wallets()), useQuery(queries.status())] as const;
   const [coverage, training, wallets, status] = asked;
   const failed = asked.find((query) => query.error && !query.data);
   const isKnown = coverage.data && training.data && wallets.data && status.data;

@@ -43,6 +43,7 @@ export function Header({ isMenuOpen, toggleMenu }: HeaderProps) {
             SIMULATED
           </span>
         )}
+        <LiveElsewhere />
       </div>
       <div className="pulse">
         <BookPicker />
@@ -71,6 +72,19 @@ function Who() {
         Log out
       </button>
     </div>
+  );
+}
+
+/** Looking at one book must not hide that another one moves real money. */
+function LiveElsewhere() {
+  const { book } = useBooks();
+  const wallets = useQuery(queries.wallets()).data ?? [];
+  const others = wallets.filter((wallet) => wallet.mode === "live" && wallet.traded && wallet.book !== book);
+  if (others.length === 0) return null;
+  return (
+    <span className="badge badge-live" data-testid="live-elsewhere">
+      LIVE IN {others.map((wallet) => wallet.book).join(", ")}
+    </span>
   );
 }
 

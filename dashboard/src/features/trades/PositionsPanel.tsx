@@ -111,6 +111,7 @@ const COLUMNS: Column<Line>[] = [
 const closeColumn = (close: (position: ActivePosition) => void): Column<Line> => ({
   id: "close",
   header: "Close",
+  pinned: true,
   cell: ({ position }) => (
     <button type="button" onClick={() => close(position)} aria-label={`Close the ${position.direction} ${position.symbol} position`}>
       Close…
