@@ -6,6 +6,7 @@ import { createRoot } from "react-dom/client";
 import { App } from "./app/App";
 import { LiveProvider } from "./app/LiveProvider";
 import { ThemeProvider } from "./app/theme";
+import { TimesProvider } from "./app/times";
 import { SessionGate } from "./features/auth/SessionGate";
 import { ApiError } from "./lib/session";
 
@@ -31,11 +32,13 @@ createRoot(root).render(
   <StrictMode>
     <QueryClientProvider client={client}>
       <ThemeProvider>
-        <SessionGate>
-          <LiveProvider>
-            <App />
-          </LiveProvider>
-        </SessionGate>
+        <TimesProvider>
+          <SessionGate>
+            <LiveProvider>
+              <App />
+            </LiveProvider>
+          </SessionGate>
+        </TimesProvider>
       </ThemeProvider>
     </QueryClientProvider>
   </StrictMode>,

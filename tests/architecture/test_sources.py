@@ -14,7 +14,7 @@ import pytest
 from tests.architecture import source_rules
 
 Rule = Callable[[Path], Iterator[source_rules.Breach]]
-MOST_MODULES = 275
+MOST_MODULES = 320
 ROOT = Path(__file__).resolve().parents[2]
 
 PLANTS: list[tuple[Rule, str, str]] = [

@@ -45,6 +45,7 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture
 def server() -> Iterator[Server]:
     server = Server(Scenario())
+    server.scenario.hall.mode = "paper"
     server.start()
     yield server
     server.stop()

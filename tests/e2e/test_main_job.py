@@ -124,13 +124,14 @@ def test_up_trades_on_paper_shows_it_ends_cleanly_and_goes_on(browser: Browser, 
         page.get_by_label("Password").fill(PASSWORD)
         page.get_by_role("button", name="Make this user and log in").click()
         expect(page.get_by_test_id("user")).to_contain_text("Ada (admin)")
-        expect(page).to_have_url(f"{address}/")
+        expect(page).to_have_url(f"{address}/first-steps")
         expect(page.get_by_test_id("mode")).to_have_text("PAPER")
         expect(page.get_by_test_id("simulated")).to_have_text("SIMULATED")
-        expect(page.get_by_test_id("connection")).to_contain_text("Live", timeout=20_000)
+        expect(page.get_by_test_id("connection")).to_contain_text("Connected", timeout=20_000)
         expect(page.get_by_test_id("trading")).to_contain_text(
             re.compile("REFUSED BY THE GATE|UNTESTED"), timeout=SECONDS_TO_TRAIN * 1000
         )
+        page.get_by_role("link", name="Journal").click()
         expect(page.get_by_test_id("precision")).to_contain_text(
             re.compile(r"n = [1-9]"), timeout=SECONDS_TO_TRADE * 1000
         )

@@ -2910,6 +2910,11 @@ export interface components {
             /** Version */
             version: string;
         };
+        /**
+         * HoldCause
+         * @enum {string}
+         */
+        HoldCause: "daily loss" | "drawdown to reduce at" | "drawdown to halt at" | "by hand" | "daily loss of all wallets";
         /** Holding */
         Holding: {
             /** Base */
@@ -2942,6 +2947,27 @@ export interface components {
             cash: string | null;
             /** Items */
             items: components["schemas"]["Holding"][];
+        };
+        /**
+         * HoldLine
+         * @description One reason for not being active.
+         */
+        HoldLine: {
+            cause: components["schemas"]["HoldCause"];
+            /** Reason */
+            reason: string;
+            /**
+             * Since
+             * @description UTC milliseconds
+             * @example 1767225600000
+             */
+            since: number;
+            state: components["schemas"]["RiskState"];
+            /**
+             * Until
+             * @description null: only a person lifts it, with a reason
+             */
+            until: number | null;
         };
         /**
          * ImportFiles
@@ -3117,6 +3143,84 @@ export interface components {
             /** Setups */
             setups: number;
         };
+        /** LimitLine */
+        LimitLine: {
+            /**
+             * About
+             * @description the symbol, asset or exchange that it limits, if it is about one
+             */
+            about: string;
+            /**
+             * Allowed
+             * @description a decimal number, exact
+             * @example 1234.56
+             */
+            allowed: string;
+            /** Limit */
+            limit: string;
+            /**
+             * Share
+             * @description of what is allowed; above 1 nothing is added
+             */
+            share: number;
+            /**
+             * Used
+             * @description a decimal number, exact
+             * @example 1234.56
+             */
+            used: string;
+        };
+        /**
+         * LiveCandle
+         * @description ``data`` of a message under ``candles`` that has no sequence: a candle that has closed.
+         */
+        LiveCandle: {
+            /** Close */
+            close: number;
+            /** Exchange */
+            exchange: string;
+            /** High */
+            high: number;
+            /** Low */
+            low: number;
+            /** Open */
+            open: number;
+            /**
+             * Open Time
+             * @description UTC milliseconds
+             * @example 1767225600000
+             */
+            open_time: number;
+            /** Symbol */
+            symbol: string;
+            timeframe: components["schemas"]["Timeframe"];
+            /** Volume */
+            volume: number;
+        };
+        /**
+         * LiveEvent
+         * @description ``data`` of a message that has a sequence: what a book's engine wrote down.
+         */
+        LiveEvent: {
+            /** Book */
+            book: string;
+            /**
+             * Kind
+             * @description of the event, as in `/api/trades/logs`
+             * @example position_opened
+             */
+            kind: string;
+            /** Payload */
+            payload: {
+                [key: string]: unknown;
+            };
+            /**
+             * Time
+             * @description UTC milliseconds
+             * @example 1767225600000
+             */
+            time: number;
+        };
         /**
          * LiveMessage
          * @description ``topic`` is a subscribed one, or ``subscribed``, ``heartbeat``, ``reset`` (read all anew) or ``error``.
@@ -3148,6 +3252,41 @@ export interface components {
              * @description of `POST /api/auth/live-ticket`; good once
              */
             ticket: string;
+        };
+        /**
+         * LockCause
+         * @enum {string}
+         */
+        LockCause: "stop-loss guard" | "cool-down" | "loss streak";
+        /** LockedMarket */
+        LockedMarket: {
+            /** Exchange */
+            exchange: string;
+            /** Symbol */
+            symbol: string;
+        };
+        /**
+         * LockLine
+         * @description No entries until then, on one market or on all.
+         */
+        LockLine: {
+            cause: components["schemas"]["LockCause"];
+            /** @description null: all markets */
+            market: components["schemas"]["LockedMarket"] | null;
+            /** Reason */
+            reason: string;
+            /**
+             * Since
+             * @description UTC milliseconds
+             * @example 1767225600000
+             */
+            since: number;
+            /**
+             * Until
+             * @description UTC milliseconds
+             * @example 1767225600000
+             */
+            until: number;
         };
         /** LogLine */
         LogLine: {
@@ -3291,6 +3430,21 @@ export interface components {
             user: components["schemas"]["UserLine"];
         };
         /**
+         * MissingLine
+         * @description Something that entries need and are without; exits and protection pass.
+         */
+        MissingLine: {
+            cause: components["schemas"]["NotReadyCause"];
+            /** Reason */
+            reason: string;
+            /**
+             * Since
+             * @description UTC milliseconds
+             * @example 1767225600000
+             */
+            since: number;
+        };
+        /**
          * Mode
          * @enum {string}
          */
@@ -3341,6 +3495,12 @@ export interface components {
             password: string;
             role: components["schemas"]["Role"];
         };
+        /**
+         * NotReadyCause
+         * @description What entries need and may be without for a while.
+         * @enum {string}
+         */
+        NotReadyCause: "feed stale" | "clock skew" | "reconciliation not finished" | "database unavailable" | "exchange maintenance" | "key alarm";
         /** OcoLeg */
         OcoLeg: {
             /** Client Id */
@@ -3890,6 +4050,56 @@ export interface components {
              */
             time: number;
         };
+        /** RiskReport */
+        RiskReport: {
+            /** Begun */
+            begun: boolean;
+            /** Book */
+            book: string;
+            /**
+             * Day Began With
+             * @description equity at 00:00 UTC, which the day's loss is measured from
+             * @example 1234.56
+             */
+            day_began_with: string;
+            /** Equity */
+            equity: string | null;
+            /** Holds */
+            holds: components["schemas"]["HoldLine"][];
+            /**
+             * Limits
+             * @description null while the book has not begun
+             */
+            limits: components["schemas"]["LimitLine"][] | null;
+            /** Locks */
+            locks: components["schemas"]["LockLine"][];
+            /** Not Ready */
+            not_ready: components["schemas"]["MissingLine"][];
+            /**
+             * Peak
+             * @description highest equity, which the drawdown is measured from
+             * @example 1234.56
+             */
+            peak: string;
+            state: components["schemas"]["RiskState"];
+            /**
+             * Time
+             * @description of the book's last event; 0 while there is none
+             * @example 1767225600000
+             */
+            time: number;
+            /**
+             * Traded
+             * @description a trader runs it now
+             */
+            traded: boolean;
+        };
+        /**
+         * RiskState
+         * @description In the order of severity. Exits and protective orders pass in every state.
+         * @enum {string}
+         */
+        RiskState: "active" | "reducing" | "halted";
         /**
          * Role
          * @description Each may do all that those before it may.
@@ -5245,8 +5455,10 @@ export type FillLine = components['schemas']['FillLine'];
 export type GapLine = components['schemas']['GapLine'];
 export type Gaps = components['schemas']['Gaps'];
 export type Health = components['schemas']['Health'];
+export type HoldCause = components['schemas']['HoldCause'];
 export type Holding = components['schemas']['Holding'];
 export type Holdings = components['schemas']['Holdings'];
+export type HoldLine = components['schemas']['HoldLine'];
 export type ImportFiles = components['schemas']['ImportFiles'];
 export type IntervalLine = components['schemas']['IntervalLine'];
 export type InvalidField = components['schemas']['InvalidField'];
@@ -5258,8 +5470,14 @@ export type KillSwitch = components['schemas']['KillSwitch'];
 export type LedgerKind = components['schemas']['LedgerKind'];
 export type LedgerLine = components['schemas']['LedgerLine'];
 export type LiftLine = components['schemas']['LiftLine'];
+export type LimitLine = components['schemas']['LimitLine'];
+export type LiveCandle = components['schemas']['LiveCandle'];
+export type LiveEvent = components['schemas']['LiveEvent'];
 export type LiveMessage = components['schemas']['LiveMessage'];
 export type LiveRequest = components['schemas']['LiveRequest'];
+export type LockCause = components['schemas']['LockCause'];
+export type LockedMarket = components['schemas']['LockedMarket'];
+export type LockLine = components['schemas']['LockLine'];
 export type LogLine = components['schemas']['LogLine'];
 export type MarketRegimeLine = components['schemas']['MarketRegimeLine'];
 export type MarketRegimes = components['schemas']['MarketRegimes'];
@@ -5268,10 +5486,12 @@ export type MarketStateLine = components['schemas']['MarketStateLine'];
 export type MatrixLine = components['schemas']['MatrixLine'];
 export type MatrixView = components['schemas']['MatrixView'];
 export type Me = components['schemas']['Me'];
+export type MissingLine = components['schemas']['MissingLine'];
 export type Mode = components['schemas']['Mode'];
 export type MoveLine = components['schemas']['MoveLine'];
 export type NewPassword = components['schemas']['NewPassword'];
 export type NewUser = components['schemas']['NewUser'];
+export type NotReadyCause = components['schemas']['NotReadyCause'];
 export type OcoLeg = components['schemas']['OcoLeg'];
 export type OcoOrder = components['schemas']['OcoOrder'];
 export type OrderLine = components['schemas']['OrderLine'];
@@ -5305,6 +5525,8 @@ export type RequestKind = components['schemas']['RequestKind'];
 export type RequestStatus = components['schemas']['RequestStatus'];
 export type RequirementLine = components['schemas']['RequirementLine'];
 export type Resources = components['schemas']['Resources'];
+export type RiskReport = components['schemas']['RiskReport'];
+export type RiskState = components['schemas']['RiskState'];
 export type Role = components['schemas']['Role'];
 export type RollBack = components['schemas']['RollBack'];
 export type ScheduleLine = components['schemas']['ScheduleLine'];
@@ -7808,9 +8030,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        [key: string]: unknown;
-                    };
+                    "application/json": components["schemas"]["RiskReport"];
                 };
             };
             400: components["responses"]["Problem400"];

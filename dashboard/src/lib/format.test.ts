@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { decimal, measured, number, places, span, utc } from "./format";
+import { bytes, clockTime, decimal, measured, number, places, span, utc, zoneName } from "./format";
 
 describe("decimal", () => {
   it("rounds half away from zero without a float in between", () => {
@@ -34,5 +34,14 @@ describe("the other formats", () => {
       "97,000.3",
     ]);
     expect(number(-0.001, 2)).toBe("0.00");
+  });
+  it("write time in the reader's own zone where that is asked for", () => {
+    const time = new Date(2026, 0, 1, 9, 5).getTime();
+    expect(clockTime(time, "local")).toBe("2026-01-01 09:05");
+    expect(clockTime(1767225600000, "UTC")).toBe("2026-01-01 00:00");
+    expect(zoneName("UTC", time)).toBe("UTC");
+  });
+  it("write sizes", () => {
+    expect([0, 512, 1536, 3 * 1024 ** 3].map(bytes)).toEqual(["0 B", "512 B", "1.5 KiB", "3.0 GiB"]);
   });
 });

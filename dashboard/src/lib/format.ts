@@ -51,6 +51,23 @@ export function utc(time: number, options: { seconds?: boolean; date?: boolean }
   return `${at.getUTCFullYear()}-${two(at.getUTCMonth() + 1)}-${two(at.getUTCDate())} ${clock}`;
 }
 
+/** In which zone times are written: the market's, or the reader's own. */
+export type Zone = "UTC" | "local";
+
+/** As `utc`, in the zone asked for. */
+export function clockTime(time: number, zone: Zone, options: { seconds?: boolean; date?: boolean } = {}): string {
+  // A time moved by its own offset reads in UTC as it reads on the wall.
+  return utc(zone === "UTC" ? time : time - new Date(time).getTimezoneOffset() * 60_000, options);
+}
+
+/** "UTC", or the offset of the reader's zone at that time: "UTC\u22125", "UTC+5:30". */
+export function zoneName(zone: Zone, time: number): string {
+  const offset = zone === "UTC" ? 0 : -new Date(time).getTimezoneOffset();
+  if (offset === 0) return "UTC";
+  const [hours, minutes] = [Math.floor(Math.abs(offset) / 60), Math.abs(offset) % 60];
+  return `UTC${offset < 0 ? MINUS : "+"}${hours}${minutes ? `:${two(minutes)}` : ""}`;
+}
+
 /** "42 s", "3 m 10 s", "2 h 5 m", "4 d 1 h". */
 export function span(milliseconds: number): string {
   const seconds = Math.max(0, Math.floor(milliseconds / 1000));
@@ -61,6 +78,13 @@ export function span(milliseconds: number): string {
   if (hours < 48) return minutes % 60 ? `${hours} h ${minutes % 60} m` : `${hours} h`;
   const days = Math.floor(hours / 24);
   return hours % 24 ? `${days} d ${hours % 24} h` : `${days} d`;
+}
+
+/** "512 B", "1.5 GiB". */
+export function bytes(count: number): string {
+  const units = ["B", "KiB", "MiB", "GiB", "TiB"];
+  const step = count < 1 ? 0 : Math.min(units.length - 1, Math.floor(Math.log2(count) / 10));
+  return `${number(count / 1024 ** step, step ? 1 : 0)} ${units[step]}`;
 }
 
 const TITLES: Record<string, string> = {

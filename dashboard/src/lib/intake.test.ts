@@ -1,7 +1,7 @@
 import { QueryClient } from "@tanstack/react-query";
 import { describe, expect, it } from "vitest";
-import type { CandleSeries, SetupLine } from "../generated/api";
-import { Intake, joined, type LiveCandle, offeredTimeframes, withCandle, withEquity, withSetup } from "./intake";
+import type { CandleSeries, LiveCandle, SetupLine } from "../generated/api";
+import { Intake, joined, offeredTimeframes, withCandle, withEquity, withSetup } from "./intake";
 
 const series: CandleSeries = {
   exchange: "simulated",

@@ -1,29 +1,19 @@
 import { hashKey, type QueryClient, type QueryKey } from "@tanstack/react-query";
-import type { CandleSeries, Coverage, EquityHistory, LiveMessage, PageSetupLine, SetupLine, Topic } from "../generated/api";
+import type { BookLine, CandleSeries, Coverage, EquityHistory, LiveCandle, LiveEvent, LiveMessage, PageSetupLine, SetupLine, Timeframe, Topic } from "../generated/api";
 import { CANDLE_LIMIT, SETUP_LIMIT, type SetupFilter } from "./queries";
 
-export const TOPICS: Topic[] = ["candles", "setups", "orders", "positions", "trades", "equity", "regimes", "gaps"];
+export const TOPICS: Topic[] = ["candles", "setups", "orders", "positions", "trades", "equity", "regimes", "gaps", "risk"];
 
 /** Which answers an event makes out of date. Candles, equity and new setups are carried over from the message itself. */
 const OUTDATED: Partial<Record<Topic, string[]>> = {
   setups: ["setups"],
-  positions: ["positions", "summary", "setups"],
-  trades: ["trades", "positions", "statistics", "summary"],
+  orders: ["orders", "log"],
+  positions: ["positions", "orders", "summary", "setups", "risk"],
+  trades: ["trades", "positions", "orders", "statistics", "days", "summary", "risk"],
+  risk: ["risk", "log"],
   regimes: ["candles"],
   gaps: ["coverage"],
 };
-
-export interface LiveCandle {
-  exchange: string;
-  symbol: string;
-  timeframe: string;
-  open_time: number;
-  open: number;
-  high: number;
-  low: number;
-  close: number;
-  volume: number;
-}
 
 export interface Mark {
   price: number;
@@ -78,7 +68,7 @@ interface Growing {
 }
 
 /** Joins finer candles of one market into one of `timeframe`; a whole one is told when its last part came. */
-export function joined(growing: Growing | undefined, part: LiveCandle, timeframe: string): { growing: Growing; whole: boolean } {
+export function joined(growing: Growing | undefined, part: LiveCandle, timeframe: Timeframe): { growing: Growing; whole: boolean } {
   const span = timeframeSpan(timeframe);
   const open_time = Math.floor(part.open_time / span) * span;
   const before = growing?.candle.open_time === open_time ? growing : undefined;
@@ -133,7 +123,7 @@ export class Intake {
   take(message: LiveMessage): void {
     if (message.topic === "heartbeat") this.onServerTime(Number(message.data["server_time"]));
     else if (message.topic === "candles" && message.sequence === null) this.candle(message.data as unknown as LiveCandle);
-    else this.event(message);
+    else if (message.sequence !== null) this.event(message);
   }
 
   everythingIsOutdated(): void {
@@ -183,7 +173,7 @@ export class Intake {
   private joinCoarser(part: LiveCandle): void {
     const stored = this.client.getQueryData<Coverage>(["coverage"])?.series ?? [];
     for (const query of this.client.getQueryCache().findAll({ queryKey: ["candles", part.exchange, part.symbol] })) {
-      const timeframe = String(query.queryKey[3]);
+      const timeframe = query.queryKey[3] as Timeframe;
       const own = stored.filter((line) => line.exchange === part.exchange && line.symbol === part.symbol);
       const source = own.findLast((line) => timeframeSpan(timeframe) % timeframeSpan(line.timeframe) === 0);
       if (source?.timeframe !== part.timeframe || timeframe === part.timeframe) continue;
@@ -206,33 +196,39 @@ export class Intake {
     if (isKnown === false) this.askAgain("coverage");
   }
 
-  private event(message: LiveMessage): void {
-    const payload = (message.data["payload"] ?? {}) as Record<string, unknown>;
-    if (message.topic === "equity") this.equity(payload);
-    if (message.data["kind"] === "setup_evaluated") this.setup(payload as unknown as SetupLine);
-    else for (const name of OUTDATED[message.topic as Topic] ?? []) this.askAgain(name);
-    const time = message.data["time"];
-    if (typeof time === "number") this.onMarketTime(time);
+  /** A book that began a moment ago is not among those to choose from yet. */
+  private noticeNewBook(book: string): void {
+    const known = this.client.getQueryData<BookLine[]>(["books"]);
+    if (known?.every((line) => line.book !== book)) this.askAgain("books");
   }
 
-  private setup(setup: SetupLine): void {
-    for (const query of this.client.getQueryCache().findAll({ queryKey: ["setups"] })) {
-      const [, filter, symbol] = query.queryKey as [string, SetupFilter, string | null];
+  private event(message: LiveMessage): void {
+    const { kind, book, time, payload } = message.data as unknown as LiveEvent;
+    this.noticeNewBook(book);
+    if (message.topic === "equity") this.equity(book, payload);
+    if (kind === "setup_evaluated") this.setup(book, payload as unknown as SetupLine);
+    else for (const name of OUTDATED[message.topic as Topic] ?? []) this.askAgain(name);
+    this.onMarketTime(time);
+  }
+
+  private setup(book: string, setup: SetupLine): void {
+    for (const query of this.client.getQueryCache().findAll({ queryKey: ["setups", book] })) {
+      const [, , filter, symbol] = query.queryKey as [string, string, SetupFilter, string | null];
       this.carry(query.queryKey, () => {
         this.client.setQueryData<PageSetupLine>(query.queryKey, (page) => page && withSetup(page, filter, symbol, setup));
       });
     }
   }
 
-  private equity(payload: Record<string, unknown>): void {
-    this.carry(["equity"], () => {
-      const history = this.client.getQueryData<EquityHistory>(["equity"]);
+  private equity(book: string, payload: Record<string, unknown>): void {
+    this.carry(["equity", book], () => {
+      const history = this.client.getQueryData<EquityHistory>(["equity", book]);
       const extended = history && withEquity(history, payload);
-      if (extended) this.client.setQueryData(["equity"], extended);
+      if (extended) this.client.setQueryData(["equity", book], extended);
       else if (history) this.askAgain("equity");
     });
-    this.carry(["summary"], () => {
-      this.client.setQueryData(["summary"], (summary: object | undefined) =>
+    this.carry(["summary", book], () => {
+      this.client.setQueryData(["summary", book], (summary: object | undefined) =>
         summary && typeof payload["equity"] === "string" ? { ...summary, ...payload } : summary,
       );
     });

@@ -70,6 +70,13 @@ export class Session {
     return response.ok && ((await response.json()) as SetUpState).needed;
   }
 
+  /** The password once more, which some writes ask for. */
+  async confirm(password: string): Promise<void> {
+    const headers = { "Content-Type": "application/json" };
+    const response = await this.fetch("/api/auth/confirm", { method: "POST", headers, body: JSON.stringify({ password }) });
+    if (!response.ok) throw await problemOf(response);
+  }
+
   async logOut(): Promise<void> {
     await this.fetch("/api/auth/logout", { method: "POST" });
     this.leave(null);

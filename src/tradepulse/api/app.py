@@ -15,7 +15,7 @@ from tradepulse.api.accounts import Accounts
 from tradepulse.api.deps import Doorkeeper, Services, require
 from tradepulse.api.live import HEARTBEAT_SECONDS, POLICY_VIOLATION, LiveHub
 from tradepulse.api.metrics import Metrics
-from tradepulse.api.models import LiveMessage, LiveRequest
+from tradepulse.api.models import LiveCandle, LiveEvent, LiveMessage, LiveRequest
 from tradepulse.api.pages import STATIC, page_router
 from tradepulse.api.problems import PROBLEM_RESPONSES, Problem, install_problem_handlers
 from tradepulse.api.routers import (
@@ -153,7 +153,7 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
     if app.openapi_schema is None:
         schema = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
         schemas = schema["components"]["schemas"]
-        for model in (Problem, LiveRequest, LiveMessage):
+        for model in (Problem, LiveRequest, LiveMessage, LiveCandle, LiveEvent):
             described = model.model_json_schema(ref_template="#/components/schemas/{model}")
             schemas.update(described.pop("$defs", {}))
             schemas[model.__name__] = described

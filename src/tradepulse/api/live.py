@@ -19,7 +19,7 @@ from starlette.websockets import WebSocketDisconnect
 
 from tradepulse.api.figures import explained
 from tradepulse.api.metrics import Metrics
-from tradepulse.api.models import LiveMessage, LiveRequest, SetupRow, Topic
+from tradepulse.api.models import LiveCandle, LiveEvent, LiveMessage, LiveRequest, SetupRow, Topic
 from tradepulse.domain.signals import Verdict
 from tradepulse.ports import AccountStore, BookReader, Clock, JsonObject
 from tradepulse.shared.errors import TradePulseError
@@ -90,8 +90,9 @@ def event_message(event: JsonObject) -> LiveMessage:
     if kind == "setup_evaluated":
         row = SetupRow.model_validate({**payload, "taken": payload["verdict"] == Verdict.ACCEPTED})
         payload = explained(row).model_dump(mode="json")
-    data = {"kind": kind, "book": event["book"], "time": event["time"], "payload": payload}
-    return LiveMessage(topic=TOPIC_OF_KIND.get(kind, Topic.OTHER), sequence=int(event["sequence"]), data=data)
+    told = LiveEvent(kind=kind, book=event["book"], time=event["time"], payload=payload)
+    topic = TOPIC_OF_KIND.get(kind, Topic.OTHER)
+    return LiveMessage(topic=topic, sequence=int(event["sequence"]), data=told.model_dump())
 
 
 @dataclass(eq=False, slots=True)
@@ -213,7 +214,8 @@ class LiveHub:
         async for change in changes:
             self._heard_at = self._clock.now()
             if change["kind"] == "candle":
-                self._tell(LiveMessage(topic=Topic.CANDLES, sequence=None, data=change))
+                candle = LiveCandle.model_validate(change).model_dump(mode="json")
+                self._tell(LiveMessage(topic=Topic.CANDLES, sequence=None, data=candle))
             else:
                 await self._tell_new_events()
 

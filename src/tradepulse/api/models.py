@@ -505,4 +505,27 @@ class LiveMessage(View):
     data: dict[str, Any]
 
 
+class LiveCandle(View):
+    """``data`` of a message under ``candles`` that has no sequence: a candle that has closed."""
+
+    exchange: str
+    symbol: str
+    timeframe: Timeframe
+    open_time: Time
+    open: float
+    high: float
+    low: float
+    close: float
+    volume: float
+
+
+class LiveEvent(View):
+    """``data`` of a message that has a sequence: what a book's engine wrote down."""
+
+    kind: str = Field(description="of the event, as in `/api/trades/logs`", examples=["position_opened"])
+    book: str
+    time: Time
+    payload: dict[str, Any]
+
+
 LiveRequest.model_rebuild()

@@ -401,6 +401,19 @@ class Health(TypedDict):
     version: str
 
 
+HoldCause = Literal[
+    "daily loss", "drawdown to reduce at", "drawdown to halt at", "by hand", "daily loss of all wallets"
+]
+
+
+class HoldLine(TypedDict):
+    cause: HoldCause
+    state: RiskState
+    reason: str
+    since: int
+    until: int | None
+
+
 class Holding(TypedDict):
     exchange: str
     symbol: str
@@ -493,6 +506,33 @@ class LiftLine(TypedDict):
     r: IntervalLine
 
 
+class LimitLine(TypedDict):
+    limit: str
+    about: str
+    used: str
+    allowed: str
+    share: float
+
+
+class LiveCandle(TypedDict):
+    exchange: str
+    symbol: str
+    timeframe: Timeframe
+    open_time: int
+    open: float
+    high: float
+    low: float
+    close: float
+    volume: float
+
+
+class LiveEvent(TypedDict):
+    kind: str
+    book: str
+    time: int
+    payload: dict[str, Any]
+
+
 class LiveMessage(TypedDict):
     topic: str
     sequence: int | None
@@ -503,6 +543,22 @@ class LiveRequest(TypedDict):
     ticket: str
     subscribe: list[Topic]
     after: NotRequired[int | None]
+
+
+LockCause = Literal["stop-loss guard", "cool-down", "loss streak"]
+
+
+class LockLine(TypedDict):
+    cause: LockCause
+    market: LockedMarket | None
+    reason: str
+    since: int
+    until: int
+
+
+class LockedMarket(TypedDict):
+    exchange: str
+    symbol: str
 
 
 class LogLine(TypedDict):
@@ -573,6 +629,12 @@ class Me(TypedDict):
     confirmed_until: int | None
 
 
+class MissingLine(TypedDict):
+    cause: NotReadyCause
+    reason: str
+    since: int
+
+
 Mode = Literal["PAPER", "LIVE"]
 
 
@@ -595,6 +657,16 @@ class NewUser(TypedDict):
     name: str
     password: str
     role: Role
+
+
+NotReadyCause = Literal[
+    "feed stale",
+    "clock skew",
+    "reconciliation not finished",
+    "database unavailable",
+    "exchange maintenance",
+    "key alarm",
+]
 
 
 class OcoLeg(TypedDict):
@@ -827,6 +899,24 @@ class Resources(TypedDict):
     process_files: int
     disk_total: int
     disk_free: int
+
+
+class RiskReport(TypedDict):
+    book: str
+    traded: bool
+    begun: bool
+    time: int
+    state: RiskState
+    holds: list[HoldLine]
+    not_ready: list[MissingLine]
+    locks: list[LockLine]
+    day_began_with: str
+    peak: str
+    equity: str | None
+    limits: list[LimitLine] | None
+
+
+RiskState = Literal["active", "reducing", "halted"]
 
 
 Role = Literal["viewer", "trader", "admin"]
@@ -1753,9 +1843,9 @@ class Operations:
         answer: Performance = self._ask("GET", "/api/portfolio/performance", query={"since": since, "book": book})
         return answer
 
-    def portfolio_risk_management(self, *, book: str | None = None) -> dict[str, Any]:
+    def portfolio_risk_management(self, *, book: str | None = None) -> RiskReport:
         """State of trading, what holds it, locks on entries, and the limits with the share of each that is used."""
-        answer: dict[str, Any] = self._ask("GET", "/api/portfolio/risk-management", query={"book": book})
+        answer: RiskReport = self._ask("GET", "/api/portfolio/risk-management", query={"book": book})
         return answer
 
     def portfolio_summary(self, *, book: str | None = None) -> PortfolioSummary:

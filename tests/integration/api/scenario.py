@@ -489,8 +489,12 @@ def trade_row(position: JsonObject, price: float, time: int, reason: str) -> Jso
     }
 
 
-async def risk_of(book: str | None) -> JsonObject:
-    return {"book": book, "state": "active", "holds": [], "locks": [], "not_ready": []}
+def risk_of(book: str | None, holds: list[JsonObject]) -> JsonObject:
+    state = "halted" if holds else "active"
+    free = {"book": book, "traded": False, "begun": True, "time": START, "state": state, "holds": holds, "locks": []}
+    daily_loss = {"limit": "daily_loss", "about": "", "used": "150", "allowed": "460", "share": 0.326087}
+    equity = {"day_began_with": "9200", "peak": "10000", "equity": "9050"}
+    return free | equity | {"not_ready": [], "limits": [daily_loss]}
 
 
 class Hall:
@@ -498,10 +502,11 @@ class Hall:
 
     def __init__(self) -> None:
         self.keys: dict[str, JsonObject] = {}
+        self.mode = "live"
 
     async def wallets(self) -> list[JsonObject]:
         trades = [{"strategy": "htf_sweep", "symbol": "BTC/USDT", "timeframe": "1h"}]
-        wallet = {"name": "main", "mode": "live", "exchange": "binance", "market": "spot", "base_currency": "USDT"}
+        wallet = {"name": "main", "mode": self.mode, "exchange": "binance", "market": "spot", "base_currency": "USDT"}
         return [{**wallet, "book": BOOK, "trades": trades}]
 
     async def connections(self) -> list[JsonObject]:
@@ -560,6 +565,8 @@ class Scenario:
             }
         )
         self.book = PaperBook(self.candles, self.clock)
+        self.hall = Hall()
+        self.holds: list[JsonObject] = []
         self._live_through_the_day()
         self.begin_without_work()
 
@@ -586,10 +593,10 @@ class Scenario:
             trained=self._trained(),
             embeddings=self.embeddings,
             signing_key=SIGNING_KEY,
-            installation=Hall(),
+            installation=self.hall,
             policies=self.policies,
             roll_back=self._rolled_back,
-            risk_report=risk_of,
+            risk_report=self._risk,
             strategies=tuple(KNOWN_STRATEGIES.values()),
         )
 
@@ -601,6 +608,9 @@ class Scenario:
     async def _rolled_back(self, book: str, version: int, by: str) -> Policy:
         controller = MetaController(self.policies, tuple(KNOWN_STRATEGIES))
         return await controller.rollback(book, version, facts(self.clock.now()), by=by)
+
+    async def _risk(self, book: str | None) -> JsonObject:
+        return risk_of(book, self.holds)
 
     def _trained(self) -> TrainedAssetsManager:
         async def plan(

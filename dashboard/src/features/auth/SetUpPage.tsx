@@ -7,7 +7,7 @@ export function SetUpPage() {
     const token = window.location.hash.slice(1);
     // The token is used up from here on, and has no business in the history.
     await session.setUp(token, name, password);
-    window.history.replaceState(null, "", "/");
+    window.history.replaceState(null, "", "/first-steps");
   };
   return (
     <CredentialsForm title="Make the first user" submit="Make this user and log in" newPassword send={setUp}>

@@ -14,11 +14,13 @@ import {
 } from "lightweight-charts";
 import { useEffect, useMemo, useRef, useState } from "react";
 import { faded, type Palette, paletteOf, useTheme } from "../../app/theme";
+import { Moment, useTimes } from "../../app/times";
 import type { ActivePosition, CandleBar, CandleSeries, SetupLine, TradeRow } from "../../generated/api";
-import { inR, number, utc } from "../../lib/format";
+import { inR, number } from "../../lib/format";
 import type { Market } from "../../lib/queries";
 import { isOf, markersOf } from "./markers";
 import { RegimeShading, seconds, stretchesOf, toCandle } from "./regimes";
+import { timeAxis } from "./timeAxis";
 
 interface ChartProps {
   market: Market;
@@ -44,6 +46,7 @@ const BAR_WIDTH = 5.5;
 
 export function CandleChart({ market, series, digits, setups, trades, positions }: ChartProps) {
   const { theme } = useTheme();
+  const { zone } = useTimes();
   const palette = useMemo(() => paletteOf(theme), [theme]);
   const host = useRef<HTMLDivElement>(null);
   const drawing = useRef<Drawing | null>(null);
@@ -71,6 +74,8 @@ export function CandleChart({ market, series, digits, setups, trades, positions 
   useEffect(() => {
     if (drawing.current) recolour(drawing.current, palette);
   }, [palette]);
+
+  useEffect(() => drawing.current?.chart.applyOptions(timeAxis(zone)), [zone]);
 
   useEffect(() => {
     const made = drawing.current;
@@ -196,7 +201,9 @@ function Readout({ candle, digits }: { candle: CandleBar; digits: number }) {
     <dl className="readout">
       <div className="readout-time">
         <dt className="sr-only">Candle</dt>
-        <dd>{utc(candle.time)}</dd>
+        <dd>
+          <Moment time={candle.time} />
+        </dd>
       </div>
       {(["open", "high", "low", "close"] as const).map((name) => (
         <div key={name}>

@@ -1,4 +1,5 @@
 import { useQuery } from "@tanstack/react-query";
+import { useBook } from "../../app/book";
 import { Answered, Empty, Loading } from "../../components/Answered";
 import type { CoverageLine } from "../../generated/api";
 import { places } from "../../lib/format";
@@ -16,10 +17,11 @@ interface MarketPanelProps {
 }
 
 export function MarketPanel({ series, market, choose }: MarketPanelProps) {
+  const book = useBook();
   const candles = useQuery(queries.candles(market));
-  const setups = useQuery(queries.setups("all", market.symbol)).data?.items ?? NONE;
-  const trades = useQuery(queries.trades()).data?.items ?? NONE;
-  const positions = useQuery(queries.positions()).data ?? NONE;
+  const setups = useQuery(queries.setups(book, "all", market.symbol)).data?.items ?? NONE;
+  const trades = useQuery(queries.trades(book)).data?.items ?? NONE;
+  const positions = useQuery(queries.positions(book)).data ?? NONE;
   const line = series.find((one) => one.exchange === market.exchange && one.symbol === market.symbol);
   const stored = series.find((one) => one.exchange === market.exchange && one.symbol === market.symbol && one.timeframe === market.timeframe);
   return (

@@ -1,3 +1,4 @@
+import { Switch } from "../../components/Switch";
 import type { CoverageLine } from "../../generated/api";
 import { offeredTimeframes } from "../../lib/intake";
 import type { Market } from "../../lib/queries";
@@ -32,20 +33,13 @@ export function MarketPicker({ series, market, choose }: PickerProps) {
           </option>
         ))}
       </select>
-      <fieldset className="segments">
-        <legend className="sr-only">Timeframe</legend>
-        {timeframes.map((timeframe) => (
-          <label key={timeframe}>
-            <input
-              type="radio"
-              name="timeframe"
-              checked={timeframe === market.timeframe}
-              onChange={() => choose({ ...market, timeframe })}
-            />
-            <span>{timeframe}</span>
-          </label>
-        ))}
-      </fieldset>
+      <Switch
+        label="Timeframe"
+        name="timeframe"
+        options={timeframes.map((timeframe) => ({ value: timeframe, label: timeframe }))}
+        value={market.timeframe}
+        choose={(timeframe) => choose({ ...market, timeframe })}
+      />
     </div>
   );
 }

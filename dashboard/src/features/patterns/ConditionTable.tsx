@@ -1,7 +1,6 @@
 import type { ConditionLine } from "../../generated/api";
 import { conditionTitle, measured } from "../../lib/format";
-
-const COMPARISONS: Record<string, string> = { ">=": "≥", "<=": "≤" };
+import { comparisonSign } from "./latest";
 
 export function ConditionTable({ conditions }: { conditions: ConditionLine[] }) {
   return (
@@ -21,7 +20,7 @@ export function ConditionTable({ conditions }: { conditions: ConditionLine[] }) 
             <th scope="row">{conditionTitle(condition.name)}</th>
             <td className="figure-cell">{measured(condition.value)}</td>
             <td className="figure-cell">
-              {COMPARISONS[condition.comparison] ?? condition.comparison} {measured(condition.threshold)}
+              {comparisonSign(condition.comparison)} {measured(condition.threshold)}
             </td>
             <td className={condition.passed ? "gain" : "loss"}>
               <span aria-hidden="true">{condition.passed ? "✓" : "✕"}</span> {condition.passed ? "held" : "not"}

@@ -1,54 +1,39 @@
 import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { useState } from "react";
+import { useBook } from "../../app/book";
+import { usePrecision } from "../../app/precision";
+import { useTimes } from "../../app/times";
 import { Answered, Empty, Loading } from "../../components/Answered";
 import { DefaultsBadge } from "../../components/DefaultsBadge";
 import { Panel } from "../../components/Panel";
+import { Switch } from "../../components/Switch";
 import type { SetupLine } from "../../generated/api";
-import { decimal, strategyTitle, utc } from "../../lib/format";
+import { decimal, strategyTitle } from "../../lib/format";
 import type { Precision } from "../../lib/precision";
 import { queries, type SetupFilter } from "../../lib/queries";
 import { Side } from "../trades/Side";
 import { ConditionTable } from "./ConditionTable";
 
-const FILTERS: { filter: SetupFilter; words: string }[] = [
-  { filter: "all", words: "All" },
-  { filter: "taken", words: "Taken" },
-  { filter: "denied", words: "Not taken" },
+const FILTERS: { value: SetupFilter; label: string }[] = [
+  { value: "all", label: "All" },
+  { value: "taken", label: "Taken" },
+  { value: "denied", label: "Not taken" },
 ];
 
-interface SetupsPanelProps {
-  symbol: string;
-  precision: Precision;
-}
-
-export function SetupsPanel({ symbol, precision }: SetupsPanelProps) {
+/** Of one symbol, or of all. */
+export function SetupsPanel({ symbol }: { symbol: string | null }) {
+  const book = useBook();
+  const precision = usePrecision();
   const [filter, setFilter] = useState<SetupFilter>("all");
-  const [onlySymbol, setOnlySymbol] = useState(false);
   const [reading, setReading] = useState<Reading | null>(null);
-  const setups = useQuery({ ...queries.setups(filter, onlySymbol ? symbol : null), placeholderData: keepPreviousData });
+  const setups = useQuery({ ...queries.setups(book, filter, symbol), placeholderData: keepPreviousData });
   const choose = (change: () => void): void => {
     setReading(null);
     change();
   };
   return (
-    <Panel
-      title="Setups"
-      id="setups"
-      aside={
-        <label className="check">
-          <input type="checkbox" checked={onlySymbol} onChange={(event) => choose(() => setOnlySymbol(event.target.checked))} /> only {symbol}
-        </label>
-      }
-    >
-      <fieldset className="segments segments-wide">
-        <legend className="sr-only">Which setups</legend>
-        {FILTERS.map(({ filter: one, words }) => (
-          <label key={one}>
-            <input type="radio" name="setup-filter" checked={filter === one} onChange={() => choose(() => setFilter(one))} />
-            <span>{words}</span>
-          </label>
-        ))}
-      </fieldset>
+    <Panel title="Evaluated setups" id="setups">
+      <Switch label="Which setups" name="setup-filter" options={FILTERS} value={filter} choose={(one) => choose(() => setFilter(one))} wide />
       <Answered
         query={setups}
         loading={<Loading rows={5} />}
@@ -123,6 +108,7 @@ interface SetupItemProps {
 }
 
 function SetupItem({ setup, precision, open, toggle }: SetupItemProps) {
+  const { at } = useTimes();
   const outcome = outcomeOf(setup);
   const held = setup.conditions.filter((condition) => condition.passed).length;
   const { priceDigits } = precision(setup.exchange, setup.symbol);
@@ -138,7 +124,9 @@ function SetupItem({ setup, precision, open, toggle }: SetupItemProps) {
           <span aria-hidden="true">{OUTCOMES[outcome].mark}</span> {OUTCOMES[outcome].words}
         </span>
         <span className="setup-what">
-          <strong>{strategyTitle(setup.strategy)}</strong> <DefaultsBadge shown={setup.default_parameters} />
+          <span>
+            <strong>{strategyTitle(setup.strategy)}</strong> <DefaultsBadge shown={setup.default_parameters} />
+          </span>
           <span className="setup-where">
             {setup.symbol} {setup.timeframe} · <Side side={setup.direction} /> · {setup.regime}
           </span>
@@ -147,7 +135,7 @@ function SetupItem({ setup, precision, open, toggle }: SetupItemProps) {
           <span title="conditions that held">
             {held}/{setup.conditions.length}
           </span>
-          <time dateTime={new Date(setup.found_at).toISOString()}>{utc(setup.found_at).slice(5)}</time>
+          <time dateTime={new Date(setup.found_at).toISOString()}>{at(setup.found_at).slice(5)}</time>
         </span>
       </summary>
       <div className="setup-body">

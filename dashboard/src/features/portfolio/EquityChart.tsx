@@ -1,6 +1,8 @@
 import { AreaSeries, ColorType, createChart, type IChartApi, type ISeriesApi } from "lightweight-charts";
 import { useEffect, useMemo, useRef } from "react";
 import { faded, type Palette, paletteOf, useTheme } from "../../app/theme";
+import { useTimes } from "../../app/times";
+import { timeAxis } from "../market/timeAxis";
 import type { EquityPoint } from "../../generated/api";
 import { number } from "../../lib/format";
 import { curveOf, type EquityCurve } from "./equity";
@@ -13,6 +15,7 @@ interface Drawing {
 
 export function EquityChart({ points }: { points: EquityPoint[] }) {
   const { theme } = useTheme();
+  const { zone } = useTimes();
   const palette = useMemo(() => paletteOf(theme), [theme]);
   const curve = useMemo(() => curveOf(points), [points]);
   const host = useRef<HTMLDivElement>(null);
@@ -30,6 +33,7 @@ export function EquityChart({ points }: { points: EquityPoint[] }) {
   useEffect(() => {
     if (drawing.current) recolour(drawing.current, palette);
   }, [palette]);
+  useEffect(() => drawing.current?.chart.applyOptions(timeAxis(zone)), [zone]);
   useEffect(() => {
     if (!drawing.current) return;
     drawing.current.equity.setData(curve.equity);

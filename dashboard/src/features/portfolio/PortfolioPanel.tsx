@@ -1,6 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
-import type { ReactNode } from "react";
+import { useBook } from "../../app/book";
 import { Answered, Empty, Loading } from "../../components/Answered";
+import { Figure, Figures } from "../../components/Figures";
 import { Panel } from "../../components/Panel";
 import type { PortfolioSummary, TradeStatistics } from "../../generated/api";
 import { decimal, inR, number, percent } from "../../lib/format";
@@ -8,13 +9,14 @@ import { queries } from "../../lib/queries";
 import { EquityChart } from "./EquityChart";
 
 export function PortfolioPanel() {
-  const summary = useQuery(queries.summary());
-  const statistics = useQuery(queries.statistics()).data;
-  const history = useQuery(queries.equity());
+  const book = useBook();
+  const summary = useQuery(queries.summary(book));
+  const statistics = useQuery(queries.statistics(book)).data;
+  const history = useQuery(queries.equity(book));
   return (
     <Panel title="Account" id="account" aside={summary.data && <span className="muted">book “{summary.data.book}”</span>}>
       <Answered query={summary} loading={<Loading rows={2} />}>
-        {(data) => <Figures summary={data} statistics={statistics} />}
+        {(data) => <AccountFigures summary={data} statistics={statistics} />}
       </Answered>
       {summary.data && (
         <Answered
@@ -29,10 +31,10 @@ export function PortfolioPanel() {
   );
 }
 
-function Figures({ summary, statistics }: { summary: PortfolioSummary; statistics: TradeStatistics | undefined }) {
+function AccountFigures({ summary, statistics }: { summary: PortfolioSummary; statistics: TradeStatistics | undefined }) {
   const change = Number(summary.equity) / Number(summary.start) - 1;
   return (
-    <dl className="figures">
+    <Figures>
       <Figure label={`Equity (${summary.quote})`} main={<span data-testid="equity">{decimal(summary.equity, 2)}</span>}>
         <span className={change >= 0 ? "gain" : "loss"}>{number(change * 100, 2, { sign: true })} %</span> since the start
       </Figure>
@@ -55,16 +57,6 @@ function Figures({ summary, statistics }: { summary: PortfolioSummary; statistic
           </Figure>
         </>
       )}
-    </dl>
-  );
-}
-
-function Figure({ label, main, children }: { label: string; main: ReactNode; children: ReactNode }) {
-  return (
-    <div className="figure">
-      <dt>{label}</dt>
-      <dd className="figure-main">{main}</dd>
-      <dd className="figure-note">{children}</dd>
-    </div>
+    </Figures>
   );
 }

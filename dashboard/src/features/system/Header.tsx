@@ -1,27 +1,41 @@
 import { useQuery } from "@tanstack/react-query";
-import { useState, useSyncExternalStore } from "react";
+import { useState } from "react";
+import { useBooks, useMode } from "../../app/book";
 import { useLive, useNow } from "../../app/LiveProvider";
 import { useTheme } from "../../app/theme";
+import { useTimes } from "../../app/times";
+import { mayTrade, useUser } from "../../app/who";
+import { Switch } from "../../components/Switch";
 import type { SystemStatus } from "../../generated/api";
-import { span, utc } from "../../lib/format";
+import { span } from "../../lib/format";
 import { timeframeSpan } from "../../lib/intake";
 import type { Connection } from "../../lib/live";
 import { queries } from "../../lib/queries";
+import { KillDialog } from "../risk/StopDialogs";
 import { session } from "../../lib/session";
 
-export function Header() {
+interface HeaderProps {
+  isMenuOpen: boolean;
+  toggleMenu: () => void;
+}
+
+export function Header({ isMenuOpen, toggleMenu }: HeaderProps) {
   const status = useQuery(queries.status()).data;
+  const mode = useMode();
   const { theme, toggle } = useTheme();
   return (
     <header className="top">
       <div className="brand">
+        <button type="button" className="icon-button menu-button" onClick={toggleMenu} aria-expanded={isMenuOpen} aria-controls="menu" aria-label="Menu">
+          ☰
+        </button>
         <img src="/mark.svg" alt="" width="26" height="26" />
-        <h1>
+        <strong className="brand-name">
           TradePulse <span>IQ</span>
-        </h1>
-        {status && (
-          <span className={`badge badge-${status.mode.toLowerCase()}`} data-testid="mode" title={MODE_WORDS[status.mode]}>
-            {status.mode}
+        </strong>
+        {mode && (
+          <span className={`badge badge-${mode.toLowerCase()}`} data-testid="mode" title={MODE_WORDS[mode]}>
+            {mode}
           </span>
         )}
         {status?.simulated && (
@@ -29,11 +43,15 @@ export function Header() {
             SIMULATED
           </span>
         )}
+        <LiveElsewhere />
       </div>
       <div className="pulse">
+        <BookPicker />
         <MarketClock status={status} />
         <Heartbeat status={status} />
         <ConnectionState />
+        <ZoneSwitch />
+        <StopButton />
         <Who />
         <button type="button" className="icon-button" onClick={toggle} aria-label={`Switch to the ${theme === "dark" ? "light" : "dark"} theme`}>
           {theme === "dark" ? <Sun /> : <Moon />}
@@ -44,18 +62,73 @@ export function Header() {
 }
 
 function Who() {
-  const current = useSyncExternalStore(session.subscribe, session.state);
-  if (current.state !== "in") return null;
+  const user = useUser();
   return (
     <div className="vital" data-testid="user">
       <span className="vital-label">
-        {current.user.name} ({current.user.role})
+        {user.name} ({user.role})
       </span>
       <button type="button" className="link" onClick={() => void session.logOut()}>
         Log out
       </button>
     </div>
   );
+}
+
+/** Looking at one book must not hide that another one moves real money. */
+function LiveElsewhere() {
+  const { book } = useBooks();
+  const wallets = useQuery(queries.wallets()).data ?? [];
+  const others = wallets.filter((wallet) => wallet.mode === "live" && wallet.traded && wallet.book !== book);
+  if (others.length === 0) return null;
+  return (
+    <span className="badge badge-live" data-testid="live-elsewhere">
+      LIVE IN {others.map((wallet) => wallet.book).join(", ")}
+    </span>
+  );
+}
+
+/** Only where there are several to choose from. */
+function BookPicker() {
+  const { book, books, choose } = useBooks();
+  if (books.length < 2 || book === null) return null;
+  return (
+    <label className="vital">
+      <span className="vital-label">Book</span>
+      <select value={book} onChange={(event) => choose(event.target.value)}>
+        {[...books]
+          .sort((left, right) => left.book.localeCompare(right.book, "en"))
+          .map((line) => (
+            <option key={line.book}>{line.book}</option>
+          ))}
+      </select>
+    </label>
+  );
+}
+
+/** In reach on every screen. */
+function StopButton() {
+  const user = useUser();
+  const [isAsked, setAsked] = useState(false);
+  if (!mayTrade(user)) return null;
+  return (
+    <>
+      <button type="button" className="button-danger" onClick={() => setAsked(true)}>
+        Stop…
+      </button>
+      {isAsked && <KillDialog close={() => setAsked(false)} />}
+    </>
+  );
+}
+
+const ZONES = [
+  { value: "UTC", label: "UTC" },
+  { value: "local", label: "Local" },
+] as const;
+
+function ZoneSwitch() {
+  const { zone, choose } = useTimes();
+  return <Switch label="Times are shown in" name="zone" options={ZONES} value={zone} choose={choose} />;
 }
 
 const MODE_WORDS = {
@@ -66,6 +139,7 @@ const MODE_WORDS = {
 /** A simulated exchange keeps its own time: it is told by its candles and events, never by the server's clock. */
 function MarketClock({ status }: { status: SystemStatus | undefined }) {
   const { live } = useLive();
+  const { at, name } = useTimes();
   const coverage = useQuery(queries.coverage()).data?.series ?? [];
   const simulated = status?.simulated ?? false;
   const stored = coverage.map((line) => line.last + timeframeSpan(line.timeframe));
@@ -75,7 +149,7 @@ function MarketClock({ status }: { status: SystemStatus | undefined }) {
     <div className="vital">
       <span className="vital-label">{simulated ? "Simulated market clock" : "Market clock"}</span>
       <span className="vital-value" data-testid="clock">
-        {time ? `${utc(time, { seconds: true })} UTC` : "–"}
+        {time ? `${at(time, { seconds: true })} ${name}` : "–"}
       </span>
     </div>
   );
@@ -129,7 +203,7 @@ function ConnectionState() {
 const MARKS = { live: "●", connecting: "◌", lost: "▲" };
 
 function connectionWords(connection: Connection, now: number): string {
-  if (connection.state === "live") return "Live";
+  if (connection.state === "live") return "Connected";
   if (connection.state === "connecting") return "Connecting…";
   return `Connection lost ${span(now - connection.since)} ago`;
 }

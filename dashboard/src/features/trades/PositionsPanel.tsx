@@ -1,19 +1,40 @@
 import { useQuery } from "@tanstack/react-query";
+import { useMemo, useState } from "react";
+import { useBook } from "../../app/book";
 import { useLive } from "../../app/LiveProvider";
+import { usePrecision } from "../../app/precision";
+import { Moment } from "../../app/times";
+import { mayTrade, useUser } from "../../app/who";
 import { Answered, Empty } from "../../components/Answered";
+import { type Column, DataTable } from "../../components/DataTable";
 import { DefaultsBadge } from "../../components/DefaultsBadge";
 import { Panel } from "../../components/Panel";
 import type { ActivePosition } from "../../generated/api";
-import { decimal, inR, number, strategyTitle, utc } from "../../lib/format";
-import { type Marks, marketOf } from "../../lib/intake";
+import { decimal, inR, number, strategyTitle } from "../../lib/format";
+import { marketOf } from "../../lib/intake";
 import { queries } from "../../lib/queries";
-import type { Precision } from "../../lib/precision";
+import { CloseDialog } from "./CloseDialog";
 import { Side } from "./Side";
-import { progressOf, valuationOf } from "./valuation";
+import { progressOf, type Valuation, valuationOf } from "./valuation";
 
-export function PositionsPanel({ precision }: { precision: Precision }) {
-  const positions = useQuery(queries.positions());
+interface Line extends Valuation {
+  position: ActivePosition;
+  digits: ReturnType<ReturnType<typeof usePrecision>>;
+}
+
+export function PositionsPanel() {
+  const positions = useQuery(queries.positions(useBook()));
   const { marks } = useLive().live;
+  const precision = usePrecision();
+  const user = useUser();
+  const [closing, setClosing] = useState<ActivePosition | null>(null);
+  const columns = useMemo(() => (mayTrade(user) ? [...COLUMNS, closeColumn(setClosing)] : COLUMNS), [user]);
+  const lines = (data: ActivePosition[]): Line[] =>
+    data.map((position) => ({
+      position,
+      digits: precision(position.exchange, position.symbol),
+      ...valuationOf(position, marks[marketOf(position.exchange, position.symbol)]),
+    }));
   return (
     <Panel title="Open positions" id="positions" aside={positions.data && <span className="count">{positions.data.length}</span>}>
       <Answered
@@ -21,65 +42,84 @@ export function PositionsPanel({ precision }: { precision: Precision }) {
         isEmpty={(data) => data.length === 0}
         empty={<Empty title="No open position.">A position opens when every required condition of a setup holds. The setups list says what was missing.</Empty>}
       >
-        {(data) => <PositionsTable positions={data} marks={marks} precision={precision} />}
+        {(data) => <DataTable label="Open positions" testid="positions" rows={lines(data)} columns={columns} rowKey={(line) => line.position.position_id} />}
       </Answered>
+      {closing && <CloseDialog position={closing} close={() => setClosing(null)} />}
     </Panel>
   );
 }
 
-function PositionsTable({ positions, marks, precision }: { positions: ActivePosition[]; marks: Marks; precision: Precision }) {
-  return (
-    <div className="scroll" tabIndex={0} role="region" aria-label="Open positions, scrollable">
-      <table data-testid="positions">
-        <thead>
-          <tr>
-            <th scope="col">Market</th>
-            <th scope="col">Side</th>
-            <th scope="col">Strategy</th>
-            <th scope="col" className="figure-cell">Quantity</th>
-            <th scope="col" className="figure-cell">Entry</th>
-            <th scope="col" className="figure-cell">Stop</th>
-            <th scope="col" className="figure-cell">Target</th>
-            <th scope="col" className="figure-cell">Now</th>
-            <th scope="col" className="figure-cell">Unrealised</th>
-            <th scope="col" className="figure-cell">R</th>
-            <th scope="col">Stop → target</th>
-            <th scope="col">Since (UTC)</th>
-          </tr>
-        </thead>
-        <tbody>
-          {positions.map((position) => (
-            <PositionRow key={position.position_id} position={position} marks={marks} precision={precision} />
-          ))}
-        </tbody>
-      </table>
-    </div>
-  );
-}
+const price = (name: "entry" | "stop" | "target"): Column<Line> => ({
+  id: name,
+  header: name[0]?.toUpperCase() + name.slice(1),
+  figure: true,
+  cell: ({ position, digits }) => <span data-testid={`position-${name}`}>{decimal(position[`${name}_price`], digits.priceDigits)}</span>,
+});
+const tone = (r: number | null): string => (r === null ? "" : r >= 0 ? "gain" : "loss");
 
-function PositionRow({ position, marks, precision }: { position: ActivePosition; marks: Marks; precision: Precision }) {
-  const { price, profit, r } = valuationOf(position, marks[marketOf(position.exchange, position.symbol)]);
-  const { priceDigits, quantityDigits } = precision(position.exchange, position.symbol);
-  const progress = progressOf(position, price);
-  const tone = r === null ? "" : r >= 0 ? "gain" : "loss";
-  return (
-    <tr>
-      <th scope="row">
+const COLUMNS: Column<Line>[] = [
+  {
+    id: "market",
+    header: "Market",
+    rowHeader: true,
+    cell: ({ position }) => (
+      <>
         {position.symbol} <span className="muted">{position.timeframe}</span>
-      </th>
-      <td>
-        <Side side={position.direction} />
-      </td>
-      <td>{strategyTitle(position.strategy)} <DefaultsBadge shown={position.default_parameters} /></td>
-      <td className="figure-cell">{decimal(position.quantity, quantityDigits)}</td>
-      <td className="figure-cell" data-testid="position-entry">{decimal(position.entry_price, priceDigits)}</td>
-      <td className="figure-cell" data-testid="position-stop">{decimal(position.stop_price, priceDigits)}</td>
-      <td className="figure-cell" data-testid="position-target">{decimal(position.target_price, priceDigits)}</td>
-      <td className="figure-cell" data-testid="position-now">{price === null ? "–" : number(price, priceDigits)}</td>
-      <td className={`figure-cell ${tone}`}>{profit === null ? "–" : number(profit, 2, { sign: true })}</td>
-      <td className={`figure-cell strong ${tone}`} data-testid="position-r">{inR(r)}</td>
-      <td>{progress === null ? "–" : <progress max={1} value={progress} aria-label={`${Math.round(progress * 100)} percent of the way from stop to target`} />}</td>
-      <td className="muted">{utc(position.entry_time)}</td>
-    </tr>
-  );
+      </>
+    ),
+  },
+  { id: "side", header: "Side", cell: ({ position }) => <Side side={position.direction} /> },
+  {
+    id: "strategy",
+    header: "Strategy",
+    cell: ({ position }) => (
+      <>
+        {strategyTitle(position.strategy)} <DefaultsBadge shown={position.default_parameters} />
+      </>
+    ),
+  },
+  { id: "quantity", header: "Quantity", figure: true, cell: ({ position, digits }) => decimal(position.quantity, digits.quantityDigits) },
+  price("entry"),
+  price("stop"),
+  price("target"),
+  {
+    id: "now",
+    header: "Now",
+    figure: true,
+    cell: ({ price, digits }) => <span data-testid="position-now">{price === null ? "–" : number(price, digits.priceDigits)}</span>,
+  },
+  {
+    id: "profit",
+    header: "Unrealised",
+    figure: true,
+    cell: ({ profit, r }) => <span className={tone(r)}>{profit === null ? "–" : number(profit, 2, { sign: true })}</span>,
+  },
+  {
+    id: "r",
+    header: "R",
+    figure: true,
+    cell: ({ r }) => (
+      <span className={`strong ${tone(r)}`} data-testid="position-r">
+        {inR(r)}
+      </span>
+    ),
+  },
+  { id: "progress", header: "Stop → target", cell: ({ position, price }) => <Progress progress={progressOf(position, price)} /> },
+  { id: "since", header: "Since", cell: ({ position }) => <Moment time={position.entry_time} /> },
+];
+
+const closeColumn = (close: (position: ActivePosition) => void): Column<Line> => ({
+  id: "close",
+  header: "Close",
+  pinned: true,
+  cell: ({ position }) => (
+    <button type="button" onClick={() => close(position)} aria-label={`Close the ${position.direction} ${position.symbol} position`}>
+      Close…
+    </button>
+  ),
+});
+
+function Progress({ progress }: { progress: number | null }) {
+  if (progress === null) return <>–</>;
+  return <progress max={1} value={progress} aria-label={`${Math.round(progress * 100)} percent of the way from stop to target`} />;
 }

@@ -14,7 +14,7 @@ from tradepulse.api.models import EquityHistory, EquityPoint, Money, PortfolioSu
 from tradepulse.api.routing import noun_router
 from tradepulse.domain.market import MarketKey
 from tradepulse.domain.orders import OrderStatus
-from tradepulse.ports import JsonObject
+from tradepulse.domain.risk import HoldCause, LockCause, NotReadyCause, RiskState
 
 router = noun_router("portfolio")
 
@@ -158,12 +158,68 @@ async def oco_orders(services: ServicesDep, book: BookDep) -> list[OcoOrder]:
     ]
 
 
+class HoldLine(View):
+    """One reason for not being active."""
+
+    cause: HoldCause
+    state: RiskState
+    reason: str
+    since: Time
+    until: Time | None = Field(description="null: only a person lifts it, with a reason")
+
+
+class MissingLine(View):
+    """Something that entries need and are without; exits and protection pass."""
+
+    cause: NotReadyCause
+    reason: str
+    since: Time
+
+
+class LockedMarket(View):
+    exchange: str
+    symbol: str
+
+
+class LockLine(View):
+    """No entries until then, on one market or on all."""
+
+    cause: LockCause
+    market: LockedMarket | None = Field(description="null: all markets")
+    reason: str
+    since: Time
+    until: Time
+
+
+class LimitLine(View):
+    limit: str
+    about: str = Field(description="the symbol, asset or exchange that it limits, if it is about one")
+    used: Money
+    allowed: Money
+    share: float = Field(description="of what is allowed; above 1 nothing is added")
+
+
+class RiskReport(View):
+    book: str
+    traded: bool = Field(description="a trader runs it now")
+    begun: bool
+    time: Time = Field(description="of the book's last event; 0 while there is none")
+    state: RiskState
+    holds: list[HoldLine]
+    not_ready: list[MissingLine]
+    locks: list[LockLine]
+    day_began_with: Money = Field(description="equity at 00:00 UTC, which the day's loss is measured from")
+    peak: Money = Field(description="highest equity, which the drawdown is measured from")
+    equity: Money | None
+    limits: list[LimitLine] | None = Field(description="null while the book has not begun")
+
+
 @router.get("/risk-management")
-async def risk_management(services: ServicesDep, book: BookDep) -> JsonObject:
+async def risk_management(services: ServicesDep, book: BookDep) -> RiskReport:
     """State of trading, what holds it, locks on entries, and the limits with the share of each that is used."""
     if book is None:
         raise NotFoundError("No book has begun yet.", "Start paper trading with: tradepulse up")
-    return await services.risk_report(book)
+    return RiskReport.model_validate(await services.risk_report(book))
 
 
 class WalletTrade(View):

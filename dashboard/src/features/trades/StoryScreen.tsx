@@ -1,36 +1,27 @@
 import { useQuery } from "@tanstack/react-query";
-import { useEffect, useRef } from "react";
+import { Link, useParams } from "@tanstack/react-router";
+import { useBook } from "../../app/book";
+import { usePrecision } from "../../app/precision";
+import { Moment } from "../../app/times";
 import { Answered } from "../../components/Answered";
 import { DefaultsBadge } from "../../components/DefaultsBadge";
+import { Page } from "../../components/Page";
 import type { TradeStory } from "../../generated/api";
-import { decimal, inR, strategyTitle, utc } from "../../lib/format";
-import type { Precision } from "../../lib/precision";
+import { decimal, inR, strategyTitle } from "../../lib/format";
 import { queries } from "../../lib/queries";
 import { ConditionTable } from "../patterns/ConditionTable";
 
-interface DialogProps {
-  tradeId: string;
-  precision: Precision;
-  close: () => void;
-}
-
 /** A trade from the setup that caused it to the last entry in the ledger. */
-export function TradeStoryDialog({ tradeId, precision, close }: DialogProps) {
-  const dialog = useRef<HTMLDialogElement>(null);
-  const story = useQuery(queries.story(tradeId));
-  useEffect(() => dialog.current?.showModal(), []);
+export function StoryScreen() {
+  const { tradeId } = useParams({ from: "/journal/$tradeId" });
+  const story = useQuery(queries.story(useBook(), tradeId));
+  const precision = usePrecision();
   return (
-    <dialog ref={dialog} onClose={close} aria-labelledby="story-title" data-testid="story">
-      <header className="panel-head">
-        <h2 id="story-title">Story of the trade</h2>
-        <button type="button" className="icon-button" onClick={() => dialog.current?.close()} aria-label="Close">
-          ✕
-        </button>
-      </header>
-      <div className="dialog-body">
+    <Page title="Story of a trade" about={<Link to="/journal">Back to the journal</Link>}>
+      <section className="panel" data-testid="story" aria-label="Story of the trade">
         <Answered query={story}>{(data) => <Story story={data} digits={precision(data.exchange, data.symbol).priceDigits} />}</Answered>
-      </div>
-    </dialog>
+      </section>
+    </Page>
   );
 }
 
@@ -39,13 +30,13 @@ function Story({ story, digits }: { story: TradeStory; digits: number }) {
   return (
     <ol className="story">
       <li>
-        <h3>
+        <h2>
           Setup · {strategyTitle(story.strategy)} <DefaultsBadge shown={story.default_parameters} /> · {story.direction} {story.symbol} {story.timeframe}
-        </h3>
+        </h2>
         {story.setup ? (
           <>
             <p>
-              {utc(story.setup.found_at)} UTC, {story.setup.regime} regime. {story.setup.explanation}
+              <Moment time={story.setup.found_at} />, {story.setup.regime} regime. {story.setup.explanation}
             </p>
             <ConditionTable conditions={story.setup.conditions} />
           </>
@@ -54,14 +45,14 @@ function Story({ story, digits }: { story: TradeStory; digits: number }) {
         )}
       </li>
       <li>
-        <h3>Orders</h3>
+        <h2>Orders</h2>
         <table>
           <thead>
             <tr>
               <th scope="col">Role</th>
               <th scope="col">Status</th>
               <th scope="col" className="figure-cell">Price</th>
-              <th scope="col">Intended (UTC)</th>
+              <th scope="col">Intended</th>
               <th scope="col">Reason</th>
             </tr>
           </thead>
@@ -71,7 +62,7 @@ function Story({ story, digits }: { story: TradeStory; digits: number }) {
                 <th scope="row">{order.role}</th>
                 <td>{order.status}</td>
                 <td className="figure-cell">{order.price == null ? "market" : price(order.price)}</td>
-                <td>{utc(order.intended_at, { seconds: true })}</td>
+                <td><Moment time={order.intended_at} seconds /></td>
                 <td className="muted">{order.reason || "–"}</td>
               </tr>
             ))}
@@ -79,7 +70,7 @@ function Story({ story, digits }: { story: TradeStory; digits: number }) {
         </table>
       </li>
       <li>
-        <h3>Fills</h3>
+        <h2>Fills</h2>
         <table>
           <thead>
             <tr>
@@ -87,7 +78,7 @@ function Story({ story, digits }: { story: TradeStory; digits: number }) {
               <th scope="col" className="figure-cell">Price</th>
               <th scope="col" className="figure-cell">Quantity</th>
               <th scope="col" className="figure-cell">Fee</th>
-              <th scope="col">Time (UTC)</th>
+              <th scope="col">Time</th>
             </tr>
           </thead>
           <tbody>
@@ -97,19 +88,19 @@ function Story({ story, digits }: { story: TradeStory; digits: number }) {
                 <td className="figure-cell">{price(fill.price)}</td>
                 <td className="figure-cell">{fill.quantity ?? "–"}</td>
                 <td className="figure-cell">{decimal(fill.fee, 4)}</td>
-                <td>{utc(fill.time, { seconds: true })}</td>
+                <td><Moment time={fill.time} seconds /></td>
               </tr>
             ))}
           </tbody>
         </table>
       </li>
       <li>
-        <h3>
+        <h2>
           Result · {story.exit_reason} at {price(story.exit_price)} ·{" "}
           <span className={story.r_multiple > 0 ? "gain" : "loss"}>
             {inR(story.r_multiple)}, {decimal(story.profit, 2, { sign: true })} after {decimal(story.fees, 2)} fees
           </span>
-        </h3>
+        </h2>
         <p className="muted">{story.ledger.length} ledger entries account for it.</p>
       </li>
     </ol>
