@@ -84,6 +84,7 @@ async def _serve(settings: Settings, *, as_json: bool) -> None:
         async with (
             signals_to(stop),
             bootstrap.open_application(settings) as app,
+            bootstrap.on_this_schema(app),
             supervisor().watching(),
         ):
             ready = partial(_announce, settings, app.database_label, await _set_up_token(app), as_json=as_json)
@@ -114,6 +115,7 @@ async def _up(settings: Settings, *, train: bool | None, as_json: bool) -> None:
             tell("Starting the database ...")
             async with (
                 bootstrap.open_application(settings) as app,
+                bootstrap.on_this_schema(app),
                 supervisor().watching(),
                 bootstrap.notifying(settings.notifications, app.clock) as notifier,
             ):
