@@ -26,6 +26,7 @@ NEW_USER = {"name": "Eve", "password": "four random words", "role": "viewer"}
 NEW_KEY = {"name": "bot", "scopes": ["read"]}
 WALLET_KEY = {"wallet": "main", "api_key": "key-of-the-wallet", "secret": "a-secret-that-nobody-sees-again"}
 WHY = {"reason": "news"}
+RANGES = WHY | {"ranges": {"reward_risk": {"low": 2, "high": 3}}}
 ASKED = Request(BOOK, RequestKind.HALT, "Ada", "news", "k", 1)
 CANDLES = "exchange=simulated&symbol=BTC-USDT&timeframe=1m"
 
@@ -315,6 +316,14 @@ ROWS: dict[Operation, Row] = {
     ("GET", "/api/patterns/setups/{setup_id}/similar"): Row(V, UNKNOWN, given=_setup, belongs=TRADES_OF_BOOKS),
     ("GET", "/api/patterns/{strategy_id}"): Row(V, UNKNOWN, given=_strategy, belongs=KNOWLEDGE),
     ("GET", "/api/patterns/{strategy_id}/parameters"): Row(V, UNKNOWN, given=_strategy, belongs=KNOWLEDGE),
+    ("PUT", "/api/patterns/{strategy_id}/parameters"): Row(
+        T,
+        Refused(Code.INVALID_VALUE, body=RANGES | {"ranges": {"reward_risk": {"low": 3, "high": 2}}}),
+        body=RANGES,
+        given=_strategy,
+        belongs=KNOWLEDGE,
+    ),
+    ("GET", "/api/patterns/{strategy_id}/parameters/versions"): Row(V, UNKNOWN, given=_strategy, belongs=KNOWLEDGE),
     # analytics
     ("GET", "/api/analytics/candles"): Row(
         V, Refused(Code.INVALID_REQUEST, query=CANDLES + "&limit=0"), query=CANDLES, belongs=STORED
