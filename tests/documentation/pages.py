@@ -6,8 +6,11 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-MARK = "<!-- runnable -->"
-BLOCK = re.compile(rf"^(?P<mark>{MARK}\n+)?```(?P<language>\w*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
+MARK = re.compile(r"^<!-- (runnable|runnable after up) -->$", re.MULTILINE)
+BLOCK = re.compile(
+    r"^(?:<!-- (?P<mark>runnable|runnable after up) -->\n)?```(?P<language>\w*)\n(?P<text>.*?)^```$",
+    re.MULTILINE | re.DOTALL,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +19,7 @@ class Block:
     line: int
     language: str
     text: str
-    runnable: bool
+    mark: str | None
 
     def __str__(self) -> str:
         return f"{self.page.relative_to(ROOT)}:{self.line}"
@@ -25,6 +28,6 @@ class Block:
 def blocks_of(page: Path) -> list[Block]:
     text = page.read_text(encoding="utf-8")
     return [
-        Block(page, text.count("\n", 0, found.start()) + 1, found["language"], found["text"], bool(found["mark"]))
+        Block(page, text.count("\n", 0, found.start()) + 1, found["language"], found["text"], found["mark"])
         for found in BLOCK.finditer(text)
     ]
