@@ -20,7 +20,7 @@ from tradepulse.bootstrap.heartbeat import Heartbeats
 from tradepulse.bootstrap.installation import Installation, key_json, wallet_json
 from tradepulse.bootstrap.live import chosen_wallets, run_live
 from tradepulse.bootstrap.notifications import Notifier, channel_of, notifying
-from tradepulse.bootstrap.paper import paper_book, refuse_other_exchanges, run_paper
+from tradepulse.bootstrap.paper import paper_book, refuse_other_exchanges, run_paper, store_simulated_history
 from tradepulse.bootstrap.paper_wallets import run_paper_wallets
 from tradepulse.bootstrap.requests import answer_to, ask, is_traded, risk_report
 from tradepulse.bootstrap.retention import remove_what_is_old
@@ -80,6 +80,7 @@ __all__ = [
     "run_paper",
     "run_paper_wallets",
     "signing_key",
+    "store_simulated_history",
     "sync_database_schema",
     "wallet_json",
 ]
