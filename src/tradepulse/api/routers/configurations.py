@@ -54,7 +54,7 @@ async def export_configurations(
     """Configurations with their evidence as one document."""
     found = await services.trained.list(symbol=symbol, exchange=exchange, active=active)
     if not found:
-        raise NotFoundError("There is no such configuration.", "GET /api/training/configurations lists those there are.")
+        raise NotFoundError("There is no such configuration.", "GET /api/training/configurations lists them.")
     return ExportedDocument(document=await services.trained.export(found))
 
 
