@@ -1659,6 +1659,30 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/training/configuration-documents": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Export Configurations
+         * @description Configurations with their evidence as one document.
+         */
+        get: operations["export_configurations_api_training_configuration_documents_get"];
+        put?: never;
+        /**
+         * Import Configurations
+         * @description What was new in the document: inactive, in validation. All of it is checked before any of it is stored.
+         */
+        post: operations["import_configurations_api_training_configuration_documents_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/training/configurations": {
         parameters: {
             query?: never;
@@ -1730,6 +1754,26 @@ export interface paths {
          * @description Take it out of force; it can be activated again.
          */
         post: operations["deactivate_api_training_configurations__configuration_id__deactivate_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/training/configurations/{configuration_id}/rollback": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Rollback
+         * @description Put that version into force again that was in force before this one, which must be in force.
+         */
+        post: operations["rollback_api_training_configurations__configuration_id__rollback_post"];
         delete?: never;
         options?: never;
         head?: never;
@@ -2900,6 +2944,16 @@ export interface components {
          * @enum {string}
          */
         ExitReason: "stop" | "target" | "time" | "manual" | "unprotected";
+        /** ExportedDocument */
+        ExportedDocument: {
+            /**
+             * Document
+             * @description can be imported elsewhere, here or with the command line
+             */
+            document: {
+                [key: string]: unknown;
+            };
+        };
         /** FillLine */
         FillLine: {
             /** Client Id */
@@ -3030,6 +3084,14 @@ export interface components {
              * @description null: only a person lifts it, with a reason
              */
             until: number | null;
+        };
+        /** ImportedDocument */
+        ImportedDocument: {
+            /**
+             * Text
+             * @description as it was exported, unchanged: its hash is checked
+             */
+            text: string;
         };
         /**
          * ImportFiles
@@ -4256,6 +4318,15 @@ export interface components {
              * @description default: the first book
              */
             book?: string | null;
+        };
+        /** RollbackReason */
+        RollbackReason: {
+            /**
+             * Reason
+             * @description kept in the configuration's life
+             * @default
+             */
+            reason: string;
         };
         /**
          * ScheduleLine
@@ -5606,6 +5677,7 @@ export type EquityHistory = components['schemas']['EquityHistory'];
 export type EquityPoint = components['schemas']['EquityPoint'];
 export type ExchangeLine = components['schemas']['ExchangeLine'];
 export type ExitReason = components['schemas']['ExitReason'];
+export type ExportedDocument = components['schemas']['ExportedDocument'];
 export type FillLine = components['schemas']['FillLine'];
 export type GapLine = components['schemas']['GapLine'];
 export type Gaps = components['schemas']['Gaps'];
@@ -5614,6 +5686,7 @@ export type HoldCause = components['schemas']['HoldCause'];
 export type Holding = components['schemas']['Holding'];
 export type Holdings = components['schemas']['Holdings'];
 export type HoldLine = components['schemas']['HoldLine'];
+export type ImportedDocument = components['schemas']['ImportedDocument'];
 export type ImportFiles = components['schemas']['ImportFiles'];
 export type IntervalLine = components['schemas']['IntervalLine'];
 export type InvalidField = components['schemas']['InvalidField'];
@@ -5689,6 +5762,7 @@ export type RiskReport = components['schemas']['RiskReport'];
 export type RiskState = components['schemas']['RiskState'];
 export type Role = components['schemas']['Role'];
 export type RollBack = components['schemas']['RollBack'];
+export type RollbackReason = components['schemas']['RollbackReason'];
 export type ScheduleLine = components['schemas']['ScheduleLine'];
 export type ScheduleSwitch = components['schemas']['ScheduleSwitch'];
 export type Scope = components['schemas']['Scope'];
@@ -9007,6 +9081,82 @@ export interface operations {
             503: components["responses"]["Problem503"];
         };
     };
+    export_configurations_api_training_configuration_documents_get: {
+        parameters: {
+            query?: {
+                /** @description only those in force, or not */
+                active?: boolean | null;
+                /** @description ccxt id */
+                exchange?: string | null;
+                /** @description BTC/USDT, BTC-USDT or BTC%2FUSDT */
+                symbol?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExportedDocument"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    import_configurations_api_training_configuration_documents_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description the same key and body: done once */
+                "Idempotency-Key"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ImportedDocument"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Configurations"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
     configurations_api_training_configurations_get: {
         parameters: {
             query?: {
@@ -9138,6 +9288,46 @@ export interface operations {
         requestBody: {
             content: {
                 "application/json": components["schemas"]["Reason"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConfigurationLine"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    rollback_api_training_configurations__configuration_id__rollback_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description the same key and body: done once */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                configuration_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RollbackReason"];
             };
         };
         responses: {

@@ -390,6 +390,10 @@ class ExchangeLine(TypedDict):
 ExitReason = Literal["stop", "target", "time", "manual", "unprotected"]
 
 
+class ExportedDocument(TypedDict):
+    document: dict[str, Any]
+
+
 class FillLine(TypedDict):
     fill_id: str
     client_id: str
@@ -454,6 +458,10 @@ class ImportFiles(TypedDict):
     exchange: NotRequired[str | None]
     symbol: NotRequired[str | None]
     timeframe: NotRequired[str | None]
+
+
+class ImportedDocument(TypedDict):
+    text: str
 
 
 class IntervalLine(TypedDict):
@@ -975,6 +983,10 @@ Role = Literal["viewer", "trader", "admin"]
 
 class RollBack(TypedDict):
     book: NotRequired[str | None]
+
+
+class RollbackReason(TypedDict):
+    reason: NotRequired[str]
 
 
 class ScheduleLine(TypedDict):
@@ -2103,6 +2115,26 @@ class Operations:
         )
         return answer
 
+    def training_export_configurations(
+        self, *, exchange: str | None = None, active: bool | None = None, symbol: str | None = None
+    ) -> ExportedDocument:
+        """Configurations with their evidence as one document."""
+        answer: ExportedDocument = self._ask(
+            "GET",
+            "/api/training/configuration-documents",
+            query={"exchange": exchange, "active": active, "symbol": symbol},
+        )
+        return answer
+
+    def training_import_configurations(
+        self, body: ImportedDocument, *, idempotency_key: str | None = None
+    ) -> Configurations:
+        """What was new in the document: inactive, in validation. All of it is checked before any of it is stored."""
+        answer: Configurations = self._ask(
+            "POST", "/api/training/configuration-documents", body=body, idempotency_key=idempotency_key
+        )
+        return answer
+
     def training_configurations(
         self,
         *,
@@ -2155,6 +2187,19 @@ class Operations:
         answer: ConfigurationLine = self._ask(
             "POST",
             "/api/training/configurations/{configuration_id}/deactivate",
+            names={"configuration_id": configuration_id},
+            body=body,
+            idempotency_key=idempotency_key,
+        )
+        return answer
+
+    def training_rollback(
+        self, configuration_id: str, body: RollbackReason, *, idempotency_key: str | None = None
+    ) -> ConfigurationLine:
+        """Put that version into force again that was in force before this one, which must be in force."""
+        answer: ConfigurationLine = self._ask(
+            "POST",
+            "/api/training/configurations/{configuration_id}/rollback",
             names={"configuration_id": configuration_id},
             body=body,
             idempotency_key=idempotency_key,

@@ -1,5 +1,6 @@
 """Training over the API: jobs, what is traded where, configurations with their evidence, and the regimes of now."""
 
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -9,6 +10,7 @@ from tests.integration.api.scenario import Scenario
 
 from tradepulse.domain.market import SeriesKey, Timeframe
 from tradepulse.domain.training import Combination, Configuration, JobState, Origin, Stage
+from tradepulse.policy.configuration_documents import document_of
 from tradepulse.strategies import STRATEGIES
 
 Json = dict[str, Any]
@@ -195,6 +197,47 @@ async def test_configuration_when_activated_and_deactivated_then_its_life_and_th
         ("Tom", "configuration deactivated"),
         ("Tom", "configuration activated"),
     ]
+
+
+async def test_configuration_when_rolled_back_then_the_version_before_is_in_force_and_the_audit_log_tells_who(
+    trader: httpx.AsyncClient,
+    client: httpx.AsyncClient,
+    admin: httpx.AsyncClient,
+    scenario: Scenario,
+    configuration: str,
+) -> None:
+    later = (await scenario.configurations.add(CONFIGURATION, reason="for the test")).configuration_id
+    path = "/api/training/configurations"
+    for one in (configuration, later):
+        await trader.post(f"{path}/{one}/activate", json={"reason": "a test"})
+    assert (await client.post(f"{path}/{later}/rollback", json={})).status_code == 403
+    moved = (await trader.post(f"{path}/{later}/rollback", json={"reason": "it was better"})).json()
+    assert (moved["configuration_id"], moved["active"]) == (configuration, True)
+    in_force = (await trader.get(f"{path}?active=true")).json()["items"]
+    assert [line["configuration_id"] for line in in_force] == [configuration]
+    assert (await trader.post(f"{path}/{later}/rollback", json={})).status_code == 409
+    assert (await trader.post(f"{path}/unknown/rollback", json={})).status_code == 404
+    audit = (await admin.get("/api/auth/audit")).json()["items"]
+    assert ("Tom", "configuration rolled back", configuration) in {
+        (line["actor"], line["action"], line["subject"]) for line in audit
+    }
+
+
+async def test_configurations_when_imported_then_inactive_once_and_exported_as_they_came(
+    trader: httpx.AsyncClient, client: httpx.AsyncClient
+) -> None:
+    path = "/api/training/configuration-documents"
+    assert (await client.get(path)).status_code == 404
+    sent = replace(CONFIGURATION, configuration_id="elsewhere", version=3, stage=Stage.MATURE)
+    text = json.dumps(document_of([sent], 5, "another version"))
+    changed = await trader.post(path, json={"text": text.replace("mature", "confirmation")})
+    assert (changed.status_code, "hash" in changed.json()["detail"]) == (400, True), changed.text
+    assert (await client.post(path, json={"text": text})).status_code == 403
+    added = (await trader.post(path, json={"text": text})).json()["items"]
+    assert [(line["active"], line["stage"], line["origin"]) for line in added] == [(False, "validation", "imported")]
+    assert (await trader.post(path, json={"text": text})).json() == {"items": []}
+    exported = (await client.get(f"{path}?symbol=BTC-USDT")).json()["document"]
+    assert [entry["values"] for entry in exported["configurations"]] == [dict(CONFIGURATION.values)]
 
 
 async def test_configuration_when_it_is_unknown_retired_or_asked_for_by_a_viewer_then_refused(
