@@ -19,7 +19,7 @@ export npm_config_fund := false
 export npm_config_audit := false
 export npm_config_update_notifier := false
 
-.PHONY: help run setup setup-dev dashboard test test-python test-dashboard check format package bench honesty chaos lock clean
+.PHONY: help run setup setup-dev dashboard docs test test-python test-dashboard check format package bench honesty chaos lock clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | column -t -s '|' 2>/dev/null || grep '##' Makefile
@@ -82,6 +82,7 @@ check: setup-dev $(STAMPS)/node-modules  ## lint, types, architecture, dashboard
 	$(NODE) npm --prefix dashboard run typecheck
 	$(NODE) $(BIN)/python dashboard/generate.py --check
 	$(BIN)/python ops/generate_client.py --check
+	$(BIN)/python ops/generate_docs.py --check
 
 format: setup-dev  ## format the Python sources
 	$(BIN)/ruff check --fix .
@@ -89,6 +90,10 @@ format: setup-dev  ## format the Python sources
 
 package: setup-dev dashboard  ## wheel and source archive with the dashboard inside, and what they are made of (SBOM), in dist/
 	@ops/package.sh
+
+docs: setup-dev  ## these pages as a site, in build/site; a link that leads nowhere fails it
+	@$(BIN)/python ops/generate_docs.py
+	@$(BIN)/zensical build --strict --clean
 
 bench: setup-dev  ## measure speed side by side and print it; nothing is promised (ARGS=--quick: under a minute)
 	@$(BIN)/python -m benchmarks $(ARGS)
@@ -106,5 +111,5 @@ lock: setup-dev  ## resolve the dependencies anew and write requirements/*.lock
 	@$(LOCK) --output-file requirements/node.lock requirements/node.in
 
 clean:  ## remove everything that was installed or built here; data stays where it is
-	rm -rf dist $(VENV) $(DASHBOARD) dashboard/node_modules .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf build .cache dist $(VENV) $(DASHBOARD) dashboard/node_modules .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	find src tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true

@@ -15,7 +15,8 @@ find_tradepulse() {
         # Deployed: with the settings of the server.
         TRADEPULSE=$root/venv/bin/tradepulse
         settings=$(cd "$root/../../config" && pwd)
-    elif TRADEPULSE=$(command -v tradepulse); then
+    # Without our own function of that name, which would be found first and call itself.
+    elif TRADEPULSE=$(unset -f tradepulse && command -v tradepulse); then
         :
     elif [ -x "$root/.venv/bin/tradepulse" ]; then
         TRADEPULSE=$root/.venv/bin/tradepulse

@@ -70,11 +70,10 @@ async def run_paper(
 
 class _PaperTrader:
     def __init__(self, app: Application, observers: Iterable[Observer], sleep: Sleep, told: Told) -> None:
-        simulated = app.settings.simulated
         self._app = app
         self._told = told
-        self._market = SimulatedMarket(simulated.seed, simulated.symbols, GENESIS)
-        self._start = GENESIS + simulated.history_days * DAY
+        self._market = _simulated_market(app)
+        self._start = _end_of_history(app)
         self._series = _traded_series(app, self._market)
         self._exchange = self._venue(sleep)
         self._problems: dict[str, str] = {}
@@ -85,7 +84,7 @@ class _PaperTrader:
             self._bus.subscribe(observer)
 
     async def work(self, train: bool | None) -> None:
-        await _store_history(self._app, self._market, self._start)
+        await store_simulated_history(self._app)
         renewed = await self._renew_jobs_of_other_code({AUTHOR} if train is False else {AUTHOR, MAIN_JOB})
         if train is not False:
             await self._train(again=bool(train) or renewed)
@@ -282,8 +281,17 @@ def _traded_series(app: Application, market: SimulatedMarket) -> tuple[SeriesKey
     )
 
 
-async def _store_history(app: Application, market: SimulatedMarket, until: int) -> None:
+def _simulated_market(app: Application) -> SimulatedMarket:
+    return SimulatedMarket(app.settings.simulated.seed, app.settings.simulated.symbols, GENESIS)
+
+
+def _end_of_history(app: Application) -> int:
+    return GENESIS + app.settings.simulated.history_days * DAY
+
+
+async def store_simulated_history(app: Application) -> None:
     """Past candles of the simulated market, written once; what is stored already must be the same market."""
+    market, until = _simulated_market(app), _end_of_history(app)
     for key, spec in market.specs.items():
         await app.candles.write_market(spec)
         series = SeriesKey(key.exchange, key.symbol, Timeframe.M1)

@@ -32,6 +32,7 @@ def register(app: typer.Typer) -> None:
     app.command("download-data")(download_data)
     app.command("import-data")(import_data)
     app.command("list-data")(list_data)
+    app.command("simulate-data")(simulate_data)
 
 
 def download_data(
@@ -190,11 +191,31 @@ def list_data(as_json: AsJson = False) -> None:
         async with bootstrap.open_application(settings) as app:
             return await app.candles.coverage()
 
-    coverage = run(work())
+    _show_coverage(run(work()), as_json=as_json)
+
+
+def simulate_data(as_json: AsJson = False) -> None:
+    """Write the history of the simulated market, as the first start of 'up' does: candles to try everything on.
+
+    They are marked SIMULATED and have no edge. What is stored already is left as it is.
+    """
+    from tradepulse import bootstrap
+
+    settings = settings_for_command()
+
+    async def work() -> list[SeriesCoverage]:
+        async with bootstrap.open_application(settings) as app:
+            await bootstrap.store_simulated_history(app)
+            return [entry for entry in await app.candles.coverage() if entry.simulated]
+
+    _show_coverage(run(work()), as_json=as_json)
+
+
+def _show_coverage(coverage: list[SeriesCoverage], *, as_json: bool) -> None:
     if as_json:
         show_json([_coverage_json(entry) for entry in coverage])
     elif not coverage:
-        show_line("No candles are stored yet. Try: tradepulse download-data --help")
+        show_line("No candles are stored yet. Try: tradepulse simulate-data, or: tradepulse download-data --help")
     else:
         show_table(["series", "candles#", "from (UTC)", "to (UTC)", "missing#", "origin"], map(_row, coverage))
 

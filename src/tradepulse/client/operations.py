@@ -31,6 +31,25 @@ class ActivePosition(TypedDict):
     default_parameters: bool
 
 
+class AllowedParameterLine(TypedDict):
+    name: str
+    kind: Literal["int", "float", "choice"]
+    default: int | float | str
+    description: str
+    low: float
+    high: float
+    choices: list[str]
+    allowed: RangeLine | None
+
+
+class AllowedRangeLine(TypedDict):
+    strategy: str
+    parameter: str
+    low: float
+    high: float
+    choices: list[str]
+
+
 Answer = Literal["own", "parent", "defaults", "do not trade"]
 
 
@@ -735,6 +754,11 @@ class Page_PolicyLine(TypedDict):
     next_cursor: int | None
 
 
+class Page_RangesLine(TypedDict):
+    items: list[RangesLine]
+    next_cursor: int | None
+
+
 class Page_SetupLine(TypedDict):
     items: list[SetupLine]
     next_cursor: int | None
@@ -859,6 +883,33 @@ class ProgressLine(TypedDict):
     rate: float | None
     seconds_left: float | None
     part: str
+
+
+class RangeGiven(TypedDict):
+    low: NotRequired[float | None]
+    high: NotRequired[float | None]
+    choices: NotRequired[list[str]]
+
+
+class RangeLine(TypedDict):
+    low: float | None
+    high: float | None
+    choices: list[str]
+
+
+class RangesGiven(TypedDict):
+    ranges: dict[str, RangeGiven]
+    reason: str
+    version: NotRequired[int | None]
+
+
+class RangesLine(TypedDict):
+    strategy: str
+    version: int
+    ranges: dict[str, RangeLine]
+    set_by: str
+    set_at: int
+    reason: str
 
 
 class Readiness(TypedDict):
@@ -1247,6 +1298,7 @@ class TrainingJobLine(TypedDict):
     until: int | None
     points: int
     seed: int
+    ranges: list[AllowedRangeLine]
     units: int
     units_done: int
 
@@ -1269,6 +1321,7 @@ class TrainingJobStory(TypedDict):
     until: int | None
     points: int
     seed: int
+    ranges: list[AllowedRangeLine]
     units: int
     units_done: int
     parts: list[UnitLine]
@@ -1819,10 +1872,35 @@ class Operations:
         answer: StrategyLine = self._ask("GET", "/api/patterns/{strategy_id}", names={"strategy_id": strategy_id})
         return answer
 
-    def patterns_parameters(self, strategy_id: str) -> list[ParameterLine]:
-        """Its parameters with defaults and bounds."""
-        answer: list[ParameterLine] = self._ask(
+    def patterns_parameters(self, strategy_id: str) -> list[AllowedParameterLine]:
+        """Its parameters with defaults and bounds, and what of these the next training may use."""
+        answer: list[AllowedParameterLine] = self._ask(
             "GET", "/api/patterns/{strategy_id}/parameters", names={"strategy_id": strategy_id}
+        )
+        return answer
+
+    def patterns_set_parameters(
+        self, strategy_id: str, body: RangesGiven, *, idempotency_key: str | None = None
+    ) -> RangesLine:
+        """Set what the next training may use of the bounds. What is in force stays in force until it is replaced."""
+        answer: RangesLine = self._ask(
+            "PUT",
+            "/api/patterns/{strategy_id}/parameters",
+            names={"strategy_id": strategy_id},
+            body=body,
+            idempotency_key=idempotency_key,
+        )
+        return answer
+
+    def patterns_parameter_versions(
+        self, strategy_id: str, *, limit: int | None = None, cursor: int | None = None
+    ) -> Page_RangesLine:
+        """How its ranges were set, by whom and why, newest first."""
+        answer: Page_RangesLine = self._ask(
+            "GET",
+            "/api/patterns/{strategy_id}/parameters/versions",
+            names={"strategy_id": strategy_id},
+            query={"limit": limit, "cursor": cursor},
         )
         return answer
 

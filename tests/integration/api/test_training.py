@@ -280,3 +280,47 @@ async def test_market_regimes_when_asked_for_then_one_per_market_as_the_chart_sh
     assert found[0]["since"] == began
     assert (await client.get("/api/training/market-regimes?symbol=DOGE-USDT")).json()["items"] == []
     assert (await client.get("/api/training/market-regimes?timeframe=7m")).status_code == 400
+
+
+async def test_ranges_when_set_then_shown_kept_with_who_and_why_and_recorded_by_the_next_training(
+    trader: httpx.AsyncClient, admin: httpx.AsyncClient
+) -> None:
+    path = "/api/patterns/volume_breakout/parameters"
+    body = {"ranges": {"reward_risk": {"low": 2, "high": 3}}, "reason": "wide ones never paid", "version": 0}
+    told = (await trader.put(path, json=body)).json()
+    assert (told["version"], told["set_by"]) == (1, "Tom")
+    shown = {line["name"]: line for line in (await trader.get(path)).json()}
+    assert shown["reward_risk"]["allowed"] == {"low": 2.0, "high": 3.0, "choices": []}
+    assert (shown["reward_risk"]["low"], shown["min_reward_risk"]["allowed"]) == (1.5, None)
+    late = await trader.put(path, json=body)
+    assert (late.status_code, late.json()["code"]) == (409, "changed_meanwhile")
+    job = (await trader.post("/api/training/start-multi-dimensional", json=START)).json()
+    assert job["ranges"] == [
+        {"strategy": "volume_breakout", "parameter": "reward_risk", "low": 2.0, "high": 3.0, "choices": []}
+    ]
+    await trader.put(path, json=body | {"ranges": {}, "version": 1})
+    assert (await trader.get(f"/api/training/jobs/{job['job_id']}")).json()["ranges"] == job["ranges"]
+    versions = (await trader.get(f"{path}/versions?limit=1")).json()
+    assert ([one["version"] for one in versions["items"]], versions["next_cursor"]) == ([2], 2)
+    noted = (await admin.get("/api/auth/audit?limit=2")).json()["items"]
+    assert [(line["actor"], line["action"], line["facts"]["version"]) for line in noted] == [
+        ("Tom", "ranges of parameters set", 2),
+        ("Tom", "ranges of parameters set", 1),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("ranges", "status", "problem"),
+    [
+        ({"reward_risk": {"low": 0.1}}, 400, "may not reach to 0.1"),
+        ({"reward_risk": {"low": 3, "high": 2}}, 400, "holds no value"),
+        ({"reward_rsk": {"low": 2}}, 400, "reward_risk"),
+        ({"reward_risk": {"lo": 2}}, 422, "lo"),
+    ],
+)
+async def test_ranges_when_absurd_then_refused_naming_the_rule_and_none_is_set(
+    trader: httpx.AsyncClient, scenario: Scenario, ranges: Json, status: int, problem: str
+) -> None:
+    answer = await trader.put("/api/patterns/volume_breakout/parameters", json={"ranges": ranges, "reason": "a test"})
+    assert (answer.status_code, problem in answer.text) == (status, True), answer.text
+    assert (await scenario.ranges.in_force("volume_breakout")).version == 0
