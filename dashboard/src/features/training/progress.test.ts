@@ -8,7 +8,7 @@ const part = (state: UnitLine["state"], trials: number): UnitLine => ({
 const job: TrainingJobStory = {
   job_id: "j", state: "running", requested_by: "Tom", created_at: 0, started_at: 1000, finished_at: null, problem: null, code_version: "1",
   symbols: ["BTC/USDT"], exchanges: ["simulated"], strategies: ["htf_sweep"], market_regimes: ["bull"], timeframes: ["1m"], since: null, until: 5,
-  points: 64, seed: 7, units: 4, units_done: 2, parts: [part("done", 65), part("failed", 0), part("running", 0), part("queued", 0)],
+  ranges: [], points: 64, seed: 7, units: 4, units_done: 2, parts: [part("done", 65), part("failed", 0), part("running", 0), part("queued", 0)],
 };
 
 describe("the pace of a training job", () => {
