@@ -24,7 +24,7 @@ def looked_at(page: Page, server: Server) -> Page:
     return page
 
 
-def _faults(page: Page, what: str) -> list[str]:
+def grave_faults(page: Page, what: str) -> list[str]:
     expect(page.locator(".skeleton")).to_have_count(0)
     told = []
     for theme in ("dark", "light"):
@@ -40,11 +40,11 @@ def test_screens_have_no_grave_fault(looked_at: Page) -> None:
     for name in names:
         page.get_by_role("navigation").get_by_role("link", name=name, exact=True).click()
         expect(page.get_by_role("heading", level=1, name=name, exact=True)).to_be_visible()
-        faults += _faults(page, name)
+        faults += grave_faults(page, name)
     page.get_by_role("link", name="Journal").click()
     page.get_by_test_id("trades").locator("tbody a").first.click()
     expect(page.get_by_test_id("story")).to_be_visible()
-    assert faults + _faults(page, "a trade's story") == []
+    assert faults + grave_faults(page, "a trade's story") == []
     assert "Overview" in names
 
 
@@ -53,8 +53,8 @@ def test_dialog_on_real_money_has_no_grave_fault(looked_at: Page, server: Server
     page = looked_at
     page.get_by_role("button", name="Stop…").click()
     expect(page.get_by_role("dialog")).to_be_visible()
-    assert _faults(page, "a dialog") == []
+    assert grave_faults(page, "a dialog") == []
     page.reload()
     expect(page.get_by_test_id("mode")).to_have_text("LIVE")
     page.evaluate(AXE.read_text())
-    assert _faults(page, "the header of a live book") == []
+    assert grave_faults(page, "the header of a live book") == []

@@ -60,7 +60,7 @@ export function Plot({ label, x, time, series, format = String, formatX, height 
     };
   }, [x, time, series, format, formatX, height, palette, zone]);
 
-  return <div ref={host} className="plot" role="img" aria-label={label} />;
+  return <div ref={host} className="plot" role="img" aria-label={label} style={{ minHeight: height }} />;
 }
 
 const DAY = 86_400;

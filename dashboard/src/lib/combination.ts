@@ -13,7 +13,6 @@ export interface Combination extends Asset {
   regime: string;
 }
 
-export const STRATEGIES = ["htf_sweep", "volume_breakout", "divergence_capitulation"];
 export const REGIMES = ["bull", "bear", "sideways"];
 export const TIMEFRAMES = ["1m", "5m", "15m", "1h", "4h", "1d"];
 /** Of all regimes together: what a regime falls back to. */
@@ -34,6 +33,10 @@ export function combinationIn(search: Record<string, unknown>): Partial<Combinat
 
 export const isSame = (one: Partial<Combination>, other: Partial<Combination>): boolean =>
   one.exchange === other.exchange && one.symbol === other.symbol && one.timeframe === other.timeframe && one.strategy === other.strategy && one.regime === other.regime;
+
+/** The strategies among some combinations, in their order, as choices. */
+export const strategyOptions = (cells: { strategy: string }[]): { value: string; label: string }[] =>
+  [...new Set(cells.map((cell) => cell.strategy))].map((strategy) => ({ value: strategy, label: strategyTitle(strategy) }));
 
 export const regimeTitle = (regime: string): string => (regime === ANY_REGIME ? "all regimes" : regime);
 

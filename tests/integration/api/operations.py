@@ -3,8 +3,9 @@
 Whose the things are that an operation names by id is said with it: a user's own, or the installation's and why.
 """
 
+import json
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import httpx
@@ -18,6 +19,7 @@ from tests.integration.api.test_training import CONFIGURATION, START
 from tradepulse.api.errors import Code
 from tradepulse.domain.inbox import Request, RequestKind
 from tradepulse.domain.users import Role
+from tradepulse.policy.configuration_documents import document_of
 from tradepulse.shared.secrets import Credentials
 
 Json = Any
@@ -28,6 +30,7 @@ WALLET_KEY = {"wallet": "main", "api_key": "key-of-the-wallet", "secret": "a-sec
 WHY = {"reason": "news"}
 RANGES = WHY | {"ranges": {"reward_risk": {"low": 2, "high": 3}}}
 ASKED = Request(BOOK, RequestKind.HALT, "Ada", "news", "k", 1)
+DOCUMENT = json.dumps(document_of([replace(CONFIGURATION, configuration_id="elsewhere", version=1)], 5, "another"))
 CANDLES = "exchange=simulated&symbol=BTC-USDT&timeframe=1m"
 
 
@@ -179,6 +182,20 @@ async def _trained(world: World) -> Mapping[str, str]:
 async def _configuration(world: World) -> Mapping[str, str]:
     added = await world.scenario.configurations.add(CONFIGURATION, reason="for the test")
     return {"configuration_id": added.configuration_id}
+
+
+async def _followed_configuration(world: World) -> Mapping[str, str]:
+    """In force, after another one was."""
+    configurations = world.scenario.services.trained
+    before, after = await _configuration(world), await _configuration(world)
+    for one in (before, after):
+        await configurations.activate(one["configuration_id"], by="Ada", reason="for the test")
+    return after
+
+
+async def _nothing_named_but_a_configuration(world: World) -> Mapping[str, str]:
+    await _configuration(world)
+    return {}
 
 
 async def _parameters(_: World) -> Mapping[str, str]:
@@ -397,6 +414,15 @@ ROWS: dict[Operation, Row] = {
     ),
     ("POST", "/api/training/configurations/{configuration_id}/deactivate"): Row(
         T, Refused(Code.NOT_FOUND, ids="unknown", body={}), body={}, given=_configuration, belongs=KNOWLEDGE
+    ),
+    ("POST", "/api/training/configurations/{configuration_id}/rollback"): Row(
+        T, Refused(Code.NOT_FOUND, ids="unknown", body={}), body={}, given=_followed_configuration, belongs=KNOWLEDGE
+    ),
+    ("GET", "/api/training/configuration-documents"): Row(
+        V, Refused(Code.NOT_FOUND, query="symbol=DOGE-USDT"), given=_nothing_named_but_a_configuration
+    ),
+    ("POST", "/api/training/configuration-documents"): Row(
+        T, Refused(Code.INVALID_VALUE, body={"text": "{}"}), body={"text": DOCUMENT}
     ),
     ("GET", "/api/training/matrix"): Row(
         V,

@@ -4,10 +4,9 @@ import { ActionDialog, type Given } from "../../components/ActionDialog";
 import { Field } from "../../components/Field";
 import type { CoverageLine } from "../../generated/api";
 import { send } from "../../lib/api";
-import { STRATEGIES } from "../../lib/combination";
-import { strategyTitle } from "../../lib/format";
 import { offeredTimeframes } from "../../lib/intake";
 import { queries } from "../../lib/queries";
+import { strategyQueries } from "../strategies/queries";
 
 const NONE: CoverageLine[] = [];
 const nameOf = ({ exchange, symbol }: CoverageLine): string => `${symbol} on ${exchange}`;
@@ -17,6 +16,7 @@ const momentOf = (day: FormDataEntryValue | null): number | null => (day ? Date.
 export function StartDialog({ close }: { close: () => void }) {
   const client = useQueryClient();
   const series = useQuery(queries.coverage()).data?.series ?? NONE;
+  const strategies = useQuery(strategyQueries.all()).data ?? [];
   const markets = [...new Set(series.map(nameOf))].sort();
   const [chosen, choose] = useState<string | null>(null);
   const market = chosen ?? markets[0] ?? "";
@@ -48,10 +48,10 @@ export function StartDialog({ close }: { close: () => void }) {
     >
       <Field label="Strategy">
         {(control) => (
-          <select {...control} name="strategy">
-            {STRATEGIES.map((id) => (
-              <option key={id} value={id}>
-                {strategyTitle(id)}
+          <select {...control} name="strategy" required>
+            {strategies.map(({ strategy, title }) => (
+              <option key={strategy} value={strategy}>
+                {title}
               </option>
             ))}
           </select>

@@ -11,7 +11,7 @@ import { Panel } from "../../components/Panel";
 import { RegimeMatrix } from "../../components/RegimeMatrix";
 import { Switch } from "../../components/Switch";
 import type { ConfigurationLine, CoverageLine, MatrixLine, MatrixView } from "../../generated/api";
-import { ANY_REGIME, type Asset, combinationTitle, REGIMES, STRATEGIES } from "../../lib/combination";
+import { ANY_REGIME, type Asset, combinationTitle, REGIMES, strategyOptions } from "../../lib/combination";
 import { inR, percent, strategyTitle } from "../../lib/format";
 import { queries } from "../../lib/queries";
 import { ExportDialog, ImportDialog } from "./DocumentDialogs";
@@ -68,9 +68,10 @@ function DocumentButtons() {
 
 function MatrixPanel({ asset, assets }: { asset: Asset; assets: Asset[] }) {
   const navigate = useNavigate();
-  const [strategy, setStrategy] = useState(STRATEGIES[0] ?? "");
+  const [chosen, setStrategy] = useState<string | null>(null);
   const matrix = useQuery(configurationQueries.matrix(asset));
-  const options = STRATEGIES.map((id) => ({ value: id, label: strategyTitle(id) }));
+  const options = strategyOptions(matrix.data?.cells ?? []);
+  const strategy = chosen ?? options[0]?.value ?? "";
   const choose = (name: string): void => {
     const next = assets.find((one) => nameOf(one) === name);
     if (next) void navigate({ to: "/configurations", search: next, replace: true });

@@ -102,7 +102,18 @@ export interface Report {
   summary: { deployed: number; judged: number; families_passed: number; families: number };
 }
 
-export const reportIn = (answer: Answer<"/api/training/jobs/{job_id}/results">): Report => answer as unknown as Report;
+export function reportIn(answer: Answer<"/api/training/jobs/{job_id}/results">): Report {
+  const told = answer as unknown as Partial<Report>;
+  const combinations = told.combinations ?? [];
+  const families = told.families ?? [];
+  const counted = {
+    deployed: combinations.filter((one) => one.verdict === "deployed").length,
+    judged: combinations.length,
+    families_passed: families.filter((one) => one.verdict === "traded").length,
+    families: families.length,
+  };
+  return { combinations, families, left_out: told.left_out ?? [], honesty: told.honesty ?? {}, summary: { ...counted, ...told.summary } };
+}
 
 export const familyOf = (report: Report, { strategy, timeframe }: Pick<Combination, "strategy" | "timeframe">): FamilyReport | undefined =>
   report.families.find((family) => family.strategy === strategy && family.timeframe === timeframe);

@@ -1,17 +1,22 @@
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
+import { useState } from "react";
 import { useBook } from "../../app/book";
+import { Moment } from "../../app/times";
+import { mayTrade, useUser } from "../../app/who";
 import { Answered } from "../../components/Answered";
 import { type Column, DataTable } from "../../components/DataTable";
 import { Figure, Figures } from "../../components/Figures";
 import { Mark } from "../../components/Mark";
 import { Page } from "../../components/Page";
 import { Panel } from "../../components/Panel";
-import type { ConfigurationLine, ParameterLine, RequirementLine, StrategyLine, StrategyPerformance } from "../../generated/api";
+import type { AllowedParameterLine, ConfigurationLine, ParameterLine, RangesLine, RequirementLine, StrategyLine, StrategyPerformance } from "../../generated/api";
 import { regimeTitle } from "../../lib/combination";
 import { conditionTitle, inR, measured, percent } from "../../lib/format";
 import { configurationQueries } from "../configurations/queries";
 import { strategyQueries } from "./queries";
+import { RangesDialog } from "./RangesDialog";
+import { allowedInWords, boundsInWords } from "./ranges";
 
 export function StrategiesScreen() {
   const strategies = useQuery(strategyQueries.all());
@@ -45,11 +50,36 @@ function StrategyPanel({ strategy }: { strategy: StrategyLine }) {
         <summary>What it looks for ({strategy.conditions.length} conditions)</summary>
         <DataTable label={`Conditions of ${strategy.title}`} rows={strategy.conditions} columns={CONDITIONS} rowKey={(one) => one.name} />
       </details>
-      <details className="more">
-        <summary>Its parameters ({strategy.parameters.length})</summary>
-        <DataTable label={`Parameters of ${strategy.title}`} rows={strategy.parameters} columns={PARAMETERS} rowKey={(one) => one.name} />
-      </details>
+      <Parameters strategy={strategy} />
     </Panel>
+  );
+}
+
+function Parameters({ strategy }: { strategy: StrategyLine }) {
+  const mayChange = mayTrade(useUser());
+  const [isAsked, setAsked] = useState(false);
+  const parameters = useQuery(strategyQueries.parameters(strategy.strategy));
+  const versions = useQuery(strategyQueries.ranges(strategy.strategy)).data?.items;
+  return (
+    <details className="more">
+      <summary>Its parameters ({strategy.parameters.length})</summary>
+      <Answered query={parameters}>
+        {(data) => (
+          <>
+            <DataTable label={`Parameters of ${strategy.title}`} rows={data} columns={PARAMETERS} rowKey={(one) => one.name} />
+            {mayChange && versions && (
+              <p className="panel-note">
+                <button type="button" onClick={() => setAsked(true)}>
+                  Set allowed ranges…
+                </button>
+              </p>
+            )}
+            {isAsked && versions && <RangesDialog strategy={strategy} parameters={data} version={versions[0]?.version ?? 0} close={() => setAsked(false)} />}
+          </>
+        )}
+      </Answered>
+      {versions && versions.length > 0 && <DataTable label={`How the ranges of ${strategy.title} were set`} testid="ranges" rows={versions} columns={RANGES} rowKey={(one) => String(one.version)} />}
+    </details>
   );
 }
 
@@ -82,12 +112,21 @@ const CONDITIONS: Column<RequirementLine>[] = [
   { id: "weight", header: "Weight", figure: true, cell: (one) => measured(one.weight) },
 ];
 
-const PARAMETERS: Column<ParameterLine>[] = [
+const PARAMETERS: Column<AllowedParameterLine>[] = [
   { id: "name", header: "Parameter", rowHeader: true, cell: (one) => conditionTitle(one.name) },
   { id: "default", header: "Default", figure: true, cell: (one) => (typeof one.default === "number" ? measured(one.default) : one.default) },
-  { id: "range", header: "Allowed", figure: true, cell: (one) => (one.kind === "choice" ? one.choices.join(", ") : `${measured(one.low)} to ${measured(one.high)}`) },
+  { id: "bounds", header: "Bounds", figure: true, cell: boundsInWords },
+  { id: "allowed", header: "Next training may use", figure: true, cell: (one) => (one.allowed ? <Mark tone="special">{allowedInWords(one)}</Mark> : <span className="muted">{allowedInWords(one)}</span>) },
   { id: "kind", header: "Kind", cell: (one) => KINDS[one.kind] },
   { id: "description", header: "What it is", cell: (one) => <span className="told">{one.description}</span> },
+];
+
+const RANGES: Column<RangesLine>[] = [
+  { id: "version", header: "Version", rowHeader: true, figure: true, cell: (one) => one.version },
+  { id: "at", header: "Set", cell: (one) => <Moment time={one.set_at} /> },
+  { id: "by", header: "By", cell: (one) => one.set_by },
+  { id: "reason", header: "Reason", cell: (one) => <span className="told">{one.reason}</span> },
+  { id: "narrowed", header: "Narrowed", cell: (one) => <span className="told">{Object.keys(one.ranges).map(conditionTitle).join(", ") || "nothing"}</span> },
 ];
 
 const KINDS: Record<ParameterLine["kind"], string> = { int: "whole number", float: "number", choice: "choice" };

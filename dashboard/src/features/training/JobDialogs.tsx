@@ -46,8 +46,8 @@ export function AgainDialog({ job, close }: JobDialogProps) {
       title="Train the same again"
       explain={
         <p>
-          A job that has ended stays ended. A new one tries the same {job.points} parameter sets on the same {job.units} parts from the beginning. A search for a challenger is
-          not repeated. No money moves.
+          A job that has ended stays ended. A new one tries the same {job.points} parameter sets on the same {job.units} parts from the beginning. It looks within the
+          ranges that are allowed now; a search for a challenger is not repeated. No money moves.
         </p>
       }
       confirm="Start training"

@@ -129,9 +129,11 @@ const PARTS: Column<UnitLine>[] = [
   { id: "candles", header: "Candles", figure: true, sortBy: (part) => part.candles, cell: (part) => (part.candles > 0 ? number(part.candles, 0) : "–") },
   { id: "trials", header: "Trials", figure: true, sortBy: (part) => part.trials, cell: (part) => (part.trials > 0 ? number(part.trials, 0) : "–") },
   { id: "rate", header: "Trials/s", figure: true, sortBy: rateOf, cell: rateInFigures },
-  { id: "seconds", header: "Work", figure: true, sortBy: (part) => part.seconds, cell: (part) => (part.seconds > 0 ? span(part.seconds * 1000) : "–") },
+  { id: "seconds", header: "Work", figure: true, sortBy: (part) => part.seconds, cell: (part) => workOf(part.seconds) },
   { id: "told", header: "Who, or what was wrong", cell: (part) => part.problem ?? part.worker ?? "–" },
 ];
+
+const workOf = (seconds: number): string => (seconds === 0 ? "–" : seconds < 10 ? `${number(seconds, 2)} s` : span(seconds * 1000));
 
 function rateInFigures(part: UnitLine): string {
   const rate = rateOf(part);
