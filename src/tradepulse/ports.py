@@ -16,6 +16,7 @@ from tradepulse.domain.training import (
     Combination,
     Configuration,
     JobState,
+    RangesVersion,
     StageMove,
     TrainingJob,
     TrainingRequest,
@@ -681,6 +682,20 @@ class EmbeddingStore(Protocol):
 
     async def drop_other_models(self, timeframe: str, version: str) -> int:
         """Forget what other models made of this timeframe; how many setups that were."""
+        ...
+
+
+class ParameterRangeStore(Protocol):
+    """Versions of the allowed ranges of each strategy's parameters, numbered 1, 2, 3; a version never changes."""
+
+    async def add(self, ranges: RangesVersion) -> RangesVersion:
+        """``ranges.version`` is the next one; ``ChangedMeanwhileError`` where somebody else has taken it."""
+        ...
+
+    async def newest(self, strategy: str) -> RangesVersion | None: ...
+
+    async def history(self, strategy: str, *, limit: int = 50, before: int | None = None) -> list[RangesVersion]:
+        """Newest first; ``before`` is a version."""
         ...
 
 

@@ -216,4 +216,5 @@ async def test_commands_when_work_is_left_to_a_worker_then_watched_to_its_end_an
         "hourly-encoder": True,
         "hourly-policy": False,
         "nightly-backfill": True,
+        "nightly-retention": True,
     }

@@ -278,3 +278,21 @@ def test_configurations_when_exported_and_imported_then_the_same_document_is_not
     (tmp_path / "page.json").write_text("<html>")
     assert "not JSON" in ask("import-configurations page.json", 2)
     assert "cannot be read" in ask("import-configurations nothing.json", 2)
+
+
+def test_ranges_when_set_then_the_next_training_finds_nothing_outside_of_them(ask: Any, folder: Path) -> None:
+    told = ask("parameters htf_sweep --allow reward_risk=2.8..3 --allow max_bars_in_trade=..40 --reason dear --json")
+    assert told["version"] == 1
+    assert "2.8 to 3" in ask("parameters htf_sweep")
+    assert "'reward_risk=2' is not a range" in ask("parameters htf_sweep --allow reward_risk=2 --reason x", code=2)
+    assert "needs a reason" in ask("parameters htf_sweep --free reward_risk", code=2)
+    asked = "train -s WALK/USDT -t 1h --strategy htf_sweep --points 64 --threads 1 --seed 5 --json"
+    report, again = ask(asked), ask(asked)
+    assert report["job"]["request"]["ranges"][0]["parameter"] == "max_bars_in_trade"
+    found = [entry["values"] for entry in report["combinations"] if entry["values"]]
+    assert found
+    for values in found:
+        assert 2.8 <= values["reward_risk"] <= 3.0
+        assert 10 <= values["max_bars_in_trade"] <= 40
+    assert [entry["values"] for entry in again["combinations"] if entry["values"]] == found
+    assert ask("parameters htf_sweep --free reward_risk --free max_bars_in_trade --reason over --json")["version"] == 2

@@ -9,7 +9,7 @@ import pytest
 
 from tradepulse.domain.market import SeriesKey, Timeframe
 from tradepulse.domain.signals import Regime
-from tradepulse.domain.training import JobState, TrainingRequest, TrainingUnit, UnitState
+from tradepulse.domain.training import AllowedRange, JobState, TrainingRequest, TrainingUnit, UnitState
 from tradepulse.ports import TrainingStore, UnitResult
 from tradepulse.shared.errors import ConfigurationError, RefusedError
 from tradepulse.storage.in_memory import InMemoryTrainingStore
@@ -369,3 +369,15 @@ async def test_trials_when_the_same_design_is_tried_again_then_they_are_counted_
     assert await store.trials_evaluated() == 2 * 3 * 5
     assert await store.trials_evaluated(("simulated:ETH/USDT:1h", "volume_breakout")) == 2 * 5
     assert await store.trials_evaluated(("simulated:ETH/USDT:1h", "htf_sweep")) == 0
+
+
+async def test_trials_when_made_within_other_ranges_then_they_are_others(store: TrainingStore) -> None:
+    narrowed = (AllowedRange("volume_breakout", "reward_risk", 2.0, 3.0), AllowedRange("x", "mode", choices=("a", "b")))
+    for request in (REQUEST, replace(REQUEST, ranges=narrowed), replace(REQUEST, ranges=narrowed, until=99)):
+        job_id = await created(store, request)
+        stored = await store.job(job_id)
+        assert stored is not None
+        assert stored.request.ranges == request.ranges
+        await finish_all(store, job_id)
+        await store.advance(job_id, JobState.CANCELLED)
+    assert await store.trials_evaluated(("simulated:ETH/USDT:1h", "volume_breakout")) == 2 * 5

@@ -172,6 +172,31 @@ def test_connection_when_lost_then_shown_and_healed_with_what_was_missed(page: P
     expect(page.get_by_test_id("trade-count")).to_have_text(str(trades + 1))
 
 
+def test_page_when_the_server_comes_back_with_another_build_then_it_asks_to_be_loaded_again(
+    page: Page, server: Server
+) -> None:
+    open_page(page, server)
+    expect(page.get_by_test_id("connection")).to_contain_text("Connected")
+    expect(page.get_by_test_id("new-version")).to_have_count(0)
+    server.stop()
+    expect(page.get_by_test_id("connection")).to_contain_text("Connection lost")
+    # Loading the page itself is no fetch; only what the old page asks for is of the next build.
+    page.route(
+        lambda url: url == f"{server.address}/",
+        lambda route: (
+            route.fulfill(body='<script type="module" src="/assets/index-next.js"></script>')
+            if route.request.resource_type == "fetch"
+            else route.continue_()
+        ),
+    )
+    server.start()
+    expect(page.get_by_test_id("new-version")).to_contain_text("another version")
+    page.unroute_all()
+    page.get_by_role("button", name="Load it again").click()
+    expect(page.get_by_test_id("connection")).to_contain_text("Connected")
+    expect(page.get_by_test_id("new-version")).to_have_count(0)
+
+
 def test_asset_and_timeframe_when_chosen_then_shown_kept_in_the_address_and_missing_candles_named(
     page: Page, server: Server, console: Console
 ) -> None:

@@ -8,6 +8,7 @@ import { queries } from "../lib/queries";
 import { BookProvider, useMode } from "./book";
 import { useLive } from "./LiveProvider";
 import { NAVIGATION } from "./navigation";
+import { NewVersion } from "./NewVersion";
 
 /** What is around every screen: mode, clock, connection and menu are always in sight. */
 export function Shell() {
@@ -43,6 +44,7 @@ function Frame() {
       <Menu isOpen={isOpen} />
       <div className="content">
         <LossBanner />
+        <NewVersion />
         <TradingBanner />
         <main id="screen" ref={main} tabIndex={-1}>
           <Suspense fallback={<Loading rows={8} />}>

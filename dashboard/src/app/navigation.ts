@@ -11,6 +11,15 @@ export const NAVIGATION = [
     ],
   },
   {
+    group: "Learning",
+    items: [
+      { to: "/strategies", label: "Strategies" },
+      { to: "/training", label: "Training" },
+      { to: "/configurations", label: "Configurations" },
+      { to: "/backtests", label: "Backtests" },
+    ],
+  },
+  {
     group: "Running it",
     items: [
       { to: "/first-steps", label: "First steps" },

@@ -1,5 +1,6 @@
 import { createRootRoute, createRoute, createRouter, lazyRouteComponent } from "@tanstack/react-router";
 import { Broken } from "../components/Broken";
+import { assetIn, combinationIn } from "../lib/combination";
 import { marketIn } from "../lib/queries";
 import { NotFound } from "./NotFound";
 import { Shell } from "./Shell";
@@ -15,6 +16,14 @@ const screens = [
   createRoute({ ...screen, path: "/journal", component: lazyRouteComponent(() => import("../features/trades/JournalScreen"), "JournalScreen") }),
   createRoute({ ...screen, path: "/journal/$tradeId", component: lazyRouteComponent(() => import("../features/trades/StoryScreen"), "StoryScreen") }),
   createRoute({ ...screen, path: "/risk", component: lazyRouteComponent(() => import("../features/risk/RiskScreen"), "RiskScreen") }),
+  createRoute({ ...screen, path: "/strategies", component: lazyRouteComponent(() => import("../features/strategies/StrategiesScreen"), "StrategiesScreen") }),
+  createRoute({ ...screen, path: "/training", component: lazyRouteComponent(() => import("../features/training/TrainingScreen"), "TrainingScreen") }),
+  createRoute({ ...screen, path: "/training/$jobId", component: lazyRouteComponent(() => import("../features/training/TrainingJobScreen"), "TrainingJobScreen") }),
+  createRoute({ ...screen, path: "/training/$jobId/evidence", validateSearch: combinationIn, component: lazyRouteComponent(() => import("../features/evidence/EvidenceScreen"), "EvidenceScreen") }),
+  createRoute({ ...screen, path: "/configurations", validateSearch: assetIn, component: lazyRouteComponent(() => import("../features/configurations/ConfigurationsScreen"), "ConfigurationsScreen") }),
+  createRoute({ ...screen, path: "/configurations/$configurationId", component: lazyRouteComponent(() => import("../features/configurations/ConfigurationScreen"), "ConfigurationScreen") }),
+  createRoute({ ...screen, path: "/backtests", component: lazyRouteComponent(() => import("../features/backtests/BacktestsScreen"), "BacktestsScreen") }),
+  createRoute({ ...screen, path: "/backtests/$backtestId", component: lazyRouteComponent(() => import("../features/backtests/BacktestScreen"), "BacktestScreen") }),
   createRoute({ ...screen, path: "/first-steps", component: lazyRouteComponent(() => import("../features/start/FirstStepsScreen"), "FirstStepsScreen") }),
   createRoute({ ...screen, path: "/system", component: lazyRouteComponent(() => import("../features/system/SystemScreen"), "SystemScreen") }),
 ] as const;

@@ -1033,9 +1033,33 @@ export interface paths {
         };
         /**
          * Parameters
-         * @description Its parameters with defaults and bounds.
+         * @description Its parameters with defaults and bounds, and what of these the next training may use.
          */
         get: operations["parameters_api_patterns__strategy_id__parameters_get"];
+        /**
+         * Set Parameters
+         * @description Set what the next training may use of the bounds. What is in force stays in force until it is replaced.
+         */
+        put: operations["set_parameters_api_patterns__strategy_id__parameters_put"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/patterns/{strategy_id}/parameters/versions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Parameter Versions
+         * @description How its ranges were set, by whom and why, newest first.
+         */
+        get: operations["parameter_versions_api_patterns__strategy_id__parameters_versions_get"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1635,6 +1659,30 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/training/configuration-documents": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Export Configurations
+         * @description Configurations with their evidence as one document.
+         */
+        get: operations["export_configurations_api_training_configuration_documents_get"];
+        put?: never;
+        /**
+         * Import Configurations
+         * @description What was new in the document: inactive, in validation. All of it is checked before any of it is stored.
+         */
+        post: operations["import_configurations_api_training_configuration_documents_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/training/configurations": {
         parameters: {
             query?: never;
@@ -1706,6 +1754,26 @@ export interface paths {
          * @description Take it out of force; it can be activated again.
          */
         post: operations["deactivate_api_training_configurations__configuration_id__deactivate_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/training/configurations/{configuration_id}/rollback": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Rollback
+         * @description Put that version into force again that was in force before this one, which must be in force.
+         */
+        post: operations["rollback_api_training_configurations__configuration_id__rollback_post"];
         delete?: never;
         options?: never;
         head?: never;
@@ -2045,6 +2113,44 @@ export interface components {
              * @description unrealised profit in units of the risk taken
              */
             unrealised_r: number | null;
+        };
+        /** AllowedParameterLine */
+        AllowedParameterLine: {
+            /** @description what the next training may use of the bounds; null: all of them */
+            allowed: components["schemas"]["RangeLine"] | null;
+            /** Choices */
+            choices: string[];
+            /** Default */
+            default: number | string;
+            /** Description */
+            description: string;
+            /** High */
+            high: number;
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "int" | "float" | "choice";
+            /** Low */
+            low: number;
+            /** Name */
+            name: string;
+        };
+        /** AllowedRangeLine */
+        AllowedRangeLine: {
+            /**
+             * Choices
+             * @description of a choice; a number has none
+             */
+            choices: string[];
+            /** High */
+            high: number;
+            /** Low */
+            low: number;
+            /** Parameter */
+            parameter: string;
+            /** Strategy */
+            strategy: string;
         };
         /**
          * Answer
@@ -2838,6 +2944,16 @@ export interface components {
          * @enum {string}
          */
         ExitReason: "stop" | "target" | "time" | "manual" | "unprotected";
+        /** ExportedDocument */
+        ExportedDocument: {
+            /**
+             * Document
+             * @description can be imported elsewhere, here or with the command line
+             */
+            document: {
+                [key: string]: unknown;
+            };
+        };
         /** FillLine */
         FillLine: {
             /** Client Id */
@@ -2968,6 +3084,14 @@ export interface components {
              * @description null: only a person lifts it, with a reason
              */
             until: number | null;
+        };
+        /** ImportedDocument */
+        ImportedDocument: {
+            /**
+             * Text
+             * @description as it was exported, unchanged: its hash is checked
+             */
+            text: string;
         };
         /**
          * ImportFiles
@@ -3614,6 +3738,13 @@ export interface components {
             /** Next Cursor */
             next_cursor: number | null;
         };
+        /** Page[RangesLine] */
+        Page_RangesLine_: {
+            /** Items */
+            items: components["schemas"]["RangesLine"][];
+            /** Next Cursor */
+            next_cursor: number | null;
+        };
         /** Page[SetupLine] */
         Page_SetupLine_: {
             /** Items */
@@ -3941,6 +4072,80 @@ export interface components {
              */
             unit: string;
         };
+        /**
+         * RangeGiven
+         * @description Of a number its ends, where one that is left out stays at the bound; of a choice those that may be chosen.
+         */
+        RangeGiven: {
+            /**
+             * Choices
+             * @default []
+             */
+            choices: string[];
+            /** High */
+            high?: number | null;
+            /** Low */
+            low?: number | null;
+        };
+        /**
+         * RangeLine
+         * @description What a training may use of a parameter's bounds; null where it may use all of them.
+         */
+        RangeLine: {
+            /** Choices */
+            choices: string[];
+            /** High */
+            high: number | null;
+            /** Low */
+            low: number | null;
+        };
+        /**
+         * RangesGiven
+         * @description Replaces all ranges of the strategy: parameters that are not named may be all that their bounds allow.
+         */
+        RangesGiven: {
+            /**
+             * Ranges
+             * @description by the name of the parameter
+             */
+            ranges: {
+                [key: string]: components["schemas"]["RangeGiven"];
+            };
+            /**
+             * Reason
+             * @description kept with the version
+             */
+            reason: string;
+            /**
+             * Version
+             * @description the one that was looked at: 409 where another is in force; null: whichever
+             */
+            version?: number | null;
+        };
+        /** RangesLine */
+        RangesLine: {
+            /** Ranges */
+            ranges: {
+                [key: string]: components["schemas"]["RangeLine"];
+            };
+            /** Reason */
+            reason: string;
+            /**
+             * Set At
+             * @description UTC milliseconds
+             * @example 1767225600000
+             */
+            set_at: number;
+            /** Set By */
+            set_by: string;
+            /** Strategy */
+            strategy: string;
+            /**
+             * Version
+             * @description 0: nobody ever set any
+             */
+            version: number;
+        };
         /** Readiness */
         Readiness: {
             /** Checks */
@@ -4113,6 +4318,15 @@ export interface components {
              * @description default: the first book
              */
             book?: string | null;
+        };
+        /** RollbackReason */
+        RollbackReason: {
+            /**
+             * Reason
+             * @description kept in the configuration's life
+             * @default
+             */
+            reason: string;
         };
         /**
          * ScheduleLine
@@ -5029,6 +5243,11 @@ export interface components {
             points: number;
             /** Problem */
             problem: string | null;
+            /**
+             * Ranges
+             * @description what it may use of the parameters' bounds; others: all of them
+             */
+            ranges: components["schemas"]["AllowedRangeLine"][];
             /** Requested By */
             requested_by: string;
             /** Seed */
@@ -5083,6 +5302,11 @@ export interface components {
             points: number;
             /** Problem */
             problem: string | null;
+            /**
+             * Ranges
+             * @description what it may use of the parameters' bounds; others: all of them
+             */
+            ranges: components["schemas"]["AllowedRangeLine"][];
             /** Requested By */
             requested_by: string;
             /** Seed */
@@ -5412,6 +5636,8 @@ export interface components {
     pathItems: never;
 }
 export type ActivePosition = components['schemas']['ActivePosition'];
+export type AllowedParameterLine = components['schemas']['AllowedParameterLine'];
+export type AllowedRangeLine = components['schemas']['AllowedRangeLine'];
 export type Answer = components['schemas']['Answer'];
 export type AssetLine = components['schemas']['AssetLine'];
 export type AssetRank = components['schemas']['AssetRank'];
@@ -5451,6 +5677,7 @@ export type EquityHistory = components['schemas']['EquityHistory'];
 export type EquityPoint = components['schemas']['EquityPoint'];
 export type ExchangeLine = components['schemas']['ExchangeLine'];
 export type ExitReason = components['schemas']['ExitReason'];
+export type ExportedDocument = components['schemas']['ExportedDocument'];
 export type FillLine = components['schemas']['FillLine'];
 export type GapLine = components['schemas']['GapLine'];
 export type Gaps = components['schemas']['Gaps'];
@@ -5459,6 +5686,7 @@ export type HoldCause = components['schemas']['HoldCause'];
 export type Holding = components['schemas']['Holding'];
 export type Holdings = components['schemas']['Holdings'];
 export type HoldLine = components['schemas']['HoldLine'];
+export type ImportedDocument = components['schemas']['ImportedDocument'];
 export type ImportFiles = components['schemas']['ImportFiles'];
 export type IntervalLine = components['schemas']['IntervalLine'];
 export type InvalidField = components['schemas']['InvalidField'];
@@ -5502,6 +5730,7 @@ export type PageAuditLine = components['schemas']['Page_AuditLine_'];
 export type PageLogLine = components['schemas']['Page_LogLine_'];
 export type PageMarketStateLine = components['schemas']['Page_MarketStateLine_'];
 export type PagePolicyLine = components['schemas']['Page_PolicyLine_'];
+export type PageRangesLine = components['schemas']['Page_RangesLine_'];
 export type PageSetupLine = components['schemas']['Page_SetupLine_'];
 export type PageTradeRow = components['schemas']['Page_TradeRow_'];
 export type ParameterLine = components['schemas']['ParameterLine'];
@@ -5516,6 +5745,10 @@ export type PolicyLine = components['schemas']['PolicyLine'];
 export type PortfolioSummary = components['schemas']['PortfolioSummary'];
 export type Problem = components['schemas']['Problem'];
 export type ProgressLine = components['schemas']['ProgressLine'];
+export type RangeGiven = components['schemas']['RangeGiven'];
+export type RangeLine = components['schemas']['RangeLine'];
+export type RangesGiven = components['schemas']['RangesGiven'];
+export type RangesLine = components['schemas']['RangesLine'];
 export type Readiness = components['schemas']['Readiness'];
 export type ReadinessReport = components['schemas']['ReadinessReport'];
 export type Reason = components['schemas']['Reason'];
@@ -5529,6 +5762,7 @@ export type RiskReport = components['schemas']['RiskReport'];
 export type RiskState = components['schemas']['RiskState'];
 export type Role = components['schemas']['Role'];
 export type RollBack = components['schemas']['RollBack'];
+export type RollbackReason = components['schemas']['RollbackReason'];
 export type ScheduleLine = components['schemas']['ScheduleLine'];
 export type ScheduleSwitch = components['schemas']['ScheduleSwitch'];
 export type Scope = components['schemas']['Scope'];
@@ -7650,7 +7884,85 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ParameterLine"][];
+                    "application/json": components["schemas"]["AllowedParameterLine"][];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    set_parameters_api_patterns__strategy_id__parameters_put: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description the same key and body: done once */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                strategy_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RangesGiven"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RangesLine"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    parameter_versions_api_patterns__strategy_id__parameters_versions_get: {
+        parameters: {
+            query?: {
+                /** @description `next_cursor` of the page before */
+                cursor?: number | null;
+                /** @description rows of one page */
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                strategy_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_RangesLine_"];
                 };
             };
             400: components["responses"]["Problem400"];
@@ -8769,6 +9081,82 @@ export interface operations {
             503: components["responses"]["Problem503"];
         };
     };
+    export_configurations_api_training_configuration_documents_get: {
+        parameters: {
+            query?: {
+                /** @description only those in force, or not */
+                active?: boolean | null;
+                /** @description ccxt id */
+                exchange?: string | null;
+                /** @description BTC/USDT, BTC-USDT or BTC%2FUSDT */
+                symbol?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExportedDocument"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    import_configurations_api_training_configuration_documents_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description the same key and body: done once */
+                "Idempotency-Key"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ImportedDocument"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Configurations"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
     configurations_api_training_configurations_get: {
         parameters: {
             query?: {
@@ -8900,6 +9288,46 @@ export interface operations {
         requestBody: {
             content: {
                 "application/json": components["schemas"]["Reason"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConfigurationLine"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            405: components["responses"]["Problem405"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    rollback_api_training_configurations__configuration_id__rollback_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description the same key and body: done once */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                configuration_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RollbackReason"];
             };
         };
         responses: {

@@ -19,6 +19,7 @@ from tradepulse.domain.market import Timeframe
 from tradepulse.domain.policy import Policy
 from tradepulse.domain.trading_state import STARTING, TradingState
 from tradepulse.domain.users import SCOPE_OF_ROLE, Role, Scope, User
+from tradepulse.policy.parameter_ranges import ParameterRanges
 from tradepulse.policy.trained_assets import TrainedAssetsManager
 from tradepulse.ports import (
     AccountStore,
@@ -97,6 +98,7 @@ class Services:
     """Of access tokens; 32 bytes at least."""
     installation: Installation
     policies: PolicyStore
+    ranges: ParameterRanges
     strategies: tuple[Strategy, ...] = ()
     trading: Callable[[], TradingState] = lambda: STARTING
     """What the trader of this process is doing."""

@@ -84,6 +84,14 @@ class ScheduleLine(View):
 # --- training
 
 
+class AllowedRangeLine(View):
+    strategy: str
+    parameter: str
+    low: float
+    high: float
+    choices: tuple[str, ...] = Field(description="of a choice; a number has none")
+
+
 class TrainingJobLine(View):
     job_id: str
     state: JobState
@@ -102,6 +110,7 @@ class TrainingJobLine(View):
     until: Time | None
     points: int
     seed: int
+    ranges: list[AllowedRangeLine] = Field(description="what it may use of the parameters' bounds; others: all of them")
     units: int
     units_done: int
 

@@ -23,6 +23,8 @@ from tradepulse.bootstrap.notifications import Notifier, channel_of, notifying
 from tradepulse.bootstrap.paper import paper_book, refuse_other_exchanges, run_paper, store_simulated_history
 from tradepulse.bootstrap.paper_wallets import run_paper_wallets
 from tradepulse.bootstrap.requests import answer_to, ask, is_traded, risk_report
+from tradepulse.bootstrap.retention import remove_what_is_old
+from tradepulse.bootstrap.schema_watch import on_this_schema
 from tradepulse.bootstrap.signing_key import signing_key
 from tradepulse.bootstrap.wallets_file import load_wallets
 from tradepulse.exchanges.backfill_ohlcv import DownloadProgress, DownloadReport
@@ -64,10 +66,12 @@ __all__ = [
     "load_wallets",
     "mend_database_schema",
     "notifying",
+    "on_this_schema",
     "open_application",
     "paper_book",
     "recheck_keys",
     "refuse_other_exchanges",
+    "remove_what_is_old",
     "restore_backup",
     "revision_of_database",
     "risk_report",

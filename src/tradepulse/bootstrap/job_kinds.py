@@ -15,6 +15,7 @@ from tradepulse.bootstrap.backtests import BacktestRequest, run_backtest
 from tradepulse.bootstrap.data import download_data, import_data
 from tradepulse.bootstrap.encoder import evaluate_encoder, run_encoder, train_encoder
 from tradepulse.bootstrap.meta import run_meta
+from tradepulse.bootstrap.retention import remove_what_is_old
 from tradepulse.bootstrap.training import everything_trainable, walk_forward
 from tradepulse.domain.jobs import Job, JobProgress, JsonObject
 from tradepulse.domain.market import DAY, SeriesKey, Timeframe
@@ -29,6 +30,7 @@ from tradepulse.policy.job_requests import (
     ImportParameters,
     JobParameters,
     MetaParameters,
+    RetentionParameters,
     WalkForwardParameters,
 )
 from tradepulse.ports import SeriesCoverage
@@ -225,6 +227,12 @@ async def _audit(app: Application, work: JobWork, _: AuditParameters) -> JsonObj
     return {"books": found}
 
 
+async def _retention(app: Application, work: JobWork, _: RetentionParameters) -> JsonObject:
+    gone = await remove_what_is_old(app)
+    work.tell(sum(gone.values()), sum(gone.values()))
+    return {"removed": gone}
+
+
 async def _meta(app: Application, work: JobWork, asked: MetaParameters) -> JsonObject:
     """Killed in between, the next attempt first hands over what was stored, then judges once more."""
     issued = await run_meta(app, asked.book, asked.notes)
@@ -262,6 +270,7 @@ KINDS: dict[str, JobKind] = {
         JobKind("backfill", BackfillParameters, _backfill, Beside.NETWORK, 0, "candles"),
         # Seconds, and hourly: never behind a backfill of hours.
         JobKind("meta", MetaParameters, _meta, Beside.SHORT, 40, "books"),
+        JobKind("retention", RetentionParameters, _retention, Beside.SHORT, 5, "rows"),
         JobKind("walk-forward", WalkForwardParameters, _walk_forward, Beside.LONG, 0, "trials"),
     )
 }

@@ -24,6 +24,7 @@ SHIPPED = (
     # After the candles of the hour have come.
     Schedule("hourly-encoder", "encoder", {}, "7 * * * *", enabled=True, requested_by=BY_THE_CLOCK),
     Schedule("daily-audit", "audit", {}, "40 0 * * *", enabled=True, requested_by=BY_THE_CLOCK),
+    Schedule("nightly-retention", "retention", {}, "10 1 * * *", enabled=True, requested_by=BY_THE_CLOCK),
 )
 """There from the start."""
 CRON_FIELDS = 5

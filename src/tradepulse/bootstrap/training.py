@@ -6,7 +6,7 @@ import socket
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import partial
 from typing import Protocol
 from uuid import uuid4
@@ -19,6 +19,7 @@ from tradepulse.domain.market import TRADED_TIMEFRAMES, Candles, SeriesKey, Time
 from tradepulse.domain.signals import Regime
 from tradepulse.domain.training import JobState, JsonObject, TrainingJob, TrainingRequest, TrainingUnit
 from tradepulse.policy import training_job
+from tradepulse.policy.parameter_ranges import ParameterRanges
 from tradepulse.policy.plan import SeriesData, plan_job
 from tradepulse.policy.train import evaluate_unit
 from tradepulse.policy.train import walk_forward as walk_forward_of
@@ -28,6 +29,7 @@ from tradepulse.policy.training_requests import checked_request, selected, unifi
 from tradepulse.ports import CandleStore, SeriesCoverage, TrainingStore, UnitResult
 from tradepulse.shared.errors import ConfigurationError, RefusedError
 from tradepulse.storage.candle_cache import CachedCandleStore
+from tradepulse.storage.parameter_ranges import PostgresParameterRangeStore
 from tradepulse.strategies.base_strategy import MarketHistory, higher_bars
 
 SOURCES_KEPT = 2
@@ -55,8 +57,13 @@ def trained_assets(app: Application) -> TrainedAssetsManager:
         app.clock,
         coverage=lambda: trainable(app.candles),
         plan=plan,
+        ranges=parameter_ranges(app).of_all,
         code_version=code_version(),
     )
+
+
+def parameter_ranges(app: Application) -> ParameterRanges:
+    return ParameterRanges(PostgresParameterRangeStore(app.database), app.clock)
 
 
 async def trainable(candles: CandleStore) -> list[SeriesCoverage]:
@@ -294,6 +301,7 @@ async def walk_forward(
         points=points,
         seed=seed,
     )
+    request = replace(request, ranges=await parameter_ranges(app).of_all([strategy]))
     chosen = selected(request, coverage)
     load = SeriesLoader(app, since, until)
     units, plan = await plan_job(request, chosen, load)
@@ -311,6 +319,7 @@ async def walk_forward(
         "until": until,
         "points": points,
         "seed": seed,
+        "ranges": [asdict(one) for one in request.ranges],
         "code_version": code_version(),
         "data": {str(unit.series): results[unit.index].data_hash for unit in units},
         "folds": rows,

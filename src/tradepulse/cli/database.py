@@ -30,6 +30,7 @@ def register(app: typer.Typer) -> None:
     group.command("sync")(sync)
     group.command("status")(status)
     group.command("revision")(revision)
+    group.command("retention")(retention)
     group.command("backup")(backup)
     group.command("restore")(restore)
     app.add_typer(group, name="db", help="The database: its schema and its state.")
@@ -150,6 +151,23 @@ async def _status(settings: Settings) -> dict[str, Any]:
             "books": len(await app.reader.books()),
             "backtests": len(await app.results.backtests(limit=1000)),
         }
+
+
+def retention(dry_run: DryRun = False, as_json: AsJson = False) -> None:
+    """Remove what is older than the settings keep it: told facts, setups that came to nothing, ended jobs."""
+    gone = run(_retention(settings_for_command(), dry_run=dry_run))
+    if as_json:
+        show_json({"dry_run": dry_run, "rows": gone})
+        return
+    show_facts(gone.items())
+    show_line("So many rows would be removed (--dry-run)." if dry_run else "So many rows were removed.")
+
+
+async def _retention(settings: Settings, *, dry_run: bool) -> dict[str, int]:
+    from tradepulse import bootstrap
+
+    async with bootstrap.open_application(settings) as app:
+        return await bootstrap.remove_what_is_old(app, dry_run=dry_run)
 
 
 def backup(folder: BackupFolder, keep: Keep = 0, as_json: AsJson = False) -> None:

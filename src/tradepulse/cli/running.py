@@ -84,6 +84,7 @@ async def _serve(settings: Settings, *, as_json: bool) -> None:
         async with (
             signals_to(stop),
             bootstrap.open_application(settings) as app,
+            bootstrap.on_this_schema(app),
             supervisor().watching(),
         ):
             ready = partial(_announce, settings, app.database_label, await _set_up_token(app), as_json=as_json)
@@ -114,6 +115,7 @@ async def _up(settings: Settings, *, train: bool | None, as_json: bool) -> None:
             tell("Starting the database ...")
             async with (
                 bootstrap.open_application(settings) as app,
+                bootstrap.on_this_schema(app),
                 supervisor().watching(),
                 bootstrap.notifying(settings.notifications, app.clock) as notifier,
             ):
@@ -149,7 +151,7 @@ def services_of(app: "Application", trading: Callable[[], TradingState] = lambda
     from tradepulse.bootstrap.jobs import jobs_of
     from tradepulse.bootstrap.meta import policy_store, roll_back
     from tradepulse.bootstrap.schedules import schedules_of
-    from tradepulse.bootstrap.training import trained_assets
+    from tradepulse.bootstrap.training import parameter_ranges, trained_assets
     from tradepulse.strategies import STRATEGIES
 
     return Services(
@@ -169,6 +171,7 @@ def services_of(app: "Application", trading: Callable[[], TradingState] = lambda
         is_traded=partial(bootstrap.is_traded, app),
         installation=bootstrap.Installation(app),
         policies=policy_store(app),
+        ranges=parameter_ranges(app),
         risk_report=partial(bootstrap.risk_report, app),
         database_facts=partial(bootstrap.database_facts, app),
         roll_back=partial(roll_back, app),

@@ -84,6 +84,7 @@ async def _trade(settings: Settings, wallets: "Wallets", traded: Sequence[Wallet
         tell("Starting the database ...")
         async with (
             bootstrap.open_application(settings) as app,
+            bootstrap.on_this_schema(app),
             supervised.watching(heartbeats.problem),
             bootstrap.notifying(settings.notifications, app.clock) as notifier,
         ):

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -330,6 +331,7 @@ def _job_json(job: TrainingJob) -> JsonObject:
         "until": request.until,
         "points": request.points,
         "seed": request.seed,
+        "ranges": [asdict(one) for one in request.ranges],
     }
 
 

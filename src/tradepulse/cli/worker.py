@@ -70,6 +70,7 @@ async def _work(
         _stopped_by_signals() as stop,
         stop_with(beside, stop),
         bootstrap.open_application(settings) as app,
+        bootstrap.on_this_schema(app),
         supervised.watching(),
     ):
         supervised.ready()

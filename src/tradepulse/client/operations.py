@@ -31,6 +31,25 @@ class ActivePosition(TypedDict):
     default_parameters: bool
 
 
+class AllowedParameterLine(TypedDict):
+    name: str
+    kind: Literal["int", "float", "choice"]
+    default: int | float | str
+    description: str
+    low: float
+    high: float
+    choices: list[str]
+    allowed: RangeLine | None
+
+
+class AllowedRangeLine(TypedDict):
+    strategy: str
+    parameter: str
+    low: float
+    high: float
+    choices: list[str]
+
+
 Answer = Literal["own", "parent", "defaults", "do not trade"]
 
 
@@ -371,6 +390,10 @@ class ExchangeLine(TypedDict):
 ExitReason = Literal["stop", "target", "time", "manual", "unprotected"]
 
 
+class ExportedDocument(TypedDict):
+    document: dict[str, Any]
+
+
 class FillLine(TypedDict):
     fill_id: str
     client_id: str
@@ -435,6 +458,10 @@ class ImportFiles(TypedDict):
     exchange: NotRequired[str | None]
     symbol: NotRequired[str | None]
     timeframe: NotRequired[str | None]
+
+
+class ImportedDocument(TypedDict):
+    text: str
 
 
 class IntervalLine(TypedDict):
@@ -727,6 +754,11 @@ class Page_PolicyLine(TypedDict):
     next_cursor: int | None
 
 
+class Page_RangesLine(TypedDict):
+    items: list[RangesLine]
+    next_cursor: int | None
+
+
 class Page_SetupLine(TypedDict):
     items: list[SetupLine]
     next_cursor: int | None
@@ -853,6 +885,33 @@ class ProgressLine(TypedDict):
     part: str
 
 
+class RangeGiven(TypedDict):
+    low: NotRequired[float | None]
+    high: NotRequired[float | None]
+    choices: NotRequired[list[str]]
+
+
+class RangeLine(TypedDict):
+    low: float | None
+    high: float | None
+    choices: list[str]
+
+
+class RangesGiven(TypedDict):
+    ranges: dict[str, RangeGiven]
+    reason: str
+    version: NotRequired[int | None]
+
+
+class RangesLine(TypedDict):
+    strategy: str
+    version: int
+    ranges: dict[str, RangeLine]
+    set_by: str
+    set_at: int
+    reason: str
+
+
 class Readiness(TypedDict):
     ready: bool
     checks: dict[str, State]
@@ -924,6 +983,10 @@ Role = Literal["viewer", "trader", "admin"]
 
 class RollBack(TypedDict):
     book: NotRequired[str | None]
+
+
+class RollbackReason(TypedDict):
+    reason: NotRequired[str]
 
 
 class ScheduleLine(TypedDict):
@@ -1235,6 +1298,7 @@ class TrainingJobLine(TypedDict):
     until: int | None
     points: int
     seed: int
+    ranges: list[AllowedRangeLine]
     units: int
     units_done: int
 
@@ -1257,6 +1321,7 @@ class TrainingJobStory(TypedDict):
     until: int | None
     points: int
     seed: int
+    ranges: list[AllowedRangeLine]
     units: int
     units_done: int
     parts: list[UnitLine]
@@ -1807,10 +1872,35 @@ class Operations:
         answer: StrategyLine = self._ask("GET", "/api/patterns/{strategy_id}", names={"strategy_id": strategy_id})
         return answer
 
-    def patterns_parameters(self, strategy_id: str) -> list[ParameterLine]:
-        """Its parameters with defaults and bounds."""
-        answer: list[ParameterLine] = self._ask(
+    def patterns_parameters(self, strategy_id: str) -> list[AllowedParameterLine]:
+        """Its parameters with defaults and bounds, and what of these the next training may use."""
+        answer: list[AllowedParameterLine] = self._ask(
             "GET", "/api/patterns/{strategy_id}/parameters", names={"strategy_id": strategy_id}
+        )
+        return answer
+
+    def patterns_set_parameters(
+        self, strategy_id: str, body: RangesGiven, *, idempotency_key: str | None = None
+    ) -> RangesLine:
+        """Set what the next training may use of the bounds. What is in force stays in force until it is replaced."""
+        answer: RangesLine = self._ask(
+            "PUT",
+            "/api/patterns/{strategy_id}/parameters",
+            names={"strategy_id": strategy_id},
+            body=body,
+            idempotency_key=idempotency_key,
+        )
+        return answer
+
+    def patterns_parameter_versions(
+        self, strategy_id: str, *, limit: int | None = None, cursor: int | None = None
+    ) -> Page_RangesLine:
+        """How its ranges were set, by whom and why, newest first."""
+        answer: Page_RangesLine = self._ask(
+            "GET",
+            "/api/patterns/{strategy_id}/parameters/versions",
+            names={"strategy_id": strategy_id},
+            query={"limit": limit, "cursor": cursor},
         )
         return answer
 
@@ -2025,6 +2115,26 @@ class Operations:
         )
         return answer
 
+    def training_export_configurations(
+        self, *, exchange: str | None = None, active: bool | None = None, symbol: str | None = None
+    ) -> ExportedDocument:
+        """Configurations with their evidence as one document."""
+        answer: ExportedDocument = self._ask(
+            "GET",
+            "/api/training/configuration-documents",
+            query={"exchange": exchange, "active": active, "symbol": symbol},
+        )
+        return answer
+
+    def training_import_configurations(
+        self, body: ImportedDocument, *, idempotency_key: str | None = None
+    ) -> Configurations:
+        """What was new in the document: inactive, in validation. All of it is checked before any of it is stored."""
+        answer: Configurations = self._ask(
+            "POST", "/api/training/configuration-documents", body=body, idempotency_key=idempotency_key
+        )
+        return answer
+
     def training_configurations(
         self,
         *,
@@ -2077,6 +2187,19 @@ class Operations:
         answer: ConfigurationLine = self._ask(
             "POST",
             "/api/training/configurations/{configuration_id}/deactivate",
+            names={"configuration_id": configuration_id},
+            body=body,
+            idempotency_key=idempotency_key,
+        )
+        return answer
+
+    def training_rollback(
+        self, configuration_id: str, body: RollbackReason, *, idempotency_key: str | None = None
+    ) -> ConfigurationLine:
+        """Put that version into force again that was in force before this one, which must be in force."""
+        answer: ConfigurationLine = self._ask(
+            "POST",
+            "/api/training/configurations/{configuration_id}/rollback",
             names={"configuration_id": configuration_id},
             body=body,
             idempotency_key=idempotency_key,

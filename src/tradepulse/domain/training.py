@@ -1,7 +1,10 @@
 """Words of learning: what is trained, what was found out, and what may be traded because of it."""
 
-from dataclasses import dataclass, field
+import json
+from collections.abc import Iterable
+from dataclasses import astuple, dataclass, field
 from enum import StrEnum
+from hashlib import blake2s
 from typing import Any
 
 from tradepulse.domain.market import SeriesKey, Timeframe
@@ -104,6 +107,38 @@ class StageMove:
     """Stage and ``active`` that the mover saw; the move is refused where they are others by now. Not stored."""
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class AllowedRange:
+    """Within its coded bounds, what a search may choose of one parameter: both ends, or some of its ``choices``."""
+
+    strategy: str
+    parameter: str
+    low: float = 0.0
+    high: float = 0.0
+    choices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RangesVersion:
+    """The allowed ranges of a strategy as somebody set them; parameters not named may be all that their bounds allow.
+
+    ``version`` counts from 1 within the strategy; 0: nobody ever set any.
+    """
+
+    strategy: str
+    version: int
+    ranges: tuple[AllowedRange, ...]
+    set_by: str
+    set_at: int
+    reason: str
+
+
+def ranges_id(ranges: Iterable[AllowedRange], strategy: str) -> str:
+    """Names the ranges of one strategy: trials within others are other trials. Empty where there are none."""
+    own = sorted(astuple(one) for one in ranges if one.strategy == strategy)
+    return blake2s(json.dumps(own).encode(), digest_size=6).hexdigest() if own else ""
+
+
 @dataclass(frozen=True, slots=True)
 class TrainingRequest:
     """What a job is asked to do. Empty ``regimes`` are all three. ``since`` and ``until`` are open times, UTC ms."""
@@ -119,6 +154,8 @@ class TrainingRequest:
     seed: int = 0
     challenger: bool = False
     """Also search inside every family's plateau; what is found must pass the held-out test by itself."""
+    ranges: tuple[AllowedRange, ...] = ()
+    """Of its strategies, as they were when the job was asked for."""
 
 
 class JobState(StrEnum):

@@ -38,8 +38,9 @@ CLOCK_PAUSE_MS = 5_000
 ATTEMPTS = 5
 # The order of these clients' nonces on the wire must be that of their making.
 _ONE_AT_A_TIME = frozenset({"kraken", "bitfinex"})
-# What passes by itself, and what ccxt's parsers make of an answer that is not what the documentation says.
-PASSING = (ccxtpro.OperationFailed, TypeError, KeyError, ValueError, IndexError, AttributeError)
+# What passes by itself (of a stream that is closing ccxt hands on what the socket raised), and what ccxt's parsers make
+# of an answer that is not what the documentation says.
+PASSING = (ccxtpro.OperationFailed, OSError, TypeError, KeyError, ValueError, IndexError, AttributeError)
 _urgency: ContextVar[tuple[Urgency, int]] = ContextVar("urgency", default=(Urgency.QUESTIONS, 0))
 
 _paid: ContextVar[bool] = ContextVar("paid", default=False)

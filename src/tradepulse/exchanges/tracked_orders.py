@@ -52,6 +52,8 @@ class TrackedOrder:
     facts: list[OrderEvent] = field(default_factory=list)
     published: int = 0
     _known_lots: int = 0
+    _lots_of: dict[str, int] = field(default_factory=dict)
+    """Of the known executions, by the name that they were told under."""
     _known_trades: set[str] = field(default_factory=set)
     _pending_end: SeenOrder | None = None
 
@@ -116,31 +118,35 @@ class TrackedOrder:
                 fill = self._fill(trade, rates)
                 self._known_trades.add(trade.trade_id)
                 self._known_lots += fill.lots
+                self._lots_of[fill.client_id] = self._lots_of.get(fill.client_id, 0) + fill.lots
                 self.filled_lots = max(self.filled_lots, self._known_lots)
                 self.facts.append(OrderFilled(fill))
 
     def finish(self, now: int) -> None:
-        """Tell the end, if it is known. Executions that are still missing are told when they are found."""
+        """Tell the end, if it is known. Executions that are still missing are told when they are found.
+
+        Those of a pair are waited for: which half an execution belongs to is known by its price alone, and a target
+        that has begun to fill may give way to the stop.
+        """
         seen = self._pending_end
-        if seen is None or self.ended:
+        if seen is None or self.ended or (self.legs and self.short):
             return
         self.ended = True
-        whole = seen.status is OrderStatus.FILLED
-        winner = self._leg_of_fills().client_id if self.legs and self.filled_lots else None
         for name in self.names:
-            won = winner in (None, name)
-            status = seen.status if won else OrderStatus.CANCELLED
-            lots = self.filled_lots if won else 0
-            reason = ("filled" if whole else seen.why) if won else "its sibling was filled"
+            lots = self._lots_of.get(name, 0) if self.legs else self.filled_lots
+            status, reason = self._end_of(seen, lots)
             self.facts.append(OrderEnded(name, None, reason, now, status, lots))
+
+    def _end_of(self, seen: SeenOrder, lots: int) -> tuple[OrderStatus, str]:
+        if self.filled_lots and not lots:
+            return OrderStatus.CANCELLED, "its sibling was filled"
+        if lots < self.filled_lots:
+            return OrderStatus.CANCELLED, "the rest was filled by its sibling"
+        return seen.status, "filled" if seen.status is OrderStatus.FILLED else seen.why
 
     def _name(self, exchange_id: str) -> None:
         if exchange_id and exchange_id not in self.exchange_ids:
             self.exchange_ids.append(exchange_id)
-
-    def _leg_of_fills(self) -> Leg:
-        fill = next((fact.fill for fact in self.facts if isinstance(fact, OrderFilled)), None)
-        return self._leg_at(self.spec.price(fill.ticks)) if fill else self.legs[0]
 
     def _leg_at(self, price: Decimal) -> Leg:
         """A stop that triggered fills near its price or below, a target at its price or above."""

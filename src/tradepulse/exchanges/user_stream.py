@@ -117,7 +117,7 @@ class UserStream:
             except (*PASSING, ccxtpro.BaseError) as error:
                 logger.warning("%s of %s broke: %s", method, self._connection.exchange, reason_of(error))
                 self.breaks += 1
-                if isinstance(error, ccxtpro.BaseError):
+                if isinstance(error, (ccxtpro.BaseError, OSError)):
                     self._down[channel] = set((client.clients or {}).values())
                 self.news.set()
                 if isinstance(error, WRONG_TIME):

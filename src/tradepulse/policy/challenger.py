@@ -46,14 +46,14 @@ def challenge(
     population = np.vstack((design.cube[point], low + random.random((POPULATION - 1, len(low))) * (high - low)))
     best, best_score, trials = design.points[point], -np.inf, 0
     for _ in range(GENERATIONS):
-        units = in_units(strategy, population)
+        units = in_units(strategy, population, design.ranges)
         total = evaluate(units)
         trials += len(units)
         score = np.where(total[:, N] >= fewest_trades, t_statistic(total), -np.inf)
         order = np.argsort(-score, kind="stable")
         if score[order[0]] > best_score:
             best, best_score = units[order[0]], float(score[order[0]])
-        population = _children(in_cube(strategy, units)[order], low, high, random)
+        population = _children(in_cube(strategy, units, design.ranges)[order], low, high, random)
     return Challenger(best, best_score, trials)
 
 

@@ -152,6 +152,10 @@ class AuditParameters(JobParameters):
     """Does every book add up? Nothing is to be chosen."""
 
 
+class RetentionParameters(JobParameters):
+    """Remove what is older than the settings keep it. Nothing is to be chosen."""
+
+
 class MetaParameters(JobParameters):
     """A policy for ``book``, or for every book that is traded. ``notes``: news as data, for the language model only."""
 

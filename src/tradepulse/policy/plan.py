@@ -11,11 +11,12 @@ from functools import lru_cache
 import numpy as np
 
 from tradepulse.domain.market import TRADED_TIMEFRAMES, Candles, MarketSpec, SeriesKey, Timeframe
-from tradepulse.domain.training import JsonObject, TrainingRequest, TrainingUnit
+from tradepulse.domain.training import AllowedRange, JsonObject, TrainingRequest, TrainingUnit
 from tradepulse.policy import search
 from tradepulse.policy.cross_fitting import RECENT_COLUMN
 from tradepulse.policy.evaluation import BLOCKS, TimeColumns, point_of
 from tradepulse.policy.gate import GateRules
+from tradepulse.policy.parameter_ranges import is_within
 from tradepulse.ports import SeriesCoverage
 from tradepulse.shared.errors import ConfigurationError
 from tradepulse.strategies import STRATEGIES
@@ -71,7 +72,7 @@ async def plan_job(
         for name in request.strategies:
             family = _family_plan(STRATEGIES[name], timeframe, usable[timeframe])
             trading = (in_force or {}).get((name, str(timeframe)), ())
-            family["in_force"] = [dict(values) for values in trading if _within_bounds(STRATEGIES[name], values)]
+            family["in_force"] = [dict(values) for values in trading if _may_be_tried(name, values, request)]
             family["units"] = list(range(len(units), len(units) + len(usable[timeframe])))
             units += [
                 TrainingUnit(len(units) + row, series, name, candles=len(candles))
@@ -94,13 +95,13 @@ def _facts_of(data: SeriesData) -> JsonObject:
     }
 
 
-def _within_bounds(strategy: Strategy, values: Mapping[str, object]) -> bool:
-    """Bounds may have moved since; what is outside of them today cannot be tried beside the others."""
+def _may_be_tried(strategy: str, values: Mapping[str, object], request: TrainingRequest) -> bool:
+    """Bounds and ranges may have moved since; what is outside of them today is not tried beside the others."""
     try:
-        strategy.parameters(None, **values)
+        chosen = STRATEGIES[strategy].parameters(None, **values)
     except ConfigurationError:
         return False
-    return True
+    return all(is_within(one, chosen[one.parameter]) for one in request.ranges if one.strategy == strategy)
 
 
 def _asked_for(series: SeriesKey, request: TrainingRequest) -> bool:
@@ -169,16 +170,17 @@ def _family_plan(strategy: Strategy, timeframe: Timeframe, series: Mapping[Serie
 
 
 @lru_cache(maxsize=16)
-def _plain_design(strategy: str, points: int, seed: int) -> search.Design:
-    return search.design(STRATEGIES[strategy], points, seed)
+def _plain_design(strategy: str, points: int, seed: int, ranges: tuple[AllowedRange, ...]) -> search.Design:
+    return search.design(STRATEGIES[strategy], points, seed, ranges=ranges)
 
 
 def design_of(family: JsonObject, request: TrainingRequest) -> search.Design:
     strategy = STRATEGIES[family["strategy"]]
+    ranges = tuple(one for one in request.ranges if one.strategy == strategy.strategy_id)
     if not family.get("in_force"):
-        return _plain_design(strategy.strategy_id, request.points, request.seed)
+        return _plain_design(strategy.strategy_id, request.points, request.seed, ranges)
     rows = [point_of(strategy, strategy.parameters(None, **values)) for values in family["in_force"]]
-    return search.design(strategy, request.points, request.seed, rows)
+    return search.design(strategy, request.points, request.seed, rows, ranges)
 
 
 def family_of(unit: TrainingUnit, plan: JsonObject) -> JsonObject:

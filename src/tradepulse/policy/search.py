@@ -14,6 +14,7 @@ import numpy.typing as npt
 from scipy.stats import qmc
 
 from tradepulse.domain.market import FloatArray, IntArray
+from tradepulse.domain.training import AllowedRange
 from tradepulse.kernels.neighbours import nearest
 from tradepulse.policy.evaluation import SUM_R, SUM_R2, N
 from tradepulse.strategies.base_strategy import Strategy
@@ -44,28 +45,38 @@ class Design:
     cube: FloatArray
     points: FloatArray
     defaults: int
+    ranges: tuple[AllowedRange, ...] = ()
+    """What narrows the space; the cube is that of the narrowed one."""
 
     def with_point(self, strategy: Strategy, point: FloatArray) -> "Design":
         """One more row at the end."""
-        place = in_cube(strategy, point[None, :])
+        place = in_cube(strategy, point[None, :], self.ranges)
         return replace(self, cube=np.vstack((self.cube, place)), points=np.vstack((self.points, point)))
 
 
-def design(strategy: Strategy, points: int = 2048, seed: int = 0, in_force: Sequence[FloatArray] = ()) -> Design:
+def design(
+    strategy: Strategy,
+    points: int = 2048,
+    seed: int = 0,
+    in_force: Sequence[FloatArray] = (),
+    ranges: tuple[AllowedRange, ...] = (),
+) -> Design:
     """A scrambled Sobol sequence (Sobol 1967, Owen 1998) over the bounds of the parameters, then the defaults.
 
-    ``in_force``: points of configurations that trade already; they are tried again beside the others.
+    ``in_force``: points of configurations that trade already; they are tried again beside the others. ``ranges``
+    narrow the bounds: no point lies outside of them, defaults that do are drawn to the nearest value within.
     """
     specs = strategy.parameter_specs
     sequence = qmc.Sobol(len(specs), scramble=True, rng=np.random.default_rng(seed))
     cube = sequence.random_base2(max(points - 1, 1).bit_length())[:points]
-    units = in_units(strategy, cube)
-    defaults = np.array([_as_number(spec, spec.default) for spec in specs])
+    units = in_units(strategy, cube, ranges)
+    rooms = zip(specs, _rooms(strategy, ranges), strict=True)
+    defaults = np.array([room.nearest(_as_number(spec, spec.default)) for spec, room in rooms])
     units = np.vstack((units, defaults, *in_force))
-    cube = np.vstack((cube, in_cube(strategy, units[points:])))
+    cube = np.vstack((cube, in_cube(strategy, units[points:], ranges)))
     text = f"{strategy.strategy_id}:{points}:{seed}:".encode()
     name = blake2s(text + np.ascontiguousarray(units, dtype="<f8").tobytes(), digest_size=6).hexdigest()
-    return Design(name, cube, units, points)
+    return Design(name, cube, units, points, ranges)
 
 
 def relevant_neighbours(
@@ -87,32 +98,56 @@ def relevant_neighbours(
     return rows
 
 
-def in_units(strategy: Strategy, cube: FloatArray) -> FloatArray:
+def in_units(strategy: Strategy, cube: FloatArray, ranges: Sequence[AllowedRange] = ()) -> FloatArray:
     """Places in the unit cube ``[P, K]`` as parameters; whole numbers and choices by equal shares."""
-    return np.column_stack([_in_units(spec, cube[:, row]) for row, spec in enumerate(strategy.parameter_specs)])
+    return np.column_stack([room.values(cube[:, row]) for row, room in enumerate(_rooms(strategy, ranges))])
 
 
-def in_cube(strategy: Strategy, units: FloatArray) -> FloatArray:
+def in_cube(strategy: Strategy, units: FloatArray, ranges: Sequence[AllowedRange] = ()) -> FloatArray:
     """The inverse of ``in_units``; whole numbers and choices lie in the middle of their share."""
-    specs = strategy.parameter_specs
-    places = [[_in_cube(spec, value) for spec, value in zip(specs, row, strict=True)] for row in units]
-    return np.array(places, dtype=np.float64).reshape(len(units), len(specs))
+    rooms = _rooms(strategy, ranges)
+    places = [[room.place(value) for room, value in zip(rooms, row, strict=True)] for row in units.tolist()]
+    return np.array(places, dtype=np.float64).reshape(len(units), len(rooms))
 
 
-def _in_units(spec: ParameterSpec, share: FloatArray) -> FloatArray:
-    if spec.kind == "float":
-        return spec.low + share * (spec.high - spec.low)
-    steps = len(spec.choices) if spec.kind == "choice" else spec.high - spec.low + 1
-    first = 0.0 if spec.kind == "choice" else spec.low
-    return first + np.minimum(np.floor(share * steps), steps - 1)
+@dataclass(frozen=True, slots=True)
+class _Room:
+    """What a search may choose of one parameter: all from ``low`` to ``high``, or only the ``steps`` (ascending)."""
+
+    low: float
+    high: float
+    steps: tuple[float, ...] = ()
+
+    def values(self, share: FloatArray) -> FloatArray:
+        if not self.steps:
+            return self.low + share * (self.high - self.low)
+        rows = np.minimum(np.floor(share * len(self.steps)), len(self.steps) - 1)
+        result: FloatArray = np.asarray(self.steps)[rows.astype(np.int64)]
+        return result
+
+    def place(self, value: float) -> float:
+        if self.steps:
+            return (self.steps.index(value) + 0.5) / len(self.steps)
+        return (value - self.low) / (self.high - self.low) if self.high > self.low else 0.5
+
+    def nearest(self, value: float) -> float:
+        if self.steps:
+            return min(self.steps, key=lambda step: (abs(step - value), step))
+        return min(max(value, self.low), self.high)
 
 
-def _in_cube(spec: ParameterSpec, value: float) -> float:
-    if spec.kind == "float":
-        return (value - spec.low) / (spec.high - spec.low)
-    steps = len(spec.choices) if spec.kind == "choice" else spec.high - spec.low + 1
-    first = 0.0 if spec.kind == "choice" else spec.low
-    return (value - first + 0.5) / steps
+def _rooms(strategy: Strategy, ranges: Sequence[AllowedRange]) -> list[_Room]:
+    narrowed = {one.parameter: one for one in ranges if one.strategy == strategy.strategy_id}
+    return [_room(spec, narrowed.get(spec.name)) for spec in strategy.parameter_specs]
+
+
+def _room(spec: ParameterSpec, allowed: AllowedRange | None) -> _Room:
+    if spec.kind == "choice":
+        chosen = spec.choices if allowed is None else allowed.choices
+        return _Room(0.0, 0.0, tuple(float(row) for row, one in enumerate(spec.choices) if one in chosen))
+    low, high = (spec.low, spec.high) if allowed is None else (allowed.low, allowed.high)
+    whole = spec.kind == "int"
+    return _Room(low, high, tuple(float(step) for step in range(int(low), int(high) + 1)) if whole else ())
 
 
 def _as_number(spec: ParameterSpec, value: float | str) -> float:

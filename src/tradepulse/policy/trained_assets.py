@@ -8,6 +8,7 @@ from typing import Any, ParamSpec, Protocol, TypeVar
 from tradepulse.domain.market import SeriesKey
 from tradepulse.domain.training import (
     ANY_REGIME,
+    AllowedRange,
     Combination,
     Configuration,
     JsonObject,
@@ -45,6 +46,7 @@ LIST_REMEDY = "See them with: tradepulse list-configurations"
 P = ParamSpec("P")
 T = TypeVar("T")
 Coverage = Callable[[], Awaitable[Sequence[SeriesCoverage]]]
+Ranges = Callable[[Sequence[str]], Awaitable[tuple[AllowedRange, ...]]]
 InForce = Mapping[tuple[str, str], Sequence[Mapping[str, object]]]
 
 
@@ -83,6 +85,7 @@ class TrainedAssetsManager:
         *,
         coverage: Coverage,
         plan: Planner,
+        ranges: Ranges,
         code_version: str,
     ) -> None:
         self._training = training
@@ -90,6 +93,7 @@ class TrainedAssetsManager:
         self._clock = clock
         self._coverage = coverage
         self._plan = plan
+        self._ranges = ranges
         self._code_version = code_version
         self._answers = Answers(training, configurations)
 
@@ -128,6 +132,7 @@ class TrainedAssetsManager:
             seed=seed,
             challenger=challenger,
         )
+        request = replace(request, ranges=await self._ranges(request.strategies))
         chosen = selected(request, coverage)
         end = max(entry.last + entry.series.timeframe.milliseconds for entry in chosen)
         # All workers see the candles that the plan saw, however long the job waits.

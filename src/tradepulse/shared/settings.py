@@ -317,6 +317,19 @@ class TrainingSettings(Section):
     seed: int = Field(default=0, ge=0, le=2**63 - 1)
 
 
+class RetentionSettings(Section):
+    """How many days what can be done without is kept; 0: for ever. Trades, orders, money and candles always are."""
+
+    event_days: int = Field(default=90, ge=0, le=36_500)
+    """Facts of the live log; what they say of trades and money is kept in the book."""
+    setup_days: int = Field(default=365, ge=0, le=36_500)
+    """Setups that never came to an order."""
+    mark_days: int = Field(default=30, ge=0, le=36_500)
+    """Marks of equity between the hours."""
+    job_days: int = Field(default=180, ge=0, le=36_500)
+    """Background jobs that have ended."""
+
+
 class KeySettings(Section):
     """What opens the stored exchange keys."""
 
@@ -395,6 +408,7 @@ class Settings(BaseSettings):
     risk: RiskSettings = RiskSettings()
     simulated: SimulatedSettings = SimulatedSettings()
     training: TrainingSettings = TrainingSettings()
+    retention: RetentionSettings = RetentionSettings()
     meta: MetaSettings = MetaSettings()
     notifications: NotificationSettings = NotificationSettings()
     logging: LoggingSettings = LoggingSettings()

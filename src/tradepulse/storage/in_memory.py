@@ -19,6 +19,7 @@ from tradepulse.domain.training import (
     TrainingRequest,
     TrainingUnit,
     UnitState,
+    ranges_id,
     regime_word,
 )
 from tradepulse.ports import Clock, JsonObject, StepRecord, UnitResult
@@ -263,11 +264,13 @@ class InMemoryTrainingStore:
         return trial_stats.report_of(stored.job, _object(stored.report))
 
     async def trials_evaluated(self, series_strategy: tuple[str, str] | None = None) -> int:
-        most: dict[tuple[str, str, int], int] = {}
+        most: dict[tuple[str, str, int, str], int] = {}
         for stored in self._jobs.values():
             for index, totals in stored.totals.items():
                 unit = stored.units[index]
-                design = (str(unit.series), unit.strategy, stored.job.request.seed)
+                request = stored.job.request
+                ranges = ranges_id(request.ranges, unit.strategy)
+                design = (str(unit.series), unit.strategy, request.seed, ranges)
                 if series_strategy is None or series_strategy == design[:2]:
                     most[design] = max(most.get(design, 0), totals.shape[0])
         return sum(most.values())

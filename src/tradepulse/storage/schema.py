@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from tradepulse.storage.db import Connection
 
-HEAD = "0011"
+HEAD = "0012"
 # Two programs that start at once must not migrate at once.
 MIGRATION_LOCK = 7_318_001
 

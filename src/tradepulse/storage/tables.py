@@ -332,7 +332,20 @@ training_trials = Table(
     # float32 [point, slot, (earlier, recent), (n, wins, sum R, sum R2)]
     Column("shape", JSON, nullable=False),
     Column("totals", LargeBinary, nullable=False),
+    # Names the allowed ranges that the points lie in; empty: all of the bounds.
+    Column("ranges", Text, nullable=False, server_default=""),
     Index(None, "exchange", "symbol", "timeframe", "strategy"),
+)
+
+parameter_ranges = Table(
+    "parameter_ranges",
+    metadata,
+    _key("strategy"),
+    _key("version", BigInteger),
+    Column("ranges", JSON, nullable=False),
+    Column("set_by", Text, nullable=False),
+    Column("set_at", BigInteger, nullable=False),
+    Column("reason", Text, nullable=False),
 )
 
 training_reports = Table(

@@ -13,13 +13,14 @@ from psycopg.types.json import Json
 
 from tradepulse.domain.market import SeriesKey, Timeframe
 from tradepulse.domain.signals import Regime
-from tradepulse.domain.training import JobState, TrainingJob, TrainingRequest, TrainingUnit, UnitState
+from tradepulse.domain.training import JobState, TrainingJob, TrainingRequest, TrainingUnit, UnitState, ranges_id
 from tradepulse.ports import JsonObject, UnitResult
 from tradepulse.shared.errors import ConfigurationError, RefusedError, TransientError
 from tradepulse.shared.secrets import scrub
 from tradepulse.storage import trial_stats
 from tradepulse.storage.db import Connection, Database
 from tradepulse.storage.job_queue import announce, forget
+from tradepulse.storage.parameter_ranges import range_of
 from tradepulse.storage.tables import UNENDED
 
 LEASE_MS = 15_000
@@ -71,17 +72,18 @@ _FINISH = """
 """
 _ENTER_IN_LEDGER = """
     insert into training_trials (job_id, "index", exchange, symbol, timeframe, strategy, seed, trials, candles,
-        first_open, last_open, data_hash, shape, totals)
+        first_open, last_open, data_hash, shape, totals, ranges)
     select job_id, "index", exchange, symbol, timeframe, strategy, %(seed)s, trials, candles, first_open, last_open,
-        data_hash, %(totals_shape)s, %(totals)s from training_units where job_id = %(job)s and "index" = %(index)s
+        data_hash, %(totals_shape)s, %(totals)s, %(ranges)s
+    from training_units where job_id = %(job)s and "index" = %(index)s
 """
-# A retrain tries the same points again: they are counted once.
+# A retrain tries the same points again: they are counted once. Within other ranges they are other points.
 _TRIALS = """
     select coalesce(sum(most), 0)::bigint from (
         select max(trials) as most from training_trials
         where %(series)s::text is null
             or (exchange || ':' || symbol || ':' || timeframe = %(series)s and strategy = %(strategy)s)
-        group by exchange, symbol, timeframe, strategy, seed) as designs
+        group by exchange, symbol, timeframe, strategy, seed, ranges) as designs
 """
 _BY_ITS_JUDGE = "(%(by)s::text is null or judge = %(by)s::text)"
 # From which states a job may come into each. Once it is deployed there is no way back.
@@ -191,6 +193,7 @@ class PostgresTrainingStore:
             raise unknown_job(job_id)
         values = await asyncio.to_thread(_packed, result, trial_stats.recent_column(plan, units[index]))
         values |= {"job": job_id, "index": index, "worker": worker, "seed": job.request.seed}
+        values["ranges"] = ranges_id(job.request.ranges, units[index].strategy)
         async with self._database.transaction() as connection:
             finished = await connection.execute(_FINISH, values)
             if finished.rowcount:
@@ -351,5 +354,6 @@ def _job(row: JsonObject, units: tuple[TrainingUnit, ...]) -> TrainingJob:
 def _request(stored: JsonObject) -> TrainingRequest:
     told: JsonObject = {name: tuple(value) if isinstance(value, list) else value for name, value in stored.items()}
     told["regimes"] = tuple(Regime(word) for word in stored["regimes"])
+    told["ranges"] = tuple(range_of(one) for one in stored.get("ranges", ()))
     told["timeframes"] = tuple(Timeframe(word) for word in stored["timeframes"])
     return TrainingRequest(**told)

@@ -51,7 +51,7 @@ def recent_column(plan: JsonObject, unit: TrainingUnit) -> int | None:
 def request_hash(request: TrainingRequest) -> str:
     """The same for requests that ask for the same, in whichever order they name it."""
     asked = request_json(replace(request, regimes=request.regimes or tuple(Regime)))
-    in_order = {name: sorted(value) if isinstance(value, list) else value for name, value in asked.items()}
+    in_order = {name: sorted(value, key=str) if isinstance(value, list) else value for name, value in asked.items()}
     return hashlib.sha256(orjson.dumps(in_order, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 

@@ -20,6 +20,7 @@ from tradepulse.domain.market import Candle, Candles, MarketKey, MarketKind, Mar
 from tradepulse.domain.policy import Policy
 from tradepulse.domain.training import TrainingRequest, TrainingUnit
 from tradepulse.meta_controller.controller import MetaController
+from tradepulse.policy.parameter_ranges import ParameterRanges
 from tradepulse.policy.trained_assets import TrainedAssetsManager
 from tradepulse.ports import JsonObject, LedgerCheck, SeriesCoverage, WriteResult
 from tradepulse.shared.clock import ManualClock
@@ -29,6 +30,7 @@ from tradepulse.storage.embeddings_in_memory import InMemoryEmbeddingStore
 from tradepulse.storage.in_memory import InMemoryCommandInbox, InMemoryConfigurationStore, InMemoryTrainingStore
 from tradepulse.storage.in_memory_jobs import InMemoryJobStore, InMemoryResultStore, InMemoryScheduleStore
 from tradepulse.storage.in_memory_users import InMemoryAccounts, InMemoryAnswers
+from tradepulse.storage.parameter_ranges_in_memory import InMemoryParameterRangeStore
 from tradepulse.storage.policies_in_memory import InMemoryPolicyStore
 from tradepulse.strategies import STRATEGIES as KNOWN_STRATEGIES
 
@@ -579,6 +581,7 @@ class Scenario:
         self.jobs = jobs = InMemoryJobStore(self.clock)
         self.training, self.configurations = InMemoryTrainingStore(self.clock), InMemoryConfigurationStore()
         self.policies = InMemoryPolicyStore()
+        self.ranges = ParameterRanges(InMemoryParameterRangeStore(), self.clock)
         self.services = Services(
             self.book,
             self.candles,
@@ -595,6 +598,7 @@ class Scenario:
             signing_key=SIGNING_KEY,
             installation=self.hall,
             policies=self.policies,
+            ranges=self.ranges,
             roll_back=self._rolled_back,
             risk_report=self._risk,
             strategies=tuple(KNOWN_STRATEGIES.values()),
@@ -626,6 +630,7 @@ class Scenario:
             self.clock,
             coverage=lambda: trainable(self.candles),
             plan=plan,
+            ranges=self.ranges.of_all,
             code_version="1+test",
         )
 

@@ -1,5 +1,6 @@
 """Training over the API: jobs, what is traded where, configurations with their evidence, and the regimes of now."""
 
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -9,6 +10,7 @@ from tests.integration.api.scenario import Scenario
 
 from tradepulse.domain.market import SeriesKey, Timeframe
 from tradepulse.domain.training import Combination, Configuration, JobState, Origin, Stage
+from tradepulse.policy.configuration_documents import document_of
 from tradepulse.strategies import STRATEGIES
 
 Json = dict[str, Any]
@@ -197,6 +199,47 @@ async def test_configuration_when_activated_and_deactivated_then_its_life_and_th
     ]
 
 
+async def test_configuration_when_rolled_back_then_the_version_before_is_in_force_and_the_audit_log_tells_who(
+    trader: httpx.AsyncClient,
+    client: httpx.AsyncClient,
+    admin: httpx.AsyncClient,
+    scenario: Scenario,
+    configuration: str,
+) -> None:
+    later = (await scenario.configurations.add(CONFIGURATION, reason="for the test")).configuration_id
+    path = "/api/training/configurations"
+    for one in (configuration, later):
+        await trader.post(f"{path}/{one}/activate", json={"reason": "a test"})
+    assert (await client.post(f"{path}/{later}/rollback", json={})).status_code == 403
+    moved = (await trader.post(f"{path}/{later}/rollback", json={"reason": "it was better"})).json()
+    assert (moved["configuration_id"], moved["active"]) == (configuration, True)
+    in_force = (await trader.get(f"{path}?active=true")).json()["items"]
+    assert [line["configuration_id"] for line in in_force] == [configuration]
+    assert (await trader.post(f"{path}/{later}/rollback", json={})).status_code == 409
+    assert (await trader.post(f"{path}/unknown/rollback", json={})).status_code == 404
+    audit = (await admin.get("/api/auth/audit")).json()["items"]
+    assert ("Tom", "configuration rolled back", configuration) in {
+        (line["actor"], line["action"], line["subject"]) for line in audit
+    }
+
+
+async def test_configurations_when_imported_then_inactive_once_and_exported_as_they_came(
+    trader: httpx.AsyncClient, client: httpx.AsyncClient
+) -> None:
+    path = "/api/training/configuration-documents"
+    assert (await client.get(path)).status_code == 404
+    sent = replace(CONFIGURATION, configuration_id="elsewhere", version=3, stage=Stage.MATURE)
+    text = json.dumps(document_of([sent], 5, "another version"))
+    changed = await trader.post(path, json={"text": text.replace("mature", "confirmation")})
+    assert (changed.status_code, "hash" in changed.json()["detail"]) == (400, True), changed.text
+    assert (await client.post(path, json={"text": text})).status_code == 403
+    added = (await trader.post(path, json={"text": text})).json()["items"]
+    assert [(line["active"], line["stage"], line["origin"]) for line in added] == [(False, "validation", "imported")]
+    assert (await trader.post(path, json={"text": text})).json() == {"items": []}
+    exported = (await client.get(f"{path}?symbol=BTC-USDT")).json()["document"]
+    assert [entry["values"] for entry in exported["configurations"]] == [dict(CONFIGURATION.values)]
+
+
 async def test_configuration_when_it_is_unknown_retired_or_asked_for_by_a_viewer_then_refused(
     trader: httpx.AsyncClient, client: httpx.AsyncClient, scenario: Scenario, configuration: str
 ) -> None:
@@ -237,3 +280,47 @@ async def test_market_regimes_when_asked_for_then_one_per_market_as_the_chart_sh
     assert found[0]["since"] == began
     assert (await client.get("/api/training/market-regimes?symbol=DOGE-USDT")).json()["items"] == []
     assert (await client.get("/api/training/market-regimes?timeframe=7m")).status_code == 400
+
+
+async def test_ranges_when_set_then_shown_kept_with_who_and_why_and_recorded_by_the_next_training(
+    trader: httpx.AsyncClient, admin: httpx.AsyncClient
+) -> None:
+    path = "/api/patterns/volume_breakout/parameters"
+    body = {"ranges": {"reward_risk": {"low": 2, "high": 3}}, "reason": "wide ones never paid", "version": 0}
+    told = (await trader.put(path, json=body)).json()
+    assert (told["version"], told["set_by"]) == (1, "Tom")
+    shown = {line["name"]: line for line in (await trader.get(path)).json()}
+    assert shown["reward_risk"]["allowed"] == {"low": 2.0, "high": 3.0, "choices": []}
+    assert (shown["reward_risk"]["low"], shown["min_reward_risk"]["allowed"]) == (1.5, None)
+    late = await trader.put(path, json=body)
+    assert (late.status_code, late.json()["code"]) == (409, "changed_meanwhile")
+    job = (await trader.post("/api/training/start-multi-dimensional", json=START)).json()
+    assert job["ranges"] == [
+        {"strategy": "volume_breakout", "parameter": "reward_risk", "low": 2.0, "high": 3.0, "choices": []}
+    ]
+    await trader.put(path, json=body | {"ranges": {}, "version": 1})
+    assert (await trader.get(f"/api/training/jobs/{job['job_id']}")).json()["ranges"] == job["ranges"]
+    versions = (await trader.get(f"{path}/versions?limit=1")).json()
+    assert ([one["version"] for one in versions["items"]], versions["next_cursor"]) == ([2], 2)
+    noted = (await admin.get("/api/auth/audit?limit=2")).json()["items"]
+    assert [(line["actor"], line["action"], line["facts"]["version"]) for line in noted] == [
+        ("Tom", "ranges of parameters set", 2),
+        ("Tom", "ranges of parameters set", 1),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("ranges", "status", "problem"),
+    [
+        ({"reward_risk": {"low": 0.1}}, 400, "may not reach to 0.1"),
+        ({"reward_risk": {"low": 3, "high": 2}}, 400, "holds no value"),
+        ({"reward_rsk": {"low": 2}}, 400, "reward_risk"),
+        ({"reward_risk": {"lo": 2}}, 422, "lo"),
+    ],
+)
+async def test_ranges_when_absurd_then_refused_naming_the_rule_and_none_is_set(
+    trader: httpx.AsyncClient, scenario: Scenario, ranges: Json, status: int, problem: str
+) -> None:
+    answer = await trader.put("/api/patterns/volume_breakout/parameters", json={"ranges": ranges, "reason": "a test"})
+    assert (answer.status_code, problem in answer.text) == (status, True), answer.text
+    assert (await scenario.ranges.in_force("volume_breakout")).version == 0

@@ -55,7 +55,7 @@ async def test_run_what_is_due_when_many_runs_were_missed_then_one_is_made_up(
     schedules: Schedules, clock: ManualClock
 ) -> None:
     await schedules.put("often", "audit", {}, "*/5 * * * *", by="me")
-    for shipped in ("daily-audit", "hourly-encoder"):
+    for shipped in ("daily-audit", "hourly-encoder", "nightly-retention"):
         await schedules.switch(shipped, enabled=False)
     await schedules.run_what_is_due()
     assert await schedules.jobs.jobs() == []
@@ -75,7 +75,8 @@ async def test_run_what_is_due_when_many_runs_were_missed_then_one_is_made_up(
 async def test_switch_when_off_then_nothing_runs_and_when_on_again_what_was_slept_through_is_not_made_up(
     schedules: Schedules, clock: ManualClock
 ) -> None:
-    await schedules.switch("hourly-encoder", enabled=False)
+    for other in ("hourly-encoder", "nightly-retention"):
+        await schedules.switch(other, enabled=False)
     assert (await schedules.switch("daily-audit", enabled=False)).next_run is None
     clock.advance_to(NOON + 3 * DAY)
     await schedules.run_what_is_due()

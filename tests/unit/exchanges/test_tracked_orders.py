@@ -81,6 +81,24 @@ def test_pair_when_it_fills_near_the_target_then_the_target_is_named() -> None:
     ]
 
 
+def test_pair_when_its_target_gives_way_to_its_stop_then_each_half_ends_with_what_it_sold() -> None:
+    pair = order(pair=True)
+    pair.absorb_trades([], {})
+    pair.absorb(seen(OrderStatus.FILLED, "0.010"), NOW)
+    pair.absorb_trades([trade(2, TARGET), trade(1, TARGET)], {})
+    pair.finish(NOW)
+    assert not pair.ended, "which half the missing execution belongs to is not known yet"
+    pair.absorb_trades([trade(0, STOP)], {})
+    pair.finish(NOW)
+    assert pair.settled
+    sold = {"stop": 0, "target": 0}
+    for fact in pair.facts:
+        if isinstance(fact, OrderFilled):
+            sold[fact.fill.client_id] += fact.fill.lots
+    assert {e.client_id: e.filled_lots for e in pair.facts if isinstance(e, OrderEnded)} == sold
+    assert sold == {"stop": 3, "target": 7}
+
+
 def test_pair_when_placed_by_an_earlier_process_then_its_levels_are_the_exchanges() -> None:
     pair = order(pair=True)
     pair.legs = (Leg("stop", OrderRole.STOP, Decimal(0)), Leg("target", OrderRole.TARGET, Decimal(0)))

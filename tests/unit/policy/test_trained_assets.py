@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from tradepulse.domain.market import HOUR, SeriesKey, Timeframe
 from tradepulse.domain.training import (
+    AllowedRange,
     Answer,
     Combination,
     Configuration,
@@ -26,10 +27,12 @@ from tradepulse.domain.training import (
     regime_of,
 )
 from tradepulse.policy.configuration_documents import configurations_in, fingerprint, parsed_document
+from tradepulse.policy.parameter_ranges import AskedRange, ParameterRanges
 from tradepulse.policy.trained_assets import TrainedAssetsManager
 from tradepulse.ports import SeriesCoverage
 from tradepulse.shared.errors import ConfigurationError, RefusedError
 from tradepulse.storage.in_memory import InMemoryConfigurationStore, InMemoryTrainingStore
+from tradepulse.storage.parameter_ranges_in_memory import InMemoryParameterRangeStore
 from tradepulse.strategies import STRATEGIES
 
 SERIES = SeriesKey("binance", "BTC/USDT", Timeframe.H1)
@@ -71,12 +74,19 @@ class House:
         self.configurations = InMemoryConfigurationStore()
         self.in_force: Any = None
         self.planned: TrainingRequest | None = None
+        self.ranges = ParameterRanges(InMemoryParameterRangeStore(), clock)
 
         async def stored_series() -> Sequence[SeriesCoverage]:
             return coverage
 
         self.manager = TrainedAssetsManager(
-            self.training, self.configurations, clock, coverage=stored_series, plan=self._plan, code_version="test"
+            self.training,
+            self.configurations,
+            clock,
+            coverage=stored_series,
+            plan=self._plan,
+            ranges=self.ranges.of_all,
+            code_version="test",
         )
 
     async def _plan(
@@ -611,3 +621,16 @@ def test_combination_when_written_then_it_is_the_name_under_which_reports_are_se
         str(Combination(SERIES, "htf_sweep", regime_of("bull")))
         == f"{entry['exchange']}:{entry['symbol']}:{entry['timeframe']}:{entry['strategy']}:{entry['regime']}"
     )
+
+
+async def test_training_when_ranges_are_set_then_the_next_one_records_those_of_its_strategies() -> None:
+    house = House()
+    before = await house.start()
+    await house.ranges.set("htf_sweep", {"reward_risk": AskedRange(2, 3)}, by="Tom", reason="wide ones never paid")
+    await house.ranges.set("volume_breakout", {"reward_risk": AskedRange(2, 4)}, by="Tom", reason="as above")
+    after = await house.start()
+    first, second = await house.training.job(before), await house.training.job(after)
+    assert first is not None
+    assert second is not None
+    assert first.request.ranges == ()
+    assert second.request.ranges == (AllowedRange("htf_sweep", "reward_risk", 2.0, 3.0),)

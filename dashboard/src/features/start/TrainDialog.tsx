@@ -16,6 +16,7 @@ export function TrainDialog({ close }: { close: () => void }) {
     const body = { symbols, exchanges, strategies: [], market_regimes: [], timeframes: [], challenger: false };
     const job = await send("post", "/api/training/start-multi-dimensional", { body, key });
     void client.invalidateQueries({ queryKey: ["training status"] });
+    void client.invalidateQueries({ queryKey: ["training jobs"] });
     return `Training job ${job.job_id} is ${job.state}: ${job.units} combinations.`;
   };
   return (

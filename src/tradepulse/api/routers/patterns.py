@@ -6,22 +6,35 @@ from typing import Annotated
 from fastapi import Query
 from pydantic import Field
 
-from tradepulse.api.deps import BookDep, CursorDep, LimitDep, OptionalSymbolDep, Services, ServicesDep
+from tradepulse.api.deps import (
+    BookDep,
+    CursorDep,
+    DoorkeeperDep,
+    LimitDep,
+    OptionalSymbolDep,
+    Services,
+    ServicesDep,
+    Trader,
+)
 from tradepulse.api.errors import NotFoundError
 from tradepulse.api.figures import all_trades, explained, page_of, statistics
 from tradepulse.api.models import (
+    Given,
     Page,
     ParameterLine,
     RequirementLine,
     SetupLine,
     SetupRow,
     StrategyLine,
+    Time,
     TradeStatistics,
     View,
 )
 from tradepulse.api.routing import noun_router
 from tradepulse.api.similar_windows import SimilarAnswer, SimilarWindows
 from tradepulse.domain.signals import Regime
+from tradepulse.domain.training import RangesVersion
+from tradepulse.policy.parameter_ranges import AskedRange
 from tradepulse.ports import JsonObject
 from tradepulse.strategies.base_strategy import Strategy
 from tradepulse.strategies.confluence import context_rules
@@ -39,6 +52,45 @@ class StrategyPerformance(View):
     setups: int = Field(description="evaluated, taken or not")
     verdicts: dict[str, int] = Field(description="why they were taken or not; most frequent first")
     statistics: TradeStatistics
+
+
+class RangeLine(View):
+    """What a training may use of a parameter's bounds; null where it may use all of them."""
+
+    low: float | None
+    high: float | None
+    choices: tuple[str, ...]
+
+
+class AllowedParameterLine(ParameterLine):
+    allowed: RangeLine | None = Field(description="what the next training may use of the bounds; null: all of them")
+
+
+class RangeGiven(Given):
+    """Of a number its ends, where one that is left out stays at the bound; of a choice those that may be chosen."""
+
+    low: float | None = None
+    high: float | None = None
+    choices: tuple[str, ...] = Field(default=(), max_length=50)
+
+
+class RangesGiven(Given):
+    """Replaces all ranges of the strategy: parameters that are not named may be all that their bounds allow."""
+
+    ranges: dict[str, RangeGiven] = Field(max_length=100, description="by the name of the parameter")
+    reason: str = Field(min_length=1, max_length=500, pattern=r"\S", description="kept with the version")
+    version: int | None = Field(
+        default=None, ge=0, description="the one that was looked at: 409 where another is in force; null: whichever"
+    )
+
+
+class RangesLine(View):
+    strategy: str
+    version: int = Field(description="0: nobody ever set any")
+    ranges: dict[str, RangeLine]
+    set_by: str
+    set_at: Time
+    reason: str
 
 
 class PatternLine(View):
@@ -125,9 +177,52 @@ async def strategy(strategy_id: str, services: ServicesDep) -> StrategyLine:
 
 
 @router.get("/{strategy_id}/parameters")
-async def parameters(strategy_id: str, services: ServicesDep) -> list[ParameterLine]:
-    """Its parameters with defaults and bounds."""
-    return _strategy_line(_find(services, strategy_id)).parameters
+async def parameters(strategy_id: str, services: ServicesDep) -> list[AllowedParameterLine]:
+    """Its parameters with defaults and bounds, and what of these the next training may use."""
+    line = _strategy_line(_find(services, strategy_id))
+    allowed = _ranges_line(await services.ranges.in_force(strategy_id)).ranges
+    return [AllowedParameterLine(**one.model_dump(), allowed=allowed.get(one.name)) for one in line.parameters]
+
+
+@router.put("/{strategy_id}/parameters")
+async def set_parameters(
+    strategy_id: str, body: RangesGiven, services: ServicesDep, who: Trader, door: DoorkeeperDep
+) -> RangesLine:
+    """Set what the next training may use of the bounds. What is in force stays in force until it is replaced."""
+    _find(services, strategy_id)
+    asked = {name: AskedRange(one.low, one.high, one.choices) for name, one in body.ranges.items()}
+    told = await services.ranges.set(strategy_id, asked, by=who.actor.name, reason=body.reason, follows=body.version)
+    line = _ranges_line(told)
+    facts = {"version": told.version, "ranges": line.model_dump(mode="json")["ranges"], "reason": body.reason}
+    await services.accounts.note(door.accounts.noted(who.actor, "ranges of parameters set", strategy_id, **facts))
+    return line
+
+
+@router.get("/{strategy_id}/parameters/versions")
+async def parameter_versions(
+    strategy_id: str, services: ServicesDep, limit: LimitDep = 50, cursor: CursorDep = None
+) -> Page[RangesLine]:
+    """How its ranges were set, by whom and why, newest first."""
+    _find(services, strategy_id)
+    found = await services.ranges.history(strategy_id, limit=limit, before=cursor)
+    more = len(found) == limit and found[-1].version > 1
+    return Page(items=[_ranges_line(one) for one in found], next_cursor=found[-1].version if more else None)
+
+
+def _ranges_line(told: RangesVersion) -> RangesLine:
+    return RangesLine(
+        strategy=told.strategy,
+        version=told.version,
+        ranges={
+            one.parameter: RangeLine(
+                low=None if one.choices else one.low, high=None if one.choices else one.high, choices=one.choices
+            )
+            for one in told.ranges
+        },
+        set_by=told.set_by,
+        set_at=told.set_at,
+        reason=told.reason,
+    )
 
 
 def _find(services: Services, strategy_id: str) -> Strategy:
