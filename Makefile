@@ -82,7 +82,7 @@ check: setup-dev $(STAMPS)/node-modules  ## lint, types, architecture, dashboard
 	$(NODE) npm --prefix dashboard run typecheck
 	$(NODE) $(BIN)/python dashboard/generate.py --check
 	$(BIN)/python ops/generate_client.py --check
-	$(BIN)/python ops/generate_docs.py --check
+	$(BIN)/python -m ops.generate_docs --check
 
 format: setup-dev  ## format the Python sources
 	$(BIN)/ruff check --fix .
@@ -92,7 +92,7 @@ package: setup-dev dashboard  ## wheel and source archive with the dashboard ins
 	@ops/package.sh
 
 docs: setup-dev  ## these pages as a site, in build/site; a link that leads nowhere fails it
-	@$(BIN)/python ops/generate_docs.py
+	@$(BIN)/python -m ops.generate_docs
 	@$(BIN)/zensical build --strict --clean
 
 bench: setup-dev  ## measure speed side by side and print it; nothing is promised (ARGS=--quick: under a minute)

@@ -1,8 +1,11 @@
 """Writes the pages that are made from data; ``--check`` writes nothing and fails where one is out of date."""  # noqa: INP001
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+
+from ops.parameters_page import parameters_page
+from ops.strategy_pictures import pictures
 
 from tradepulse.exchanges.venue_page import venues_page
 
@@ -20,20 +23,23 @@ def decisions_page() -> str:
 
 def generated() -> Iterator[tuple[Path, str]]:
     yield DOCS / "exchanges.md", venues_page()
+    yield DOCS / "parameters.md", parameters_page()
     yield DOCS / "decisions" / "index.md", decisions_page()
+    yield from ((DOCS / "images" / f"{name}.svg", picture) for name, picture in pictures())
 
 
-def out_of_date() -> list[Path]:
-    return [page for page, text in generated() if not page.exists() or page.read_text(encoding="utf-8") != text]
+def out_of_date(made: Iterable[tuple[Path, str]]) -> list[Path]:
+    return [page for page, text in made if not page.exists() or page.read_text(encoding="utf-8") != text]
 
 
 def main() -> int:
-    stale = out_of_date()
+    made = list(generated())
+    stale = out_of_date(made)
     if "--check" in sys.argv[1:]:
         for page in stale:
-            sys.stderr.write(f"error: {page} is out of date. Run: python ops/generate_docs.py\n")
+            sys.stderr.write(f"error: {page} is out of date. Run: python -m ops.generate_docs\n")
         return 1 if stale else 0
-    for page, text in generated():
+    for page, text in made:
         if page in stale:
             page.write_text(text, encoding="utf-8")
     return 0

@@ -122,4 +122,4 @@ def test_pages_when_compared_with_the_menu_then_each_is_found_once() -> None:
 
 
 def test_generated_pages_when_compared_with_their_data_then_up_to_date() -> None:
-    assert generate_docs.out_of_date() == [], "Run: python ops/generate_docs.py"
+    assert generate_docs.out_of_date(generate_docs.generated()) == [], "Run: python -m ops.generate_docs"
