@@ -46,6 +46,8 @@ FRESH = 25
 """Every so many-th life begins with a new interpreter."""
 TROUBLE = ("TransientError", "BannedError")
 """With which a trader may end by itself: it is started again, as a supervisor does."""
+ENDS_IN_A_ROW = 20
+"""After so many without a recovery in between it is no passing trouble."""
 RECONCILED = "reconciliation not finished"
 TERMS = {"stop_share": 0.004, "reward_risk": 1.5, "max_bars_in_trade": 10, "chance": 0.6}
 SETTINGS = {"risk": {"max_candle_age": 2, "price_band": 0, "max_slippage": 0, "daily_loss": 0, "entries_per_minute": 0}}
@@ -128,6 +130,7 @@ class Campaign:
         self._dead: list[tuple[float, float]] = []
         self._dust: dict[str, list[Dust]] = {}
         self._births = 0
+        self._ends_in_a_row = 0
         self._prices: dict[str, float] = {}
         self._moved_at = self._stepped_at = 0.0
 
@@ -245,6 +248,9 @@ class Campaign:
         self.tally.ended[error] += 1
         if not error.startswith(TROUBLE):
             self._fail(f"The trader ended by itself: {error}", trader)
+        self._ends_in_a_row += 1
+        if self._ends_in_a_row == ENDS_IN_A_ROW:
+            self._fail(f"The trader ended by itself {ENDS_IN_A_ROW} times in a row: {error}", trader)
         now = time.monotonic()
         self._dead.append((now, now))
         self._weather.clear()
@@ -285,6 +291,7 @@ class Campaign:
             self._go_on(0.03, trader)
         now = time.monotonic()
         self.tally.births.append(now - self._born_at)
+        self._ends_in_a_row = 0
         self._dead[-1:] = [(since, now) for since, _ in self._dead[-1:]]
         return True
 

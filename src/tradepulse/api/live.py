@@ -180,6 +180,7 @@ class LiveHub:
             except TradePulseError as error:
                 logger.warning("The live feed cannot ask who is logged in: %s", error)
             except Exception:
+                # An edge: were this task to end, people who have logged out would go on watching.
                 logger.exception("The live feed failed to ask who is logged in")
 
     async def _let_go_who_left(self) -> None:
@@ -202,6 +203,7 @@ class LiveHub:
             except TradePulseError as error:
                 logger.warning("The live feed lost the book and tries again: %s", error)
             except Exception:
+                # An edge: were this task to end, every watcher would be shown the past without a word.
                 logger.exception("The live feed failed and starts again")
             self._following.clear()
             self._end_all(SERVER_ERROR)

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from tradepulse.bootstrap.application import Application, database_facts
-from tradepulse.shared.errors import ConfigurationError, TransientError
+from tradepulse.shared.errors import ConfigurationError, TradePulseError
 
 logger = logging.getLogger(__name__)
 LOOK_SECONDS = 15.0
@@ -48,8 +48,8 @@ async def _another_schema(app: Application, look_seconds: float) -> str:
         await asyncio.sleep(look_seconds)
         try:
             problem = (await database_facts(app)).schema_problem
-        except TransientError as error:
-            logger.debug("The schema is looked at later: %s", error)
+        except TradePulseError as error:
+            logger.warning("The schema is looked at later: %s", error)
             continue
         if problem:
             return problem

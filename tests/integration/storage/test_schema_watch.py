@@ -8,7 +8,7 @@ import pytest
 
 from tradepulse.bootstrap import Application, on_this_schema, open_application
 from tradepulse.cli import worker
-from tradepulse.shared.errors import ConfigurationError, TransientError
+from tradepulse.shared.errors import ConfigurationError, TradePulseError, TransientError
 from tradepulse.shared.settings import DatabaseSettings, Settings
 from tradepulse.storage.schema import HEAD
 
@@ -58,8 +58,9 @@ async def test_inside_when_nothing_is_migrated_then_it_ends_by_itself_or_by_whoe
         await running
 
 
-async def test_inside_when_the_database_does_not_answer_then_it_goes_on(
-    app: Application, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("error", [TransientError("it does not answer"), ConfigurationError("it lets nobody in")])
+async def test_inside_when_the_database_cannot_be_asked_then_it_goes_on_and_asks_again(
+    error: TradePulseError, app: Application, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[int] = []
     often = asyncio.Event()
@@ -68,7 +69,7 @@ async def test_inside_when_the_database_does_not_answer_then_it_goes_on(
         asked.append(1)
         if len(asked) == 3:
             often.set()
-        raise TransientError("the database does not answer")
+        raise error
 
     monkeypatch.setattr("tradepulse.bootstrap.schema_watch.database_facts", no_answer)
     async with on_this_schema(app, 0.01):
