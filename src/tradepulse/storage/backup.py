@@ -62,13 +62,14 @@ def write_backup(url: str, into: Path, now: int, program: str) -> Backup:
 
     Blocks. A backup that was cut off leaves a folder that ends in ``.partial`` and is never taken for a backup.
     """
-    stamp = datetime.fromtimestamp(now / 1000, UTC).strftime("%Y%m%dT%H%M%SZ")
+    # To the millisecond: one made by hand and one by the clock may come in the same second.
+    stamp = datetime.fromtimestamp(now // 1000, UTC).strftime("%Y%m%dT%H%M%S") + f".{now % 1000:03d}Z"
     folder = into / f"{PREFIX}{stamp}"
     partial = into / f"{folder.name}.partial"
     try:
-        partial.mkdir(parents=True, mode=0o700)
         if folder.exists():
             raise FileExistsError(17, "it is there already", str(folder))
+        partial.mkdir(parents=True, mode=0o700)
     except OSError as error:
         raise ConfigurationError(
             f"The backup cannot be written to {into}: {error.strerror}.", "Choose another folder."
